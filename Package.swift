@@ -1,0 +1,48 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let librarySettings: [SwiftSetting] = [
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+let testSettings: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// memfd_create, strerrorname_np and strerrordesc_np are GNU extensions, hidden without this.
+let gnuSource: [CSetting] = [.define("_GNU_SOURCE")]
+
+let package = Package(
+  name: "prime-tool",
+  products: [
+    .library(name: "Prime", targets: ["Prime"]),
+    .executable(name: "prime-tool", targets: ["prime-tool"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+  ],
+  targets: [
+    .systemLibrary(
+      name: "CDrm", pkgConfig: "libdrm gbm", providers: [.apt(["libdrm-dev", "libgbm-dev"])]),
+    .target(name: "Prime", dependencies: ["CDrm"], cSettings: gnuSource, swiftSettings: librarySettings),
+    .executableTarget(
+      name: "prime-tool",
+      dependencies: ["Prime", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      cSettings: gnuSource,
+      swiftSettings: librarySettings),
+    .executableTarget(
+      name: "prime-benchmark", dependencies: ["Prime"], cSettings: gnuSource, swiftSettings: librarySettings),
+    .testTarget(name: "PrimeTests", dependencies: ["Prime"], cSettings: gnuSource, swiftSettings: testSettings),
+    .testTarget(
+      name: "PrimeDeviceTests", dependencies: ["Prime"], cSettings: gnuSource, swiftSettings: testSettings),
+    .testTarget(
+      name: "PrimeToolTests", dependencies: ["Prime"], cSettings: gnuSource, swiftSettings: testSettings),
+  ]
+)

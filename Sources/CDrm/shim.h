@@ -1,0 +1,173 @@
+#ifndef PRIME_CDRM_SHIM_H
+#define PRIME_CDRM_SHIM_H
+
+/* <fcntl.h> comes first: DRM_CLOEXEC and DRM_RDWR are defined through its O_ flags. */
+#include <fcntl.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <drm_fourcc.h>
+#include <gbm.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-heap.h>
+#include <linux/magic.h>
+#include <linux/sync_file.h>
+#include <linux/udmabuf.h>
+#include <xf86drm.h>
+#include <xf86drmMode.h>
+
+/*
+ * Every function below returns 0 (or a value above it) or a negative errno, whichever of libdrm's three failure
+ * conventions the call behind it follows. errno is read here, in C, because Swift may run a release between a call and
+ * a look at errno.
+ */
+
+static inline int cdrm_result(int result) {
+  return result < 0 ? (errno != 0 ? -errno : -EIO) : result;
+}
+
+static inline int cdrm_open(const char *path, int flags) { return cdrm_result(open(path, flags | O_CLOEXEC)); }
+
+static inline int cdrm_duplicate(int fd) { return cdrm_result(fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
+
+static inline int cdrm_status_flags(int fd) { return cdrm_result(fcntl(fd, F_GETFL)); }
+
+static inline int cdrm_fstat(int fd, struct stat *status) { return cdrm_result(fstat(fd, status)); }
+
+/* major() and minor() are macros, which Swift does not see. */
+static inline uint32_t cdrm_major(dev_t device) { return major(device); }
+static inline uint32_t cdrm_minor(dev_t device) { return minor(device); }
+
+static inline int cdrm_file_system_magic(int fd, uint64_t *magic) {
+  struct statfs status;
+  int result = cdrm_result(fstatfs(fd, &status));
+  *magic = result < 0 ? 0 : (uint64_t)status.f_type;
+  return result;
+}
+
+static inline int64_t cdrm_seek_to_end(int fd) {
+  off_t size = lseek(fd, 0, SEEK_END);
+  return size < 0 ? -errno : size;
+}
+
+static inline int cdrm_map(int fd, size_t length, int protection, uint64_t offset, void **address) {
+  *address = mmap(NULL, length, protection, MAP_SHARED, fd, (off_t)offset);
+  return *address == MAP_FAILED ? -errno : 0;
+}
+
+/* revents, 0 after the time, or a negative errno. */
+static inline int cdrm_poll(int fd, short events, int milliseconds) {
+  struct pollfd request = {.fd = fd, .events = events};
+  int result = cdrm_result(poll(&request, 1, milliseconds));
+  return result <= 0 ? result : request.revents;
+}
+
+static inline int cdrm_sealed_memory(const char *name, int64_t size) {
+  int fd = cdrm_result(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (fd < 0)
+    return fd;
+  if (ftruncate(fd, size) != 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) != 0) {
+    int result = -errno;
+    close(fd);
+    return result;
+  }
+  return fd;
+}
+
+static inline int cdrm_ioctl(int fd, unsigned long request, void *argument) {
+  return drmIoctl(fd, request, argument) == 0 ? 0 : -errno;
+}
+
+/* A plain ioctl: drmIoctl would restart EINTR and EAGAIN for ever, and a bracket has a deadline. */
+static inline int cdrm_dma_buf_sync(int fd, uint64_t flags) {
+  struct dma_buf_sync argument = {.flags = flags};
+  return ioctl(fd, DMA_BUF_IOCTL_SYNC, &argument) == 0 ? 0 : -errno;
+}
+
+static inline int cdrm_udmabuf_create(int device, uint32_t memfd, uint32_t flags, uint64_t offset, uint64_t size) {
+  struct udmabuf_create argument = {.memfd = memfd, .flags = flags, .offset = offset, .size = size};
+  return cdrm_result(ioctl(device, UDMABUF_CREATE, &argument));
+}
+
+static inline int cdrm_dma_heap_allocate(int heap, uint64_t length, uint32_t descriptor_flags) {
+  struct dma_heap_allocation_data argument = {.len = length, .fd_flags = descriptor_flags};
+  int result = ioctl(heap, DMA_HEAP_IOCTL_ALLOC, &argument);
+  return result < 0 ? -errno : (int)argument.fd;
+}
+
+static inline int cdrm_prime_handle_to_fd(int fd, uint32_t handle, uint32_t flags, int *descriptor) {
+  return drmPrimeHandleToFD(fd, handle, flags, descriptor) == 0 ? 0 : -errno;
+}
+
+static inline int cdrm_prime_fd_to_handle(int fd, int descriptor, uint32_t *handle) {
+  return drmPrimeFDToHandle(fd, descriptor, handle) == 0 ? 0 : -errno;
+}
+
+static inline int cdrm_gem_close(int fd, uint32_t handle) {
+  struct drm_gem_close argument = {.handle = handle};
+  return cdrm_ioctl(fd, DRM_IOCTL_GEM_CLOSE, &argument);
+}
+
+static inline int cdrm_create_dumb(int fd, struct drm_mode_create_dumb *argument) {
+  return cdrm_ioctl(fd, DRM_IOCTL_MODE_CREATE_DUMB, argument);
+}
+
+static inline int cdrm_map_dumb(int fd, uint32_t handle, uint64_t *offset) {
+  struct drm_mode_map_dumb argument = {.handle = handle};
+  int result = cdrm_ioctl(fd, DRM_IOCTL_MODE_MAP_DUMB, &argument);
+  *offset = argument.offset;
+  return result;
+}
+
+static inline int cdrm_get_capability(int fd, uint64_t capability, uint64_t *value) {
+  return drmGetCap(fd, capability, value) == 0 ? 0 : -errno;
+}
+
+static inline int cdrm_set_client_capability(int fd, uint64_t capability, uint64_t value) {
+  return drmSetClientCap(fd, capability, value) == 0 ? 0 : -errno;
+}
+
+static inline int cdrm_set_master(int fd) { return drmSetMaster(fd) == 0 ? 0 : -errno; }
+
+static inline int cdrm_drop_master(int fd) { return drmDropMaster(fd) == 0 ? 0 : -errno; }
+
+/* drmIsMaster answers 1 on a bad descriptor; the magic 0 is never valid, so only a master gets past the check. */
+static inline int cdrm_is_master(int fd) {
+  struct drm_auth argument = {.magic = 0};
+  return drmIoctl(fd, DRM_IOCTL_AUTH_MAGIC, &argument) != 0 && errno == EINVAL;
+}
+
+/* A blocking or a non-blocking ATOMIC ioctl with the arrays that libdrm would sort and build. */
+static inline int cdrm_atomic_commit(
+    int fd, uint32_t flags, uint32_t object_count, const uint32_t *objects, const uint32_t *property_counts,
+    const uint32_t *properties, const uint64_t *values, uint64_t user_data) {
+  struct drm_mode_atomic argument = {
+      .flags = flags,
+      .count_objs = object_count,
+      .objs_ptr = (uint64_t)(uintptr_t)objects,
+      .count_props_ptr = (uint64_t)(uintptr_t)property_counts,
+      .props_ptr = (uint64_t)(uintptr_t)properties,
+      .prop_values_ptr = (uint64_t)(uintptr_t)values,
+      .user_data = user_data,
+  };
+  /* A plain ioctl: an interrupted blocking commit is the caller's to restart, within its deadline. */
+  return ioctl(fd, DRM_IOCTL_MODE_ATOMIC, &argument) == 0 ? 0 : -errno;
+}
+
+static const uint64_t CDRM_DMA_BUF_MAGIC = DMA_BUF_MAGIC;
+static const uint64_t CDRM_FORMAT_MOD_LINEAR = DRM_FORMAT_MOD_LINEAR;
+static const uint64_t CDRM_FORMAT_MOD_INVALID = DRM_FORMAT_MOD_INVALID;
+static const uint32_t CDRM_FORMAT_XRGB8888 = DRM_FORMAT_XRGB8888;
+static const uint32_t CDRM_FORMAT_RGB565 = DRM_FORMAT_RGB565;
+static const uint32_t CDRM_FORMAT_NV12 = DRM_FORMAT_NV12;
+
+#endif

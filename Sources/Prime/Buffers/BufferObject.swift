@@ -1,0 +1,74 @@
+/// A buffer as its allocator made it, with what it takes to describe it to others.
+public struct BufferObject: ~Copyable {
+  /// What keeps the memory, by kind of allocator.
+  enum Storage: ~Copyable {
+    case gem(GEMHandle)
+    case gbm(GBMBuffer)
+    case dmaBuf(DMABuf)
+  }
+
+  /// Size, format, modifier, planes.
+  public let description: BufferDescription
+  private let storage: Storage
+
+  init(_ description: BufferDescription, storage: consuming Storage) {
+    self.description = description
+    self.storage = storage
+  }
+
+  /// Exports it as a dma-buf, close-on-exec; the caller owns what it gets, which outlives this value.
+  ///
+  /// - Throws: `drmPrimeHandleToFD` with its errno; for udmabuf and the heap, which are dma-bufs from the start, `fcntl`.
+  public borrowing func export(_ access: DMABuf.Access) throws(PrimeError) -> DMABuf {
+    switch storage {
+    case .gem(let handle): return try handle.export(access)
+    case .gbm(let buffer): return try buffer.export(access)
+    case .dmaBuf(let buffer): return try buffer.duplicate()
+    }
+  }
+}
+
+/// What is asked of an allocator.
+public struct AllocationRequest: Hashable, Sendable {
+  /// The pixel format.
+  public var format: PixelFormat
+  /// The width in pixels.
+  public var width: Int
+  /// The height in pixels.
+  public var height: Int
+  /// The modifiers the caller can use, for an allocator that knows them; nil leaves the choice to it.
+  public var modifiers: [Modifier]?
+  /// What the buffer is for, for GBM.
+  public var usage: GBMUsage
+
+  /// Asks for a buffer.
+  public init(
+    format: PixelFormat, width: Int, height: Int, modifiers: [Modifier]? = nil, usage: GBMUsage = .linear
+  ) {
+    self.format = format
+    self.width = width
+    self.height = height
+    self.modifiers = modifiers
+    self.usage = usage
+  }
+}
+
+/// The ways to allocate a buffer that can be exported.
+public enum AllocatorKind: String, Hashable, Sendable, Codable, CaseIterable {
+  /// libgbm, through the device's Mesa driver.
+  case gbm
+  /// `DRM_IOCTL_MODE_CREATE_DUMB` on a primary node.
+  case dumb
+  /// `/dev/udmabuf`: a sealed memfd as a dma-buf.
+  case udmabuf
+  /// `/dev/dma_heap/system`.
+  case heap
+}
+
+/// Something that allocates buffers which can be exported as dma-bufs.
+public protocol Allocator: Sendable {
+  /// Which way it allocates.
+  var kind: AllocatorKind { get }
+  /// Allocates one buffer; the caller owns it.
+  func allocate(_ request: AllocationRequest) throws(PrimeError) -> BufferObject
+}

@@ -1,0 +1,55 @@
+/// One use of a GEM handle: a number that names a buffer on one open file.
+///
+/// Two uses of one number, which two imports of one dma-buf give, are closed with one `GEM_CLOSE`, after the last.
+public struct GEMHandle: ~Copyable, Sendable {
+  /// The open file the number belongs to; it stays open while this value lives.
+  public let device: Device
+  /// The number; it means nothing on any other open file.
+  public let rawValue: UInt32
+
+  /// Takes over a use that was counted already.
+  private init(counted rawValue: UInt32, of device: Device) {
+    self.device = device
+    self.rawValue = rawValue
+  }
+
+  /// Takes over a handle that the kernel just made for this open file.
+  init(adopting rawValue: UInt32, of device: Device) {
+    device.retainHandle(rawValue)
+    self.init(counted: rawValue, of: device)
+  }
+
+  /// Imports a dma-buf (`drmPrimeFDToHandle`).
+  ///
+  /// - Throws: the exporter's or the importer's errno, which of them refused cannot be told from the number.
+  public init(importing buffer: borrowing DMABuf, into device: Device) throws(PrimeError) {
+    let rawValue = try device.importingHandle(of: buffer.rawDescriptor)
+      .orThrow("drmPrimeFDToHandle", on: device.subject)
+    self.init(counted: rawValue, of: device)
+  }
+
+  deinit {
+    device.releaseHandle(rawValue)
+  }
+
+  /// Exports the buffer as a dma-buf (`drmPrimeHandleToFD`, close-on-exec); the caller owns what it gets.
+  ///
+  /// The first export decides for the life of the buffer whether it can be written through the descriptor.
+  public borrowing func export(_ access: DMABuf.Access) throws(PrimeError) -> DMABuf {
+    let descriptor = try device.kernel
+      .primeHandleToFD(device.rawDescriptor, handle: rawValue, writable: access == .readWrite)
+      .orThrow("drmPrimeHandleToFD", on: device.subject)
+    return try DMABuf(adopting: Descriptor(adopting: descriptor, kernel: device.kernel))
+  }
+
+  /// Maps the buffer through the device's own node, the way a CPU user of this device sees it (`MODE_MAP_DUMB`, `mmap`).
+  ///
+  /// - Throws: `DRM_IOCTL_MODE_MAP_DUMB` with `EINVAL` for a buffer imported from another device, by rule of the kernel.
+  package borrowing func mapThroughDevice(byteCount: Int, writable: Bool) throws(PrimeError) -> Mapping {
+    let offset = try device.kernel.mapDumb(device.rawDescriptor, handle: rawValue)
+      .orThrow("DRM_IOCTL_MODE_MAP_DUMB", on: device.subject)
+    return try Mapping(
+      device.rawDescriptor, byteCount: byteCount, writable: writable, offset: offset, keepingOpen: device,
+      kernel: device.kernel, subject: device.subject)
+  }
+}

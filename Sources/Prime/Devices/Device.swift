@@ -1,0 +1,141 @@
+internal import Glibc
+internal import Synchronization
+
+/// An open DRM node, for one role: exporter and importer each open a device of their own, even of one node.
+///
+/// GEM handles are numbers of this open file and the kernel does not count their uses: importing one dma-buf twice gives
+/// one number, and one `GEM_CLOSE` ends both (`drm.h`, `DRM_IOCTL_PRIME_FD_TO_HANDLE`). The device counts them instead.
+/// It stays open until the last buffer, framebuffer or mapping made through it is gone.
+public final class Device: Sendable {
+  /// The node that was opened.
+  public let node: DRMNode
+  /// The DRM driver's name, for example `vgem` (`drmGetVersion`).
+  public let driver: String
+  /// `major.minor.patch` of the driver.
+  public let driverVersion: String
+  private let descriptor: Descriptor
+  private let handleUses = Mutex<[UInt32: Int]>([:])
+
+  private init(node: DRMNode, version: DriverVersion, descriptor: consuming Descriptor) {
+    self.node = node
+    self.driver = version.name
+    self.driverVersion = "\(version.major).\(version.minor).\(version.patch)"
+    self.descriptor = descriptor
+  }
+
+  /// Opens a node read/write and asks its driver's name.
+  ///
+  /// The first opener of a primary node becomes DRM master without asking. That is given back at once, so that looking
+  /// at buffers never takes a display from anybody; `becomeMaster` asks for it.
+  ///
+  /// - Throws: `open` with `EACCES` and the group to join, `ENOENT`, `ENODEV`; `drmGetVersion` for what is no DRM node.
+  public static func open(_ node: DRMNode) throws(PrimeError) -> Device {
+    try open(node, kernel: LinuxKernel())
+  }
+
+  package static func open(_ node: DRMNode, kernel: some KernelCalls) throws(PrimeError) -> Device {
+    let rawValue: CInt
+    switch kernel.open(node.path, flags: O_RDWR) {
+    case .success(let opened): rawValue = opened
+    case .failure(let errno):
+      throw PrimeError(
+        operation: "open", errno: errno, subject: node.path, reason: openingReason(errno, path: node.path))
+    }
+    let descriptor = Descriptor(adopting: rawValue, kernel: kernel)
+    // Mesa would accept any file, /dev/null included, so the kernel is asked first what this is.
+    let status = try kernel.status(rawValue).orThrow("fstat", on: node.path)
+    guard let number = status.characterDevice, number.major == DRMNode.majorNumber,
+      DRMNode.kind(ofMinor: number.minor) != nil
+    else {
+      throw PrimeError(
+        operation: "open", errno: .notATerminal, subject: node.path,
+        reason: "this is not a DRM node: name one of /dev/dri/card* or /dev/dri/renderD*")
+    }
+    let version = try kernel.version(rawValue).orThrow(
+      "drmGetVersion", on: node.path, reason: "the node does not answer as a DRM device: it may be going away")
+    let device = Device(node: node, version: version, descriptor: descriptor)
+    if node.kind == .primary && kernel.isMaster(rawValue) {
+      _ = kernel.dropMaster(rawValue)
+    }
+    return device
+  }
+
+  /// Another open file of the same node, with GEM handles and mastership of its own.
+  public func reopened() throws(PrimeError) -> Device {
+    // The existential is opened here so that `open` keeps its generic form for tests.
+    try Self.open(node, kernel: kernel)
+  }
+
+  package var kernel: any KernelCalls { descriptor.kernel }
+
+  package var rawDescriptor: CInt { descriptor.rawValue }
+
+  /// How messages name it: `vgem (/dev/dri/card0)`.
+  public var subject: String { "\(driver) (\(node.path))" }
+
+  /// How many GEM handles made through this device are open; 0 when nothing leaked.
+  public var openHandleCount: Int {
+    handleUses.withLock { $0.count }
+  }
+
+  /// Asks the driver what it can do.
+  public func capabilities() -> DeviceCapabilities {
+    DeviceCapabilities.asking(self)
+  }
+
+  static func openingReason(_ errno: Errno, path: String) -> String? {
+    switch errno {
+    case .permissionDenied, .notPermitted:
+      let group = FileSystem.groupName(of: path)
+      guard let group, group != "root" else {
+        return "only root may open it: run as root, or give the node to a group with a udev rule"
+      }
+      return "it belongs to the group \(group): join it with `sudo usermod -aG \(group) $USER` and log in again"
+    case .noSuchFile: return "there is no such node; `prime-tool list` shows the devices of this machine"
+    case .noSuchDevice, .noSuchAddress: return "the device is gone"
+    default: return PrimeError.commonReason(errno)
+    }
+  }
+}
+
+extension Device {
+  /// Takes one more use of a handle that the kernel gave for this open file.
+  func retainHandle(_ handle: UInt32) {
+    handleUses.withLock { $0[handle, default: 0] += 1 }
+  }
+
+  /// Gives one use back and closes the handle with the last one (`DRM_IOCTL_GEM_CLOSE`).
+  func releaseHandle(_ handle: UInt32) {
+    handleUses.withLock { uses in
+      guard let count = uses[handle] else { return }
+      guard count == 1 else {
+        uses[handle] = count - 1
+        return
+      }
+      uses[handle] = nil
+      // An error says that the device is gone, which closed the handle as well.
+      _ = kernel.closeHandle(rawDescriptor, handle: handle)
+    }
+  }
+
+  /// Imports and counts under one lock, so that a close on another thread cannot end the handle in between.
+  func importingHandle(of dmaBuf: CInt) -> CallResult<UInt32> {
+    handleUses.withLock { uses in
+      let result = kernel.primeFDToHandle(rawDescriptor, dmaBuf: dmaBuf)
+      if case .success(let handle) = result { uses[handle, default: 0] += 1 }
+      return result
+    }
+  }
+
+  /// Becomes DRM master, which mode setting needs (`drmSetMaster`).
+  public func becomeMaster() throws(PrimeError) {
+    try kernel.setMaster(rawDescriptor).orThrow(
+      "drmSetMaster", on: subject,
+      reason: "another program holds this display: stop the compositor, or switch to a free virtual terminal")
+  }
+
+  /// Gives mastership back, so that others may set modes again (`drmDropMaster`).
+  public func dropMaster() {
+    _ = kernel.dropMaster(rawDescriptor)
+  }
+}

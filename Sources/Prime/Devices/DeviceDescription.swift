@@ -1,0 +1,71 @@
+/// One DRM device of the machine: what it is and which nodes it has, as far as the caller may see.
+public struct DeviceDescription: Hashable, Sendable {
+  /// The bus a device sits on and what identifies it there.
+  public struct Bus: Hashable, Sendable {
+    /// The kernel's bus name: `pci`, `platform`, `faux`, `virtio`, `usb`.
+    public let name: String
+    /// The device's name on that bus, for PCI the address `0000:00:02.0`.
+    public let identifier: String
+    /// PCI vendor and device number, nil elsewhere.
+    public let pciIdentity: PCIIdentity?
+
+    /// Describes a place on a bus.
+    public init(name: String, identifier: String, pciIdentity: PCIIdentity?) {
+      self.name = name
+      self.identifier = identifier
+      self.pciIdentity = pciIdentity
+    }
+  }
+
+  /// Vendor and device numbers of a PCI function.
+  public struct PCIIdentity: Hashable, Sendable, CustomStringConvertible {
+    /// For example 0x1af4.
+    public let vendor: UInt16
+    /// For example 0x1050.
+    public let device: UInt16
+
+    /// Makes the pair.
+    public init(vendor: UInt16, device: UInt16) {
+      self.vendor = vendor
+      self.device = device
+    }
+
+    /// `1af4:1050`, as `lspci -nn` prints it.
+    public var description: String { "\(hexadecimal(UInt64(vendor), digits: 4)):\(hexadecimal(UInt64(device), digits: 4))" }
+  }
+
+  /// The DRM driver's name; the kernel module's where the node may not be opened.
+  public let driver: String
+  /// `major.minor.patch` of the driver, nil where the node may not be opened.
+  public let driverVersion: String?
+  /// Where the device sits.
+  public let bus: Bus
+  /// `card*`, nil where the device has none or `/dev` does not show it.
+  public let primary: DRMNode?
+  /// `renderD*`, nil where the device has none.
+  public let render: DRMNode?
+  /// Links under `/dev/dri/by-path` to its nodes.
+  public let byPath: [String]
+  /// What the driver says it can do; nil where no node may be opened.
+  public let capabilities: DeviceCapabilities?
+  /// Why the device cannot be used, with what to do about it; nil when it can.
+  public let problem: PrimeError?
+
+  /// Describes a device.
+  public init(
+    driver: String, driverVersion: String?, bus: Bus, primary: DRMNode?, render: DRMNode?, byPath: [String],
+    capabilities: DeviceCapabilities?, problem: PrimeError?
+  ) {
+    self.driver = driver
+    self.driverVersion = driverVersion
+    self.bus = bus
+    self.primary = primary
+    self.render = render
+    self.byPath = byPath
+    self.capabilities = capabilities
+    self.problem = problem
+  }
+
+  /// The node to share buffers through: the primary one, which has dumb buffers and displays too, or else the render one.
+  public var sharingNode: DRMNode? { primary ?? render }
+}

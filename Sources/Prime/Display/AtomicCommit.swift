@@ -1,0 +1,36 @@
+/// One atomic request and the flags it is sent with (`DRM_IOCTL_MODE_ATOMIC`).
+struct AtomicCommit {
+  /// The flags of `drm_mode.h` that this library uses.
+  struct Flags: OptionSet, Sendable {
+    let rawValue: UInt32
+    static let testOnly = Flags(rawValue: 0x100)
+    static let nonBlocking = Flags(rawValue: 0x200)
+    static let allowModeset = Flags(rawValue: 0x400)
+  }
+
+  var assignments: [KMSAssignment] = []
+
+  mutating func set(_ object: DisplayObject, _ name: String, _ value: UInt64) throws(PrimeError) {
+    assignments.append(try object.setting(name, to: value))
+  }
+
+  /// Sends it and gives a descriptor for each out-fence, which the caller owns.
+  ///
+  /// An interrupted commit changed nothing and is sent again until the deadline.
+  func send(
+    on device: Device, flags: Flags, outFences: [KMSAssignment] = [], deadline: Deadline
+  ) throws(PrimeError) -> [CInt] {
+    let operation = "DRM_IOCTL_MODE_ATOMIC"
+    while true {
+      switch device.kernel.kmsCommit(
+        device.rawDescriptor, assignments: assignments, outFences: outFences, flags: flags.rawValue, userData: 0)
+      {
+      case .success(let fences): return fences
+      case .failure(.interrupted), .failure(.tryAgain):
+        try deadline.check(operation, on: device.subject)
+      case .failure(let errno):
+        throw PrimeError(operation: operation, errno: errno, subject: device.subject)
+      }
+    }
+  }
+}

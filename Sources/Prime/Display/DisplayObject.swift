@@ -1,0 +1,31 @@
+/// A KMS object with its properties as they were when it was read: a CRTC, a connector or a plane.
+struct DisplayObject: Sendable {
+  let id: UInt32
+  let kind: KMSObjectKind
+  private let properties: [String: KMSProperty]
+  private let subject: String
+
+  init(_ id: UInt32, _ kind: KMSObjectKind, of device: Device) throws(PrimeError) {
+    let list = try device.kernel.kmsProperties(device.rawDescriptor, object: id, kind: kind)
+      .orThrow("drmModeObjectGetProperties", on: device.subject)
+    self.id = id
+    self.kind = kind
+    self.properties = Dictionary(list.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    self.subject = device.subject
+  }
+
+  /// The value a property had, nil where the object has no such property.
+  func value(_ name: String) -> UInt64? {
+    properties[name]?.value
+  }
+
+  /// One line of an atomic request.
+  func setting(_ name: String, to value: UInt64) throws(PrimeError) -> KMSAssignment {
+    guard let property = properties[name] else {
+      throw PrimeError(
+        operation: "drmModeObjectGetProperties", errno: .noSuchFile, subject: subject,
+        reason: "\(kind) \(id) has no property \(name)")
+    }
+    return KMSAssignment(object: id, property: property.id, value: value)
+  }
+}

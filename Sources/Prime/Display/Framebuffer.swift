@@ -1,0 +1,40 @@
+/// A framebuffer: a buffer object with a size and a format, for planes and writeback connectors (`AddFB2`).
+///
+/// It keeps the memory by itself; the GEM handle may be closed once it is made. Removing it while a plane shows it
+/// switches that plane off (`drmModeRmFB`), so the display is put back first.
+public struct Framebuffer: ~Copyable, Sendable {
+  /// The open file it belongs to.
+  public let device: Device
+  /// The object id that a plane's `FB_ID` takes.
+  public let id: UInt32
+
+  /// Wraps an imported or own buffer.
+  ///
+  /// - Throws: `drmModeAddFB2WithModifiers` with its errno.
+  public init(_ handle: borrowing GEMHandle, _ description: BufferDescription) throws(PrimeError) {
+    let operation = "drmModeAddFB2WithModifiers"
+    let device = handle.device
+    guard let width = UInt32(exactly: description.width), let height = UInt32(exactly: description.height) else {
+      throw PrimeError(operation: operation, errno: .overflow, subject: device.subject)
+    }
+    let number = handle.rawValue
+    let planes = description.layout.planes.map {
+      GBMPlane(
+        handle: number, offset: UInt32(truncatingIfNeeded: $0.offset), pitch: UInt32(truncatingIfNeeded: $0.pitch))
+    }
+    // An implicit modifier is said by leaving the flag out, and a driver without the capability refuses even linear.
+    let takesModifiers = device.takesFramebufferModifiers
+    let modifier = takesModifiers && description.modifier != .invalid ? description.modifier.rawValue : nil
+    self.id = try device.kernel.kmsAddFramebuffer(
+      device.rawDescriptor,
+      KMSFramebufferRequest(
+        width: width, height: height, fourcc: description.fourcc.rawValue, modifier: modifier, planes: planes)
+    ).orThrow(operation, on: device.subject)
+    self.device = device
+  }
+
+  deinit {
+    // An error says that the device is gone, which removed the framebuffer as well.
+    _ = device.kernel.kmsRemoveFramebuffer(device.rawDescriptor, id: id)
+  }
+}

@@ -1,0 +1,75 @@
+internal import Synchronization
+
+/// A request to stop that one thread makes and any number of waits obey.
+public final class Cancellation: Sendable {
+  private let flag = Atomic<Bool>(false)
+
+  /// Makes one that nobody has asked for yet.
+  public init() {}
+
+  /// Asks every wait and every loop that looks at this value to end with `ECANCELED`.
+  public func request() {
+    flag.store(true, ordering: .releasing)
+  }
+
+  /// Whether somebody asked.
+  public var isRequested: Bool {
+    flag.load(ordering: .acquiring)
+  }
+}
+
+/// The moment a piece of work must have ended by, and the request to stop that may end it before.
+public struct Deadline: Sendable {
+  private let end: ContinuousClock.Instant
+  private let limit: Duration
+  private let cancellation: Cancellation?
+
+  /// A deadline `limit` from now.
+  public init(in limit: Duration, cancellation: Cancellation? = nil) {
+    self.end = ContinuousClock.now + limit
+    self.limit = limit
+    self.cancellation = cancellation
+  }
+
+  /// This deadline or `limit` from now, whichever comes first.
+  public func atMost(_ limit: Duration) -> Deadline {
+    let candidate = Deadline(in: limit, cancellation: cancellation)
+    return candidate.end < end ? candidate : self
+  }
+
+  /// How long is left, zero when the moment has passed.
+  public var remaining: Duration {
+    max(.zero, end - ContinuousClock.now)
+  }
+
+  /// Throws `ETIMEDOUT` when the moment has passed and `ECANCELED` when somebody asked to stop.
+  public func check(_ operation: String, on subject: @autoclosure () -> String) throws(PrimeError) {
+    if cancellation?.isRequested == true {
+      throw PrimeError(operation: operation, errno: .cancelled, subject: subject(), reason: "interrupted")
+    }
+    guard remaining == .zero else { return }
+    throw PrimeError(
+      operation: operation, errno: .timedOut, subject: subject(),
+      reason: "it did not finish within \(limit.wholeSeconds); raise --timeout if the machine is only slow")
+  }
+
+  /// How long one `poll` may sleep, in milliseconds, so that a request to stop is seen soon.
+  var pollSlice: Int32 {
+    let slice = min(remaining, .milliseconds(50))
+    return max(1, Int32(slice / .milliseconds(1)))
+  }
+}
+
+extension Duration {
+  /// `1.5 s`, for messages.
+  var wholeSeconds: String {
+    let seconds = self / .seconds(1)
+    return seconds == seconds.rounded() ? "\(Int(seconds)) s" : "\(seconds) s"
+  }
+
+  /// Whole nanoseconds.
+  package var nanoseconds: Int64 {
+    let (seconds, attoseconds) = components
+    return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
+  }
+}

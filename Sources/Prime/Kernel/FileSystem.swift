@@ -1,0 +1,75 @@
+internal import Glibc
+
+/// Small reads of sysfs, procfs and the device folder. All answers are optional: what is not there is not an error.
+package enum FileSystem {
+  /// Names in a folder without `.` and `..`, sorted; empty where it cannot be read.
+  package static func entries(of folder: String) -> [String] {
+    // Safe: readdir's entry is copied before the next call, and the folder is closed once.
+    guard let directory = unsafe opendir(folder) else { return [] }
+    defer { unsafe closedir(directory) }
+    var names: [String] = []
+    while let entry = unsafe readdir(directory) {
+      let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+        unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+    return names.sorted()
+  }
+
+  /// A text file without its last line break, at most 1 MiB of it.
+  package static func text(of path: String) -> String? {
+    // Safe: the path is copied for the call.
+    let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    defer { _ = Glibc.close(descriptor) }
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 4096)
+    while bytes.count < 1 << 20 {
+      // Safe: read fills at most the chunk it is given.
+      let count = unsafe Glibc.read(descriptor, &chunk, chunk.count)
+      guard count > 0 else { break }
+      bytes.append(contentsOf: chunk.prefix(count))
+    }
+    while bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// What a symbolic link says, as it says it.
+  package static func linkTarget(of path: String) -> String? {
+    var target = [CChar](repeating: 0, count: Int(PATH_MAX))
+    // Safe: readlink writes at most the count it is told and answers how many it wrote.
+    let count = unsafe readlink(path, &target, target.count)
+    guard count > 0 else { return nil }
+    return String(decoding: target.prefix(count).map(UInt8.init(bitPattern:)), as: UTF8.self)
+  }
+
+  /// The path with every symbolic link followed.
+  package static func resolved(_ path: String) -> String? {
+    // Safe: realpath allocates the answer, which is copied and freed.
+    guard let answer = unsafe Glibc.realpath(path, nil) else { return nil }
+    defer { unsafe free(answer) }
+    return unsafe String(cString: answer)
+  }
+
+  /// Whether something is there, also when it may not be opened.
+  package static func exists(_ path: String) -> Bool {
+    // Safe: the path is copied for the call.
+    unsafe access(path, F_OK) == 0
+  }
+
+  /// The name of the group that a file belongs to, or its number where it has no name.
+  package static func groupName(of path: String) -> String? {
+    var status = stat()
+    // Safe: fstatat fills the struct it is given.
+    guard unsafe fstatat(AT_FDCWD, path, &status, 0) == 0 else { return nil }
+    // Safe: getgrgid's answer is copied at once; discovery runs on one thread.
+    guard let name = unsafe getgrgid(status.st_gid)?.pointee.gr_name else { return "\(status.st_gid)" }
+    return unsafe String(cString: name)
+  }
+
+  /// The last component of a path.
+  package static func lastComponent(of path: String) -> String {
+    path.split(separator: "/").last.map(String.init) ?? path
+  }
+}

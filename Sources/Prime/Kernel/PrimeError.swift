@@ -1,0 +1,65 @@
+/// One failed operation: which call, on what, with which errno, and why where that is known.
+public struct PrimeError: Error, Hashable, Sendable {
+  /// The C name of the call that failed, for example `drmPrimeFDToHandle`.
+  public let operation: String
+  /// What the kernel, or libdrm in its name, answered.
+  public let errno: Errno
+  /// Which device or buffer it was about, for example `virtio_gpu (/dev/dri/card2)`.
+  public let subject: String
+  /// Why it failed and what to do about it, in a sentence, where known.
+  public let reason: String?
+
+  /// Makes an error; `reason` is a sentence a person can act on.
+  public init(operation: String, errno: Errno, subject: String, reason: String? = nil) {
+    self.operation = operation
+    self.errno = errno
+    self.subject = subject
+    self.reason = reason
+  }
+
+  /// The same error with a reason, for the layer that knows more than the one that failed.
+  public func explained(_ reason: String) -> PrimeError {
+    PrimeError(operation: operation, errno: errno, subject: subject, reason: reason)
+  }
+}
+
+extension PrimeError: CustomStringConvertible {
+  /// `operation on subject: ENODEV (No such device): reason`.
+  public var description: String {
+    let head = "\(operation) on \(subject): \(errno)"
+    guard let reason else { return head }
+    return "\(head): \(reason)"
+  }
+}
+
+/// What a call of the kernel seam gives: a value, or the errno it failed with.
+package typealias CallResult<Success> = Result<Success, Errno>
+
+extension Result where Failure == Errno {
+  /// The value, or a `PrimeError` that names the call and what it was made on.
+  package func orThrow(
+    _ operation: String, on subject: @autoclosure () -> String, reason: @autoclosure () -> String? = nil
+  ) throws(PrimeError) -> Success {
+    switch self {
+    case .success(let value): return value
+    case .failure(let errno):
+      throw PrimeError(
+        operation: operation, errno: errno, subject: subject(), reason: reason() ?? PrimeError.commonReason(errno))
+    }
+  }
+}
+
+extension PrimeError {
+  /// What can be said of an errno whatever the call was: the tables and permissions every call shares.
+  static func commonReason(_ errno: Errno) -> String? {
+    switch errno {
+    case .tooManyOpenFiles:
+      "this process has no free file descriptor left: raise the limit with `ulimit -n`"
+    case .tooManyOpenFilesInSystem:
+      "the system has no free file descriptor left: raise fs.file-max"
+    case .noMemory:
+      "the kernel has no memory for it: try a smaller --size"
+    default: nil
+    }
+  }
+}
