@@ -81,7 +81,6 @@ enum SystemMemory {
     let last = layout.planes.indices.last ?? 0
     let padding = layout.planes[last].pitch - layout.rowBytes(ofPlane: last)
     let byteCount = (layout.byteCount + padding + page - 1) / page * page
-    try MemoryBudget.check(byteCount, operation: operation, on: path)
     let opened = kernel.open(path, flags: O_RDWR)
     let node = Descriptor(
       adopting: try opened.orThrow("open", on: path, reason: openingReason(opened, path: path)), kernel: kernel)

@@ -44,6 +44,8 @@ public struct DeviceDescription: Hashable, Sendable {
   public let primary: DRMNode?
   /// `renderD*`, nil where the device has none.
   public let render: DRMNode?
+  /// The node that could be opened, the primary one where both can: buffers are shared through it.
+  public let usableNode: DRMNode?
   /// Links under `/dev/dri/by-path` to its nodes.
   public let byPath: [String]
   /// What the driver says it can do; nil where no node may be opened.
@@ -53,19 +55,17 @@ public struct DeviceDescription: Hashable, Sendable {
 
   /// Describes a device.
   public init(
-    driver: String, driverVersion: String?, bus: Bus, primary: DRMNode?, render: DRMNode?, byPath: [String],
-    capabilities: DeviceCapabilities?, problem: PrimeError?
+    driver: String, driverVersion: String?, bus: Bus, primary: DRMNode?, render: DRMNode?, usableNode: DRMNode?,
+    byPath: [String], capabilities: DeviceCapabilities?, problem: PrimeError?
   ) {
     self.driver = driver
     self.driverVersion = driverVersion
     self.bus = bus
     self.primary = primary
     self.render = render
+    self.usableNode = usableNode
     self.byPath = byPath
     self.capabilities = capabilities
     self.problem = problem
   }
-
-  /// The node to share buffers through: the primary one, which has dumb buffers and displays too, or else the render one.
-  public var sharingNode: DRMNode? { primary ?? render }
 }

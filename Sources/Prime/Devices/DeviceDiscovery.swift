@@ -78,7 +78,7 @@ public struct DeviceDiscovery: Sendable {
       driver: opened?.driver ?? module ?? FileSystem.lastComponent(of: group.folder),
       driverVersion: opened?.driverVersion,
       bus: bus(of: group.folder),
-      primary: group.primary, render: group.render,
+      primary: group.primary, render: group.render, usableNode: opened?.node,
       byPath: nodes.flatMap { links[FileSystem.lastComponent(of: $0.path)] ?? [] },
       capabilities: opened?.capabilities(),
       problem: problem)
@@ -116,7 +116,7 @@ public struct DeviceDiscovery: Sendable {
   }
 
   private static func order(_ device: DeviceDescription) -> Int {
-    let name = device.sharingNode.map { FileSystem.lastComponent(of: $0.path) } ?? ""
+    let name = (device.primary ?? device.render).map { FileSystem.lastComponent(of: $0.path) } ?? ""
     return Int(name.drop { !$0.isNumber }) ?? .max
   }
 }

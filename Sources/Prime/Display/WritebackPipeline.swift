@@ -82,6 +82,9 @@ public final class WritebackPipeline {
   /// The least width and height of a framebuffer on this device, in pixels.
   var minimumSize: (width: Int, height: Int) { (Int(widths.lowerBound), Int(heights.lowerBound)) }
 
+  /// The largest width and height of a framebuffer on this device, in pixels.
+  var maximumSize: (width: Int, height: Int) { (Int(widths.upperBound), Int(heights.upperBound)) }
+
   /// Whether a framebuffer of this size is possible at all.
   func allows(width: Int, height: Int) -> Bool {
     UInt32(exactly: width).map(widths.contains) == true && UInt32(exactly: height).map(heights.contains) == true

@@ -10,6 +10,12 @@ public struct Errno: RawRepresentable, Hashable, Sendable, Error {
     self.rawValue = rawValue
   }
 
+  /// Finds the number of a C spelling, for example `ENODEV`.
+  init?(name: String) {
+    guard let known = (1...133).map(Errno.init(rawValue:)).first(where: { $0.name == name }) else { return nil }
+    self = known
+  }
+
   /// The C spelling, for example `ENODEV`; the number where glibc has no name for it.
   public var name: String {
     // Safe: glibc returns NULL or a string that lives as long as the program.

@@ -17,15 +17,15 @@ package enum FileSystem {
     return names.sorted()
   }
 
-  /// A text file without its last line break, at most 1 MiB of it.
-  package static func text(of path: String) -> String? {
+  /// A text file without its last line break, at most about `limit` bytes of it.
+  package static func text(of path: String, limit: Int = 1 << 20) -> String? {
     // Safe: the path is copied for the call.
     let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     defer { _ = Glibc.close(descriptor) }
     var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 4096)
-    while bytes.count < 1 << 20 {
+    var chunk = [UInt8](repeating: 0, count: 16384)
+    while bytes.count < limit {
       // Safe: read fills at most the chunk it is given.
       let count = unsafe Glibc.read(descriptor, &chunk, chunk.count)
       guard count > 0 else { break }
@@ -56,6 +56,12 @@ package enum FileSystem {
   package static func exists(_ path: String) -> Bool {
     // Safe: the path is copied for the call.
     unsafe access(path, F_OK) == 0
+  }
+
+  /// Whether this process may read and write it.
+  package static func isWritable(_ path: String) -> Bool {
+    // Safe: the path is copied for the call.
+    unsafe access(path, R_OK | W_OK) == 0
   }
 
   /// The name of the group that a file belongs to, or its number where it has no name.

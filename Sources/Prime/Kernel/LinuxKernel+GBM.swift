@@ -8,11 +8,29 @@ extension LinuxKernel {
     return .failure(Errno(rawValue: errno == 0 ? EINVAL : errno))
   }
 
+  /// Runs a call of libgbm with standard error sent to nowhere, where that was asked for.
+  ///
+  /// The descriptor belongs to the whole process, so what other threads print meanwhile is lost too.
+  private func quietly<Value>(_ body: () -> CallResult<Value>) -> CallResult<Value> {
+    guard silencesMesa, case .success(let kept) = duplicate(STDERR_FILENO) else { return body() }
+    defer {
+      _ = dup2(kept, STDERR_FILENO)
+      close(kept)
+    }
+    if case .success(let nowhere) = open("/dev/null", flags: O_WRONLY) {
+      _ = dup2(nowhere, STDERR_FILENO)
+      close(nowhere)
+    }
+    return body()
+  }
+
   package func gbmCreateDevice(_ descriptor: CInt) -> CallResult<GBMDevicePointer> {
-    Glibc.errno = 0
-    // Safe: libgbm owns what it returns until gbmDestroyDevice.
-    guard let device = unsafe gbm_create_device(descriptor) else { return Self.failed() }
-    return unsafe .success(GBMDevicePointer(raw: device))
+    quietly {
+      Glibc.errno = 0
+      // Safe: libgbm owns what it returns until gbmDestroyDevice.
+      guard let device = unsafe gbm_create_device(descriptor) else { return Self.failed() }
+      return unsafe .success(GBMDevicePointer(raw: device))
+    }
   }
 
   package func gbmDestroyDevice(_ device: GBMDevicePointer) {

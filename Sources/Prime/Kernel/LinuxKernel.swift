@@ -3,7 +3,12 @@ internal import Glibc
 
 /// The kernel this process runs on.
 package struct LinuxKernel: KernelCalls {
-  package init() {}
+  /// Whether standard error goes nowhere while Mesa, which prints there by itself, is at work.
+  let silencesMesa: Bool
+
+  package init(silencesMesa: Bool = false) {
+    self.silencesMesa = silencesMesa
+  }
 
   /// The value, or the errno of a shim call, which answers 0 or above, or a negative errno.
   static func shimmed<Value: SignedInteger>(_ result: Value) -> CallResult<Value> {

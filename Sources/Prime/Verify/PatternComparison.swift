@@ -77,12 +77,29 @@ extension Pattern {
   }
 }
 
+extension Pattern {
+  /// Whether memory is as the pattern says; stops at the first row that is not.
+  public func matches(
+    _ bytes: Span<UInt8>, layout: PictureLayout, ignoringUnusedBits: Bool
+  ) throws(PatternError) -> Bool {
+    guard bytes.count >= layout.byteCount else {
+      throw .memoryTooSmall(needed: layout.byteCount, given: bytes.count)
+    }
+    for (index, place) in layout.planes.enumerated() {
+      let plane = PatternPlane(self, plane: index, layout: layout, ignoringUnusedBits: ignoringUnusedBits)
+      guard plane.firstDifferingRow(from: 0, in: bytes, place: place) == plane.rowCount else { return false }
+    }
+    return true
+  }
+}
+
 extension PatternPlane {
   /// Finds what differs in a plane, or nil.
   fileprivate func damage(in bytes: Span<UInt8>, place: PlaneLayout, plane: Int) -> PatternDamage? {
     var first: (x: Int, y: Int, expected: UInt64, found: UInt64)?
     var differing = 0
-    var columnRange = Int.max..<Int.max
+    var left = Int.max
+    var right = 0
     var lastRow = 0
     var y = firstDifferingRow(from: 0, in: bytes, place: place)
     while y < rowCount {
@@ -94,7 +111,8 @@ extension PatternPlane {
         guard (expected ^ found) & elementMask != 0 else { continue }
         if first == nil { first = (x, y, expected, found) }
         differing += 1
-        columnRange = min(x, columnRange.lowerBound)..<(columnRange.upperBound == .max ? x + 1 : max(x + 1, columnRange.upperBound))
+        left = min(left, x)
+        right = max(right, x)
         lastRow = y
       }
       y = firstDifferingRow(from: y + 1, in: bytes, place: place)
@@ -106,43 +124,7 @@ extension PatternPlane {
       found: ElementValue(first.found, byteCount: elementSize),
       differing: differing, total: rowBytes / elementSize * rowCount,
       rectangle: DamagedRectangle(
-        x: columnRange.lowerBound, y: first.y, width: columnRange.count, height: lastRow - first.y + 1))
-  }
-
-  /// The first row from `start` on that is not as expected, or the number of rows.
-  func firstDifferingRow(from start: Int, in bytes: Span<UInt8>, place: PlaneLayout) -> Int {
-    // SAFETY: the callers checked that every row lies below the span's count; the pointer does not leave the closure.
-    unsafe bytes.withUnsafeBytes { memory in
-      unsafe columns.withUnsafeBufferPointer { columns in
-        guard let memory = memory.baseAddress, let words = columns.baseAddress else { return rowCount }
-        for y in start..<max(start, rowCount) {
-          let row = unsafe memory + place.offset + y * place.pitch
-          if unsafe differs(row, words, key: key(ofRow: y)) { return y }
-        }
-        return rowCount
-      }
-    }
-  }
-
-  /// Whether any compared bit of a row is not as expected.
-  @inline(__always)
-  private func differs(_ row: UnsafeRawPointer, _ words: UnsafePointer<UInt64>, key: UInt64) -> Bool {
-    var difference: UInt64 = 0
-    let whole = rowBytes >> 3
-    // Nothing but loads, XOR and OR: the compiler makes vectors of it, and a row is short enough not to stop early.
-    for word in 0..<whole {
-      // SAFETY: word * 8 + 8 <= rowBytes, and `words` covers rowBytes. Mapped memory may start at any offset.
-      difference |= unsafe UInt64(littleEndian: row.loadUnaligned(fromByteOffset: word &* 8, as: UInt64.self))
-        ^ words[word] ^ key
-    }
-    var rest: UInt64 = 0
-    for position in whole &* 8..<rowBytes {
-      // SAFETY: position < rowBytes, and the word that holds it is one of `words`.
-      let found = unsafe UInt64(row.load(fromByteOffset: position, as: UInt8.self))
-      let expected = unsafe (words[whole] ^ key) >> (UInt64(position & 7) &* 8) & 0xff
-      rest |= (found ^ expected) << (UInt64(position & 7) &* 8)
-    }
-    return (difference | rest) & wordMask != 0
+        x: left, y: first.y, width: right - left + 1, height: lastRow - first.y + 1))
   }
 }
 

@@ -8,35 +8,27 @@ extension Pattern {
       throw .memoryTooSmall(needed: layout.byteCount, given: bytes.count)
     }
     let planes = planes(in: layout, ignoringUnusedBits: false)
+    let stores = StreamingStores(byteCount: layout.byteCount)
     // SAFETY: the closure writes only below layout.byteCount, which the guard compared with the span's count, and the
     // pointer does not leave it.
     unsafe bytes.withUnsafeMutableBytes { memory in
       guard let start = memory.baseAddress else { return }
       for (plane, place) in zip(planes, layout.planes) {
-        unsafe plane.fill(start + place.offset, pitch: place.pitch)
+        unsafe plane.fill(start + place.offset, pitch: place.pitch, stores)
       }
     }
+    stores.finish()
   }
 }
 
 extension PatternPlane {
   /// Writes all rows, the first one at `start`.
-  fileprivate func fill(_ start: UnsafeMutableRawPointer, pitch: Int) {
-    // A row is made in the first-level cache and then copied: the C library's copy has stores that need not read the
-    // destination first, and it can use wider vectors than this module is compiled for.
-    var row = [UInt64](repeating: 0, count: columns.count)
-    let count = columns.count
-    // SAFETY: both arrays hold `count` words, which cover rowBytes; the caller checked that each row lies in its memory.
-    unsafe row.withUnsafeMutableBufferPointer { row in
-      unsafe columns.withUnsafeBufferPointer { columns in
-        guard let words = row.baseAddress, let sources = columns.baseAddress else { return }
-        for y in 0..<rowCount {
-          let key = key(ofRow: y)
-          for word in 0..<count {
-            unsafe words[word] = (sources[word] ^ key).littleEndian
-          }
-          unsafe (start + y * pitch).copyMemory(from: words, byteCount: rowBytes)
-        }
+  fileprivate func fill(_ start: UnsafeMutableRawPointer, pitch: Int, _ stores: StreamingStores) {
+    // SAFETY: `columns` covers rowBytes; the caller checked that each row lies in its memory.
+    unsafe columns.withUnsafeBufferPointer { columns in
+      guard let words = columns.baseAddress else { return }
+      for y in 0..<rowCount {
+        unsafe stores.write(to: start + y * pitch, words, key: key(ofRow: y), byteCount: rowBytes)
       }
     }
   }

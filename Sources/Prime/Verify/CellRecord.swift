@@ -1,0 +1,102 @@
+/// Ends a check with a verdict of its own.
+struct Stop: Error {
+  var verdict: Verdict
+  var refusedBy: Refuser?
+  var error: PrimeError?
+  var mismatch: Mismatch?
+
+  init(verdict: Verdict, refusedBy: Refuser? = nil, error: PrimeError? = nil, mismatch: Mismatch? = nil) {
+    self.verdict = verdict
+    self.refusedBy = refusedBy
+    self.error = error
+    self.mismatch = mismatch
+  }
+}
+
+extension PrimeError {
+  /// Whether the errno says that something broke, so that it is never a driver's way to decline.
+  var isBreakage: Bool {
+    switch errno {
+    case .inputOutput, .badDescriptor, .tooManyOpenFiles, .tooManyOpenFilesInSystem, .timedOut, .cancelled,
+      .interrupted, .tryAgain:
+      true
+    default: operation == "control"
+    }
+  }
+}
+
+/// The report of one cell while its check runs.
+final class CellRecord {
+  var report: CellReport
+  /// The inodes of the dma-bufs that the check made.
+  var inodes: Set<UInt64> = []
+  /// Whether the check ended because somebody asked to stop.
+  private(set) var wasCancelled = false
+
+  init(_ report: CellReport) {
+    self.report = report
+  }
+
+  /// Runs a step; where it throws, the check ends with `verdict`, or with `error` where something broke.
+  func step<Result: ~Copyable>(
+    _ verdict: Verdict, by refuser: Refuser? = nil, _ body: () throws -> Result
+  ) throws -> Result {
+    do {
+      return try body()
+    } catch let error as PrimeError where !error.isBreakage {
+      throw Stop(verdict: verdict, refusedBy: refuser, error: error)
+    }
+  }
+
+  /// Runs a step and notes how long it took, also when it throws.
+  func timed<Result: ~Copyable>(_ name: String, _ body: () throws -> Result) throws -> Result {
+    let start = ContinuousClock.now
+    defer { report.nanoseconds[name] = (ContinuousClock.now - start).nanoseconds }
+    return try body()
+  }
+
+  /// Notes one look: a mismatch ends the check; a look that matched was compared with a wrong expectation as well.
+  func seen(_ mismatch: Mismatch?, by observer: ObserverName?) throws {
+    guard let mismatch else {
+      report.controls += 1
+      return
+    }
+    if let observer { report.observers = [observer] }
+    throw Stop(verdict: .mismatch, mismatch: mismatch)
+  }
+
+  /// Ends the report with what a step threw.
+  func stopped(by error: any Error) {
+    let stop: Stop
+    switch error {
+    case let error as Stop: stop = error
+    case let error as PrimeError: stop = Stop(verdict: .error, error: error)
+    default:
+      stop = Stop(
+        verdict: .error,
+        error: PrimeError(operation: "check", errno: .invalidArgument, subject: report.exporter, reason: "\(error)"))
+    }
+    report.verdict = stop.verdict
+    report.refusedBy = stop.refusedBy
+    if let error = stop.error {
+      wasCancelled = error.errno == .cancelled
+      report.call = error.operation
+      report.errno = error.errno.name
+      report.reason = "\(error.subject): \(error.reason ?? error.errno.meaning)"
+    }
+    if let mismatch = stop.mismatch {
+      report.mismatch = mismatch
+      let looker = report.observers.first.map { "\($0.rawValue) on \(report.importer)" } ?? "\(report.exporter) itself"
+      report.reason = "\(looker) sees something else: \(mismatch.sentence)"
+      report.observers = []
+    }
+  }
+
+  /// Fails the check where handles are still open after everything was closed.
+  func auditHandles(_ devices: [Device?]) {
+    let open = devices.compactMap { $0?.openHandleCount }.reduce(0, +)
+    guard open > 0 else { return }
+    report.verdict = .error
+    report.reason = "\(open) GEM handle\(open == 1 ? " is" : "s are") still open after the check"
+  }
+}

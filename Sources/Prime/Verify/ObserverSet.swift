@@ -1,0 +1,77 @@
+/// The observers of one check: those that could look at A must look again at B.
+final class ObserverSet {
+  private var active: [any Observer] = []
+  private let deadline: Deadline
+  private let record: CellRecord
+
+  init(deadline: Deadline, record: CellRecord) {
+    self.deadline = deadline
+    self.record = record
+  }
+
+  /// Who saw what was written, the strongest first.
+  var confirmed: [ObserverName] { active.map(\.name) }
+
+  /// Proven by an observer that looked from the importer, shared by identity, skipped where nobody could look.
+  var verdict: Verdict {
+    guard !active.isEmpty else { return .skipped }
+    return active.contains { $0.name.isProof } ? .proven : .shared
+  }
+
+  /// Tries each observer, the strongest first, and keeps those that can look.
+  func firstLook(
+    at handle: borrowing GEMHandle, of buffer: borrowing DMABuf, _ description: BufferDescription,
+    allocator: any Allocator, _ examination: Examination
+  ) throws {
+    let importer = handle.device
+    try attempt(.writeback, examination) {
+      try WritebackObserver(handle, of: buffer, description, targetFrom: allocator)
+    }
+    try attempt(.nativeMap, examination) { try NativeMapObserver(buffer, description, on: importer) }
+    // Loading Mesa takes seconds on a slow machine, so it is asked only where nobody else can show it.
+    if active.isEmpty {
+      try attempt(.gbmMap, examination) { try GBMMapObserver(buffer, description, on: importer) }
+    }
+    try attempt(.identity, examination) { try IdentityObserver(handle, of: buffer, description) }
+    if active.isEmpty {
+      record.report.reason = "the import succeeded, and nothing on this machine can look at the buffer through it"
+    }
+  }
+
+  private func attempt(
+    _ name: ObserverName, _ examination: Examination, _ make: () throws -> any Observer
+  ) throws {
+    do {
+      let observer = try make()
+      if let writeback = observer as? WritebackObserver { record.inodes.insert(writeback.targetInode) }
+      try record.seen(try observer.look(examination, deadline: deadline), by: name)
+      active.append(observer)
+    } catch let error as PrimeError where !error.isBreakage {
+      record.report.tried.append(
+        CellReport.Attempt(
+          observer: name, call: error.operation, errno: error.errno.name,
+          reason: "\(error.subject): \(error.reason ?? error.errno.meaning)"))
+    }
+  }
+
+  /// Every observer that saw A must see B: a copy made at the import would still show A.
+  func secondLook(_ examination: Examination) throws {
+    for observer in active {
+      try record.seen(try observer.look(examination, deadline: deadline), by: observer.name)
+    }
+  }
+
+  /// Writes from the importer's side where its own mapping allows it; false where none does.
+  func write(_ pattern: Pattern) throws -> Bool {
+    for case let observer as NativeMapObserver in active {
+      try observer.write(pattern, deadline: deadline)
+      return true
+    }
+    return false
+  }
+
+  /// Puts the display back where an observer changed it.
+  func close() throws {
+    for case let observer as WritebackObserver in active { try observer.close(deadline: deadline) }
+  }
+}

@@ -1,0 +1,164 @@
+/// Checks one exporter, one importer, one allocator, one format and one size, in the five steps of the pair check:
+/// write A and see it on the importer, write B after the import and see that, write C from the importer where it can be
+/// written and see it on the exporter, compare each look with a wrong expectation too, and close everything.
+struct PairCheck {
+  let exporter: Exporter
+  let importer: Importer
+  let request: AllocationRequest
+  let seed: UInt64
+  let kernel: any KernelCalls
+  let deadline: Deadline
+
+  /// The patterns of one check: B is written after the import, C from the importer's side, `wrong` never.
+  private struct Patterns {
+    let a: Pattern
+    let b: Pattern
+    let c: Pattern
+    let wrong: Pattern
+
+    init(seed: UInt64) {
+      a = Pattern(seed: seed, index: 0)
+      b = Pattern(seed: seed, index: 1)
+      c = Pattern(seed: seed, index: 2)
+      wrong = Pattern(seed: seed, index: 3)
+    }
+  }
+
+  /// The report of a check, and what the run that it belongs to must know besides.
+  struct Outcome {
+    let report: CellReport
+    /// The inodes of the dma-bufs it made, for the leak audit.
+    let inodes: Set<UInt64>
+    /// Whether somebody asked to stop while it ran.
+    let wasCancelled: Bool
+  }
+
+  /// Runs the check. Everything it opened is closed when it returns, whatever happened.
+  func run() -> Outcome {
+    let record = CellRecord(emptyReport)
+    do {
+      for problem in [exporter.problem, importer.problem] {
+        if let problem { throw Stop(verdict: .skipped, error: problem) }
+      }
+      let devices = try record.step(.skipped) { try openDevices() }
+      defer { record.auditHandles([devices.exporter, devices.importer]) }
+      do {
+        try share(devices, record)
+      } catch let error as PrimeError where devices.isGone(error) {
+        throw error.explained("the device went away during the run")
+      }
+    } catch {
+      record.stopped(by: error)
+    }
+    return Outcome(report: record.report, inodes: record.inodes, wasCancelled: record.wasCancelled)
+  }
+
+  private struct OpenDevices {
+    /// Nil for system memory.
+    var exporter: Device?
+    var importer: Device
+
+    /// Whether an error comes from a device that was unplugged: then it does not even tell its version any more.
+    func isGone(_ error: PrimeError) -> Bool {
+      guard error.errno == .noSuchDevice || error.errno == .noSuchAddress else { return false }
+      return [exporter, importer].contains { device in
+        guard let device else { return false }
+        if case .failure = device.kernel.version(device.rawDescriptor) { return true }
+        return false
+      }
+    }
+  }
+
+  private var emptyReport: CellReport {
+    CellReport(
+      exporter: exporter.name, exporterNode: exporter.node?.path, importer: importer.name,
+      importerNode: importer.node?.path, allocator: exporter.allocator, format: request.format.fourcc.name,
+      modifier: request.modifiers?.first?.description, width: request.width, height: request.height)
+  }
+
+  private func openDevices() throws(PrimeError) -> OpenDevices {
+    guard let importerNode = importer.node else {
+      throw PrimeError(operation: "open", errno: .noSuchFile, subject: importer.name, reason: "it has no node")
+    }
+    let exporterDevice: Device?
+    if let node = exporter.node {
+      exporterDevice = try Device.open(node, kernel: kernel)
+    } else {
+      exporterDevice = nil
+    }
+    return OpenDevices(exporter: exporterDevice, importer: try Device.open(importerNode, kernel: kernel))
+  }
+
+  private func makeAllocator(_ device: Device?) throws(PrimeError) -> any Allocator {
+    switch (exporter.allocator, device) {
+    case (.udmabuf, _): return UDMABufAllocator(kernel: kernel)
+    case (.heap, _): return DMAHeapAllocator(kernel: kernel)
+    case (.dumb, let device?): return DumbAllocator(device: device)
+    case (.gbm, let device?): return GBMAllocator(device: try GBMDevice(on: device))
+    case (_, nil):
+      throw PrimeError(
+        operation: "open", errno: .noSuchFile, subject: exporter.name,
+        reason: "the allocator \(exporter.allocator.rawValue) needs a device")
+    }
+  }
+
+  private func share(_ devices: OpenDevices, _ record: CellRecord) throws {
+    let patterns = Patterns(seed: seed)
+    try record.step(.skipped) {
+      let needed = try request.packedLayout(operation: "allocate", on: exporter.name)
+      try MemoryBudget.check(needed.byteCount, operation: "allocate", on: exporter.name)
+    }
+    let allocator = try record.step(.refused, by: .exporter) { try makeAllocator(devices.exporter) }
+    let object = try record.timed("allocate") {
+      try record.step(.refused, by: .exporter) { try allocator.allocate(request) }
+    }
+    let description = object.description
+    record.report.modifier = description.modifier.description
+    let buffer = try record.timed("export") {
+      try record.step(.refused, by: .exporter) { try object.export(.readWrite) }
+    }
+    record.inodes.insert(buffer.identity.inode)
+    record.report.sync = SyncEffect.of(exporterName: buffer.exporterName, driver: devices.exporter?.driver)
+    try record.timed("write") { try write(patterns.a, to: buffer, description) }
+    // The exporter's own view comes first: what is wrong there says nothing about sharing.
+    try record.timed("readBack") {
+      try examine(buffer, description, Examination(expected: patterns.a, wrong: patterns.wrong), record)
+    }
+    let handle = try record.timed("import") {
+      try record.step(.refused, by: .either) { try GEMHandle(importing: buffer, into: devices.importer) }
+    }
+    let observers = ObserverSet(deadline: deadline, record: record)
+    try record.timed("observe") {
+      try observers.firstLook(
+        at: handle, of: buffer, description, allocator: allocator,
+        Examination(expected: patterns.a, wrong: patterns.wrong))
+    }
+    try record.timed("rewrite") { try write(patterns.b, to: buffer, description) }
+    try record.timed("observeAgain") {
+      try observers.secondLook(Examination(expected: patterns.b, earlier: [patterns.a], wrong: patterns.wrong))
+    }
+    try record.timed("writeBack") {
+      guard try observers.write(patterns.c) else { return }
+      let examination = Examination(
+        expected: patterns.c, earlier: [patterns.a, patterns.b], wrong: patterns.wrong)
+      try examine(buffer, description, examination, record)
+    }
+    try observers.close()
+    record.report.observers = observers.confirmed
+    record.report.verdict = observers.verdict
+  }
+
+  private func write(_ pattern: Pattern, to buffer: borrowing DMABuf, _ description: BufferDescription) throws {
+    try buffer.write(deadline: deadline) { bytes in try pattern.fill(&bytes, layout: description.layout) }
+  }
+
+  /// Looks through the exporter's own descriptor.
+  private func examine(
+    _ buffer: borrowing DMABuf, _ description: BufferDescription, _ examination: Examination, _ record: CellRecord
+  ) throws {
+    let mismatch = try buffer.read(deadline: deadline) { bytes in
+      try examination.look(at: bytes, layout: description.layout, ignoringUnusedBits: false)
+    }
+    try record.seen(mismatch, by: nil)
+  }
+}

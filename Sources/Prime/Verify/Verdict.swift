@@ -1,0 +1,67 @@
+/// What is known of one pair after its check.
+public enum Verdict: String, Hashable, Sendable, Codable, CaseIterable {
+  /// The importer itself looked, and saw what was written after the import.
+  case proven
+  /// The importer holds the very same dma-buf; whether its hardware can read it was not shown.
+  case shared
+  /// The kernel declined a step, with an errno that says so.
+  case refused
+  /// Something else arrived than what was written.
+  case mismatch
+  /// It could not be tried here.
+  case skipped
+  /// A step failed that has nothing to decline, or the check itself does not hold.
+  case error
+
+  /// `proven` and `shared`: the buffer arrived as far as could be seen.
+  public var passes: Bool { self == .proven || self == .shared }
+}
+
+/// Who looked at the buffer on the importing side, the strongest first.
+public enum ObserverName: String, Hashable, Sendable, Codable, CaseIterable {
+  /// The importer's display engine fetched the picture and wrote it into another imported buffer.
+  case writeback
+  /// The importer's Mesa driver mapped or copied it (`gbm_bo_map`).
+  case gbmMap = "gbm-map"
+  /// The importer's own mapping of its handle (`MODE_MAP_DUMB`).
+  case nativeMap = "native-map"
+  /// The importer's handle, exported again, is the same dma-buf. This is not the importer looking.
+  case identity
+
+  /// Whether it shows what the importing device can read, not only what it holds.
+  public var isProof: Bool { self != .identity }
+}
+
+/// Which side declined a step.
+public enum Refuser: String, Hashable, Sendable, Codable {
+  /// The device or memory that the buffer comes from.
+  case exporter
+  /// The device that the buffer is handed to.
+  case importer
+  /// The import failed, and nothing else that ran tells which side is the cause.
+  case either
+}
+
+/// What `DMA_BUF_IOCTL_SYNC` did for an exporter's buffers.
+public enum SyncEffect: String, Hashable, Sendable, Codable {
+  /// It waited for fences; the exporter has no cache maintenance of its own.
+  case fences
+  /// It waited for fences and the exporter maintained the CPU's caches.
+  case fencesAndCaches = "fences+caches"
+  /// It was issued; what this exporter does in it is not known here.
+  case unknown
+
+  /// Judged by the exporter's name in fdinfo and its driver, from the kernel's sources: `udmabuf.c` and the heaps have
+  /// `begin_cpu_access`; `drm_prime.c` has none, and these drivers use its operations as they are.
+  static func of(exporterName: String?, driver: String?) -> SyncEffect {
+    switch (exporterName, driver) {
+    case ("drm", let driver?) where withoutCacheMaintenance.contains(driver): .fences
+    case ("udmabuf", _), ("system", _), ("i915", _): .fencesAndCaches
+    default: .unknown
+    }
+  }
+
+  private static let withoutCacheMaintenance: Set<String> = [
+    "vgem", "vkms", "cirrus", "cirrus-qemu", "bochs-drm", "virtio_gpu", "qxl",
+  ]
+}

@@ -1,0 +1,49 @@
+import ArgumentParser
+import Prime
+
+struct ListCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list",
+    abstract: "Shows every DRM device: its driver, nodes, bus and what it says it can do.",
+    discussion: """
+      Since Linux 6.6 every driver claims PRIME import and export, so that column tells nothing of a pair of devices:
+      `prime-tool verify` does.
+      """)
+
+  @Flag(help: "Print JSON (schema \(ListReport.currentSchema)).")
+  var json = false
+
+  func run() throws {
+    let devices = DeviceDiscovery().devices()
+    if json {
+      print(try JSONOutput.text(ListReport(devices)))
+    } else if !devices.isEmpty {
+      print(DeviceListText(devices).text)
+    }
+    guard !devices.isEmpty else {
+      StandardError.note("prime-tool: \(Advice.noDevices)")
+      throw ExitStatus.untested
+    }
+  }
+}
+
+/// The result of `list`.
+struct ListReport: Codable {
+  static let currentSchema = "prime-tool/list/1"
+  var schema: String
+  var host: HostDescription
+  var devices: [VerifyReport.DeviceEntry]
+
+  init(_ devices: [DeviceDescription]) {
+    schema = Self.currentSchema
+    host = .current()
+    self.devices = devices.map { VerifyReport.DeviceEntry($0, among: devices) }
+  }
+}
+
+/// Sentences that more than one command says.
+enum Advice {
+  static let noDevices =
+    "this machine shows no DRM device: load the virtual one with `sudo modprobe vgem`, "
+    + "or run the command in the lab with `lab/run -- prime-tool verify`"
+}

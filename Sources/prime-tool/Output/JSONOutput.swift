@@ -1,0 +1,10 @@
+import Foundation
+
+/// Prints a report as JSON with sorted keys, so that two reports can be compared line by line.
+enum JSONOutput {
+  static func text(_ report: some Encodable) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(report), as: UTF8.self)
+  }
+}

@@ -1,0 +1,33 @@
+/// Columns of text as wide as their widest cell. Widths are counted without colour.
+struct TextTable {
+  struct Cell {
+    var text: String
+    var colour: TextStyle.Colour?
+
+    init(_ text: String, _ colour: TextStyle.Colour? = nil) {
+      self.text = text
+      self.colour = colour
+    }
+  }
+
+  private var rows: [[Cell]] = []
+
+  mutating func add(_ row: [Cell]) {
+    rows.append(row)
+  }
+
+  /// The rows as lines; the last column is not padded.
+  func lines(_ style: TextStyle) -> [String] {
+    let columns = rows.map(\.count).max() ?? 0
+    let widths = (0..<columns).map { column in
+      rows.map { $0.indices.contains(column) ? $0[column].text.count : 0 }.max() ?? 0
+    }
+    return rows.map { row in
+      row.indices.map { column in
+        let cell = row[column]
+        let padding = column == row.count - 1 ? 0 : widths[column] - cell.text.count
+        return style.paint(cell.text, cell.colour) + String(repeating: " ", count: padding)
+      }.joined(separator: "  ")
+    }
+  }
+}
