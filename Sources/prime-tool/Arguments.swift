@@ -1,60 +1,39 @@
 import ArgumentParser
 import Prime
 
-/// A width and a height on the command line.
-struct PictureSize: ExpressibleByArgument {
+/// A width and a height in pixels.
+struct PictureSize {
   let width: Int
   let height: Int
+}
 
-  init(width: Int, height: Int) {
-    self.width = width
-    self.height = height
-  }
-
-  /// Takes `WIDTHxHEIGHT`, each from 1 to 65535, which is what a mode and a framebuffer can say at the most.
-  init?(argument: String) {
-    let parts = argument.split(separator: "x", omittingEmptySubsequences: false)
+/// Reads values of the command line, and says what is wrong with those it cannot take.
+enum Arguments {
+  /// Takes `WIDTHxHEIGHT`; 65535 is what a framebuffer and a mode can say at the most.
+  static func size(_ text: String) throws -> PictureSize {
+    let parts = text.split(separator: "x", omittingEmptySubsequences: false)
     guard parts.count == 2, let width = Int(parts[0]), let height = Int(parts[1]),
       (1...65535).contains(width), (1...65535).contains(height)
-    else { return nil }
-    self.init(width: width, height: height)
+    else { throw ValidationError("a size is WIDTHxHEIGHT, each from 1 to 65535, for example 1920x1080") }
+    return PictureSize(width: width, height: height)
   }
 
-  var defaultValueDescription: String { "\(width)x\(height)" }
-}
-
-/// A pixel format on the command line.
-struct FormatChoice: ExpressibleByArgument {
-  let format: PixelFormat
-
-  /// Takes a name or a code that this library knows how to lay out.
-  init?(argument: String) {
-    guard let format = Fourcc(parsing: argument).flatMap(PixelFormat.init) else { return nil }
-    self.format = format
+  /// Takes a format's name or code that this library knows how to lay out.
+  static func format(_ text: String) throws -> PixelFormat {
+    guard let format = Fourcc(parsing: text).flatMap(PixelFormat.init) else {
+      let known = PixelFormat.known.map(\.fourcc.name).joined(separator: ", ")
+      throw ValidationError("no such format; known are \(known)")
+    }
+    return format
   }
 
-  private init(_ format: PixelFormat) { self.format = format }
-
-  static var xrgb8888: FormatChoice {
-    // The table holds this format; a missing one would be seen by every test.
-    guard let format = PixelFormat(.xrgb8888) else { preconditionFailure("XRGB8888 is not in the table") }
-    return FormatChoice(format)
+  /// Takes `linear`, `invalid` or a number.
+  static func modifier(_ text: String) throws -> Modifier {
+    guard let modifier = Modifier(parsing: text) else {
+      throw ValidationError("a modifier is `linear`, `invalid` or a number such as 0x0100000000000001")
+    }
+    return modifier
   }
-
-  var defaultValueDescription: String { format.fourcc.name }
-}
-
-/// A modifier on the command line.
-struct ModifierChoice: ExpressibleByArgument {
-  let modifier: Modifier
-
-  /// Takes `linear` or a number.
-  init?(argument: String) {
-    guard let modifier = Modifier(parsing: argument) else { return nil }
-    self.modifier = modifier
-  }
-
-  var defaultValueDescription: String { modifier.description }
 }
 
 /// A way to allocate, or every way.
@@ -66,12 +45,6 @@ enum AllocatorChoice: String, ExpressibleByArgument, CaseIterable {
   case all
 
   var kinds: [AllocatorKind] {
-    switch self {
-    case .gbm: [.gbm]
-    case .dumb: [.dumb]
-    case .udmabuf: [.udmabuf]
-    case .heap: [.heap]
-    case .all: AllocatorKind.allCases
-    }
+    AllocatorKind(rawValue: rawValue).map { [$0] } ?? AllocatorKind.allCases
   }
 }

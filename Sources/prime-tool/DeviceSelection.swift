@@ -11,13 +11,13 @@ enum DeviceSelection {
     guard matches.isEmpty else { return matches }
     let present = devices.map { $0.label(among: devices) }
     let known = present.isEmpty ? "this machine has no DRM device" : "present are \(present.joined(separator: ", "))"
-    guard text.hasPrefix("/") else { throw ValidationError("no device is called '\(text)': \(known)") }
+    guard text.hasPrefix("/") else { throw ExitStatus.usage("no device is called '\(text)': \(known)") }
     // A path deserves to hear what it is: not there, no permission, or no DRM node.
     do throws(PrimeError) {
       _ = try Device.open(DRMNode(path: text, kind: .primary))
     } catch {
-      throw ValidationError("\(text): \(error.reason ?? error.errno.meaning)")
+      throw ExitStatus.usage("\(text): \(error.reason ?? error.errno.meaning)")
     }
-    throw ValidationError("\(text) is a DRM node that sysfs does not show: \(known)")
+    throw ExitStatus.usage("\(text) is a DRM node that sysfs does not show: \(known)")
   }
 }

@@ -1,12 +1,16 @@
 import Glibc
 
-/// Standard error: progress, notes and errors. Results never go there.
+/// Standard error: progress, notes and errors.
+///
+/// Results never go there.
 struct StandardError: TextOutputStream {
   mutating func write(_ text: String) {
     var rest = ArraySlice(text.utf8)
     while !rest.isEmpty {
       // Safe: write reads at most the bytes it is given.
-      let count = unsafe rest.withUnsafeBytes { bytes in unsafe Glibc.write(STDERR_FILENO, bytes.baseAddress, bytes.count) }
+      let count = unsafe rest.withUnsafeBytes { bytes in
+        unsafe Glibc.write(STDERR_FILENO, bytes.baseAddress, bytes.count)
+      }
       guard count > 0 else { return }
       rest = rest.dropFirst(count)
     }

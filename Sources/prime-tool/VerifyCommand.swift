@@ -4,7 +4,8 @@ import Prime
 struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify",
-    abstract: "Shares a buffer between every pair of devices and shows whether it arrived, how that is known, or why not.",
+    abstract:
+      "Shares a buffer between every pair of devices and shows whether it arrived, how that is known, or why not.",
     discussion: """
       Each exporter's buffer is written, imported, looked at through the importer, written again and looked at again.
       proven: the importer looked and saw it. shared: the importer holds the same buffer; nothing here shows that its
@@ -24,14 +25,21 @@ struct VerifyCommand: ParsableCommand {
   @Option(name: .long, parsing: .singleValue, help: "gbm, dumb, udmabuf, heap or all (repeatable).")
   var allocator: [AllocatorChoice] = []
 
-  @Option(name: .long, parsing: .singleValue, help: "WIDTHxHEIGHT in pixels (repeatable).")
-  var size: [PictureSize] = [PictureSize(width: 1024, height: 768)]
+  @Option(
+    name: .long, parsing: .unconditionalSingleValue,
+    help: "WIDTHxHEIGHT in pixels (repeatable; default: 1024x768).", transform: Arguments.size)
+  var size: [PictureSize] = []
 
-  @Option(name: .long, parsing: .singleValue, help: "A pixel format, XRGB8888 or XR24 (repeatable).")
-  var format: [FormatChoice] = [FormatChoice.xrgb8888]
+  @Option(
+    name: .long, parsing: .singleValue,
+    help: "A pixel format by name or code, XRGB8888 or XR24 (repeatable; default: XRGB8888).",
+    transform: Arguments.format)
+  var format: [PixelFormat] = []
 
-  @Option(name: .long, parsing: .singleValue, help: "Allocate with one of these modifiers: linear or 0x… (repeatable).")
-  var modifier: [ModifierChoice] = []
+  @Option(
+    name: .long, parsing: .singleValue, help: "Allocate with one of these modifiers: linear or 0x… (repeatable).",
+    transform: Arguments.modifier)
+  var modifier: [Modifier] = []
 
   @Option(help: "Repeat the patterns of an earlier run; random where left out.")
   var seed: UInt64?
@@ -71,8 +79,9 @@ struct VerifyCommand: ParsableCommand {
     let matrix = Matrix(
       exporters: plan.exporters, importers: plan.importers,
       options: Matrix.Options(
-        formats: format.map(\.format), sizes: size.map { ($0.width, $0.height) },
-        modifiers: modifier.isEmpty ? nil : modifier.map(\.modifier), seed: seed ?? .random(in: 1...UInt64(UInt32.max)),
+        formats: format.isEmpty ? [try Arguments.format("XRGB8888")] : format,
+        sizes: size.isEmpty ? [(1024, 768)] : size.map { ($0.width, $0.height) },
+        modifiers: modifier.isEmpty ? nil : modifier, seed: seed ?? .random(in: 1...UInt64(UInt32.max)),
         deadline: Deadline(in: limit, cancellation: interruption.cancellation)),
       showingMesaOutput: verbose)
     let progress = Progress(total: matrix.cellCount)

@@ -13,12 +13,13 @@ struct VerifyPlan {
     let chosen = try exporters.flatMap { text in try Self.exporters(named: text, in: devices, wanted) }
     let all = Self.deviceExporters(devices, among: devices, wanted) + Self.memoryExporters(wanted)
     self.exporters = exporters.isEmpty ? all : Self.unique(chosen)
-    let importing = importers.isEmpty
+    let importing =
+      importers.isEmpty
       ? devices : try importers.flatMap { try DeviceSelection.devices(named: $0, in: devices) }
     self.importers = Self.unique(
       importing.map { Importer(name: $0.label(among: devices), node: $0.usableNode, problem: $0.problem) })
     guard !self.exporters.isEmpty else {
-      throw ValidationError(
+      throw ExitStatus.usage(
         "no exporter allocates through \(allocators.map(\.rawValue).joined(separator: ", ")): "
           + "udmabuf and heap are exporters of their own, gbm and dumb need a device")
     }
@@ -63,7 +64,9 @@ struct Requirement {
   let importer: String
   let needsProof: Bool
 
-  /// Reads `EXPORTER:IMPORTER`. Names may hold colons themselves, so every split is tried against the plan's names.
+  /// Reads `EXPORTER:IMPORTER`.
+  ///
+  /// Names may hold colons themselves, so every split is tried against the plan's names.
   init(_ text: String, needsProof: Bool, plan: VerifyPlan) throws {
     var splits: [(exporter: String, importer: String)] = []
     for index in text.indices where text[index] == ":" {
@@ -76,8 +79,9 @@ struct Requirement {
     guard let split = splits.first else {
       let exporters = Set(plan.exporters.map(\.name)).sorted().joined(separator: ", ")
       let importers = Set(plan.importers.map(\.name)).sorted().joined(separator: ", ")
-      throw ValidationError(
-        "'\(text)' names no pair of this run as EXPORTER:IMPORTER: exporters are \(exporters); importers are \(importers)")
+      throw ExitStatus.usage(
+        "'\(text)' names no pair of this run as EXPORTER:IMPORTER: exporters are \(exporters); importers are \(importers)"
+      )
     }
     exporter = split.exporter
     importer = split.importer

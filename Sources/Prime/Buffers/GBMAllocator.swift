@@ -62,7 +62,11 @@ struct GBMBuffer: ~Copyable {
     self.pointer = try device.kernel.gbmCreateBuffer(
       device.pointer, width: width, height: height, fourcc: request.format.fourcc.rawValue,
       modifiers: request.modifiers?.map(\.rawValue), usage: request.usage
-    ).orThrow(operation, on: device.subject)
+    ).orThrow(
+      operation, on: device.subject,
+      reason: request.modifiers == nil
+        ? "its Mesa driver allocates no such buffer: try another --format or --size"
+        : "its Mesa driver allocates with none of these modifiers: leave --modifier out for an implicit one")
     self.device = device
   }
 

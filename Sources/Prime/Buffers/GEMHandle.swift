@@ -47,7 +47,9 @@ public struct GEMHandle: ~Copyable, Sendable {
   /// - Throws: `DRM_IOCTL_MODE_MAP_DUMB` with `EINVAL` for a buffer imported from another device, by rule of the kernel.
   package borrowing func mapThroughDevice(byteCount: Int, writable: Bool) throws(PrimeError) -> Mapping {
     let offset = try device.kernel.mapDumb(device.rawDescriptor, handle: rawValue)
-      .orThrow("DRM_IOCTL_MODE_MAP_DUMB", on: device.subject)
+      .orThrow(
+        "DRM_IOCTL_MODE_MAP_DUMB", on: device.subject,
+        reason: "the kernel maps a device's own buffers only, and none that it imported")
     return try Mapping(
       device.rawDescriptor, byteCount: byteCount, writable: writable, offset: offset, keepingOpen: device,
       kernel: device.kernel, subject: device.subject)

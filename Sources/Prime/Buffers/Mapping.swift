@@ -1,4 +1,6 @@
-/// Mapped memory, unmapped when its owner goes. It is looked at in closures, so that nothing outlives it.
+/// Mapped memory, unmapped when its owner goes.
+///
+/// It is looked at in closures, so that nothing outlives it.
 @safe package struct Mapping: ~Copyable {
   private let range: MappedRange
   private let writable: Bool

@@ -5,7 +5,9 @@ internal import Glibc
 /// START waits for the fences that stand in the way, writers' before reading and everybody's before writing, and lets the
 /// exporter make its caches coherent where it does that; END gives the bytes to the devices (`linux/dma-buf.h`).
 extension DMABuf {
-  /// The numbers of `linux/dma-buf.h`. START is the absence of END, so it is no flag of its own.
+  /// The numbers of `linux/dma-buf.h`.
+  ///
+  /// START is the absence of END, so it is no flag of its own.
   private enum SyncFlag {
     static let read: UInt64 = 1 << 0
     static let write: UInt64 = 1 << 1

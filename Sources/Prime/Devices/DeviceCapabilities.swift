@@ -6,7 +6,9 @@ public struct DeviceCapabilities: Hashable, Sendable, Codable {
   public var primeImport: Bool?
   /// `DRM_PRIME_CAP_EXPORT` of `DRM_CAP_PRIME`.
   public var primeExport: Bool?
-  /// `DRM_CAP_DUMB_BUFFER`. vgem has dumb buffers and does not answer, since it has no mode setting.
+  /// `DRM_CAP_DUMB_BUFFER`.
+  ///
+  /// vgem has dumb buffers and does not answer, since it has no mode setting.
   public var dumbBuffer: Bool?
   /// `DRM_CAP_ADDFB2_MODIFIERS`.
   public var framebufferModifiers: Bool?
@@ -35,7 +37,9 @@ public struct DeviceCapabilities: Hashable, Sendable, Codable {
     static let writebackConnector: UInt32 = 18
   }
 
-  /// Asks an open device. Client capabilities stay switched on for its open file.
+  /// Asks an open device.
+  ///
+  /// Client capabilities stay switched on for its open file.
   static func asking(_ device: Device) -> DeviceCapabilities {
     func answer(_ number: UInt64) -> UInt64? {
       try? device.kernel.capability(device.rawDescriptor, number).get()

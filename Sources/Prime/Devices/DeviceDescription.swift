@@ -31,7 +31,9 @@ public struct DeviceDescription: Hashable, Sendable {
     }
 
     /// `1af4:1050`, as `lspci -nn` prints it.
-    public var description: String { "\(hexadecimal(UInt64(vendor), digits: 4)):\(hexadecimal(UInt64(device), digits: 4))" }
+    public var description: String {
+      "\(hexadecimal(UInt64(vendor), digits: 4)):\(hexadecimal(UInt64(device), digits: 4))"
+    }
   }
 
   /// The DRM driver's name; the kernel module's where the node may not be opened.

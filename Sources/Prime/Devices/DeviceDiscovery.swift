@@ -73,15 +73,25 @@ public struct DeviceDiscovery: Sendable {
         problem = problem ?? error
       }
     }
-    let module = FileSystem.linkTarget(of: "\(group.folder)/driver").map(FileSystem.lastComponent)
     return DeviceDescription(
-      driver: opened?.driver ?? module ?? FileSystem.lastComponent(of: group.folder),
+      driver: opened?.driver ?? moduleName(of: group.folder) ?? FileSystem.lastComponent(of: group.folder),
       driverVersion: opened?.driverVersion,
       bus: bus(of: group.folder),
       primary: group.primary, render: group.render, usableNode: opened?.node,
       byPath: nodes.flatMap { links[FileSystem.lastComponent(of: $0.path)] ?? [] },
       capabilities: opened?.capabilities(),
       problem: problem)
+  }
+
+  /// The kernel driver's name, which is the DRM driver's for most.
+  ///
+  /// A virtio device is driven by a child of the PCI function.
+  private func moduleName(of folder: String) -> String? {
+    let child = FileSystem.entries(of: folder).first {
+      $0.hasPrefix("virtio") && $0.dropFirst(6).allSatisfy(\.isNumber)
+    }
+    let driven = child.map { "\(folder)/\($0)" } ?? folder
+    return FileSystem.linkTarget(of: "\(driven)/driver").map(FileSystem.lastComponent)
   }
 
   /// The bus of the closest PCI function above the device, since virtio devices sit on one, or else the device's own bus.

@@ -71,7 +71,9 @@ public final class WritebackPipeline {
     try? close(deadline: Deadline(in: .seconds(10)))
   }
 
-  /// Puts the display back to what it showed and gives mastership back. Further calls do nothing.
+  /// Puts the display back to what it showed and gives mastership back.
+  ///
+  /// Further calls do nothing.
   public func close(deadline: Deadline) throws(PrimeError) {
     guard let state = saved else { return }
     saved = nil

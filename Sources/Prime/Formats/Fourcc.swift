@@ -17,12 +17,12 @@ public struct Fourcc: RawRepresentable, Hashable, Sendable, Codable, CustomStrin
   ///
   /// Four characters that nobody here knows are taken as a code; everything else unknown is nil.
   public init?(parsing text: String) {
-    if let number = UInt64(hexadecimal: text) {
-      guard let code = UInt32(exactly: number) else { return nil }
+    let upper = text.uppercased()
+    guard !upper.hasPrefix("0X") else {
+      guard let number = UInt64(hexadecimal: text), let code = UInt32(exactly: number) else { return nil }
       self.init(rawValue: code)
       return
     }
-    let upper = text.uppercased()
     if let known = Self.codesByName[upper] {
       self = known
       return

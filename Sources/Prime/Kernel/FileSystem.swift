@@ -1,6 +1,8 @@
 internal import Glibc
 
-/// Small reads of sysfs, procfs and the device folder. All answers are optional: what is not there is not an error.
+/// Small reads of sysfs, procfs and the device folder.
+///
+/// All answers are optional: what is not there is not an error.
 package enum FileSystem {
   /// Names in a folder without `.` and `..`, sorted; empty where it cannot be read.
   package static func entries(of folder: String) -> [String] {

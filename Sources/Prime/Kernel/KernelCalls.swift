@@ -60,7 +60,9 @@ package struct DumbBufferLayout: Hashable, Sendable {
   }
 }
 
-/// An address range that `mmap` gave. A number pair: the owner is `Mapping`.
+/// An address range that `mmap` gave.
+///
+/// A number pair: the owner is `Mapping`.
 @safe package struct MappedRange: @unchecked Sendable {
   /// Safe to hold: it is only read through `Mapping`, which knows how long the range lives.
   package let baseAddress: UnsafeMutableRawPointer

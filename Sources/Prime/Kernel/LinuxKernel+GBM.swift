@@ -93,7 +93,9 @@ extension LinuxKernel {
       data.modifier = modifier
       // Safe: the tuples hold four numbers each and at most four planes are written.
       unsafe withUnsafeMutableBytes(of: &data.fds) { fds in
-        for plane in planes.indices.prefix(4) { unsafe fds.storeBytes(of: dmaBuf, toByteOffset: plane * 4, as: CInt.self) }
+        for plane in planes.indices.prefix(4) {
+          unsafe fds.storeBytes(of: dmaBuf, toByteOffset: plane * 4, as: CInt.self)
+        }
       }
       unsafe withUnsafeMutableBytes(of: &data.strides) { strides in
         for (index, plane) in planes.prefix(4).enumerated() {

@@ -8,7 +8,8 @@ extension LinuxKernel {
     return .failure(Errno(rawValue: errno == 0 ? EINVAL : errno))
   }
 
-  private static func array<Element>(_ pointer: UnsafeMutablePointer<Element>?, count: some BinaryInteger) -> [Element] {
+  private static func array<Element>(_ pointer: UnsafeMutablePointer<Element>?, count: some BinaryInteger) -> [Element]
+  {
     // Safe: libdrm allocated `count` elements at the pointer, or count is 0.
     unsafe Array(UnsafeBufferPointer(start: pointer, count: pointer == nil ? 0 : Int(count)))
   }

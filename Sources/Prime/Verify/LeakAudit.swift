@@ -42,18 +42,24 @@ struct LeakAudit {
       descriptors: left.map { "\($0.key) -> \($0.value)" }.sorted(), dmaBufs: alive.map { $0.sorted() })
   }
 
-  /// Descriptors of the kinds this library opens. Mesa keeps files of its own open, which are not ours to count.
+  /// Descriptors of the kinds this library opens.
+  ///
+  /// Mesa keeps files of its own open, which are not ours to count.
   private static func descriptors() -> [String: String] {
     var found: [String: String] = [:]
     for number in FileSystem.entries(of: "/proc/self/fd") {
       guard let target = FileSystem.linkTarget(of: "/proc/self/fd/\(number)") else { continue }
-      let kinds = ["/dmabuf:", "/dev/dri/", "/dev/udmabuf", "/dev/dma_heap/", "/memfd:prime-tool", "anon_inode:sync_file"]
+      let kinds = [
+        "/dmabuf:", "/dev/dri/", "/dev/udmabuf", "/dev/dma_heap/", "/memfd:prime-tool", "anon_inode:sync_file",
+      ]
       if kinds.contains(where: target.hasPrefix) { found[number] = target }
     }
     return found
   }
 
-  /// The inodes that `bufinfo` lists. Its lines are: size, flags, mode, count, exporter, inode, name.
+  /// The inodes that `bufinfo` lists.
+  ///
+  /// Its lines are: size, flags, mode, count, exporter, inode, name.
   private static func listedBuffers() -> Set<UInt64>? {
     guard let text = FileSystem.text(of: bufferList, limit: 16 << 20) else { return nil }
     return Set(

@@ -112,7 +112,8 @@ extension Mismatch {
     case .partialPage(let runs):
       return "whole pages of \(wording.pageSize) bytes are wrong: \(pages(runs, wording))"
     case .rearranged:
-      return "rearranged: the content is there, but in small pieces at other places, as when a tiled picture is read as linear"
+      return
+        "rearranged: the content is there, but in small pieces at other places, as when a tiled picture is read as linear"
     case .other:
       return "no known cause explains it"
     }

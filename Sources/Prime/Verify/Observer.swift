@@ -6,7 +6,9 @@ protocol Observer: AnyObject {
   func look(_ examination: Examination, deadline: Deadline) throws -> Mismatch?
 }
 
-/// The importer's own mapping of its handle. The kernel grants it only for buffers of the same device.
+/// The importer's own mapping of its handle.
+///
+/// The kernel grants it only for buffers of the same device.
 final class NativeMapObserver: Observer {
   let name = ObserverName.nativeMap
   private let handle: GEMHandle

@@ -33,14 +33,16 @@ struct PairCheck {
     let wasCancelled: Bool
   }
 
-  /// Runs the check. Everything it opened is closed when it returns, whatever happened.
+  /// Runs the check.
+  ///
+  /// Everything it opened is closed when it returns, whatever happened.
   func run() -> Outcome {
     let record = CellRecord(emptyReport)
     do {
       for problem in [exporter.problem, importer.problem] {
         if let problem { throw Stop(verdict: .skipped, error: problem) }
       }
-      let devices = try record.step(.skipped) { try openDevices() }
+      let devices = try opened(record)
       defer { record.auditHandles([devices.exporter, devices.importer]) }
       do {
         try share(devices, record)
@@ -74,6 +76,20 @@ struct PairCheck {
       exporter: exporter.name, exporterNode: exporter.node?.path, importer: importer.name,
       importerNode: importer.node?.path, allocator: exporter.allocator, format: request.format.fourcc.name,
       modifier: request.modifiers?.first?.description, width: request.width, height: request.height)
+  }
+
+  /// Opens both sides.
+  ///
+  /// A node that was found before the run and is not there any more is no reason to skip.
+  private func opened(_ record: CellRecord) throws -> OpenDevices {
+    try record.step(.skipped) {
+      do throws(PrimeError) {
+        return try openDevices()
+      } catch {
+        guard [.noSuchFile, .noSuchDevice, .noSuchAddress].contains(error.errno) else { throw error }
+        throw Stop(verdict: .error, error: error.explained("the device went away during the run"))
+      }
+    }
   }
 
   private func openDevices() throws(PrimeError) -> OpenDevices {

@@ -52,9 +52,10 @@ public enum SyncEffect: String, Hashable, Sendable, Codable {
   case unknown
 
   /// Judged by the exporter's name in fdinfo and its driver, from the kernel's sources: `udmabuf.c` and the heaps have
-  /// `begin_cpu_access`; `drm_prime.c` has none, and these drivers use its operations as they are.
+  /// `begin_cpu_access`; `drm_prime.c` and `virtgpu_prime.c` have none, and these drivers use its operations as they are.
   static func of(exporterName: String?, driver: String?) -> SyncEffect {
     switch (exporterName, driver) {
+    case ("virtio_gpu", _): .fences
     case ("drm", let driver?) where withoutCacheMaintenance.contains(driver): .fences
     case ("udmabuf", _), ("system", _), ("i915", _): .fencesAndCaches
     default: .unknown

@@ -1,4 +1,6 @@
-/// The result of `verify`: the model that text and JSON are made from. Its keys are stable within a schema version.
+/// The result of `verify`: the model that text and JSON are made from.
+///
+/// Its keys are stable within a schema version.
 public struct VerifyReport: Hashable, Sendable, Codable {
   /// The name and version of the schema of `verify --json`.
   public static let currentSchema = "prime-tool/verify/1"

@@ -1,5 +1,9 @@
 /// The importer's display engine: it fetches the imported picture and writes what it fetched into a second buffer, which
 /// comes from the exporter too and was imported as well, so that the way back from the device is shown with it.
+///
+/// The engine is used as a reader of memory: whatever the picture's format, its rows are shown as XRGB8888, four bytes a
+/// pixel, because engines carry that without rounding (vkms 6.12 returns RGB565 with components one off). The fourth
+/// byte of each is not carried and not compared.
 final class WritebackObserver: Observer {
   let name = ObserverName.writeback
   // Destroyed in this order: the display goes back to what it showed before its framebuffers are removed.
@@ -27,10 +31,11 @@ final class WritebackObserver: Observer {
     let targetHandle = try GEMHandle(importing: targetBuffer, into: importer)
     self.target = try Framebuffer(targetHandle, target.description)
     self.picture = try Framebuffer(handle, window)
-    self.shown = (description.width, description.height)
+    let shown = (width: description.layout.rowBytes(ofPlane: 0) / 4, height: description.height)
+    self.shown = shown
     self.mode = ModeTiming(width: window.width, height: window.height)
     self.seen = try Self.layout(
-      format: window.layout.format, width: description.width, height: description.height,
+      format: window.layout.format, width: shown.width, height: shown.height,
       planes: target.description.layout.planes, on: importer)
     self.pipeline = pipeline
     self.targetBuffer = targetBuffer
@@ -51,17 +56,21 @@ final class WritebackObserver: Observer {
     try pipeline.close(deadline: deadline)
   }
 
-  /// The buffer as a framebuffer that the display engine takes: in a format without alpha, and for a picture below the
-  /// least size of a framebuffer, with what follows it in the same buffer.
+  /// The buffer as a framebuffer that the display engine takes: its rows as XRGB8888, and for a picture below the least
+  /// size of a framebuffer, with what follows it in the same buffer.
   private static func window(
     onto description: BufferDescription, bytes: Int, for pipeline: WritebackPipeline
   ) throws(PrimeError) -> BufferDescription {
     let device = pipeline.device
-    guard let alias = description.fourcc.opaqueAlias, pipeline.supports(alias), let format = PixelFormat(alias) else {
-      throw unavailable("its display engine does not write \(description.fourcc) back", on: device)
+    guard pipeline.supports(.xrgb8888), let format = PixelFormat(.xrgb8888) else {
+      throw unavailable("its display engine does not write XRGB8888 back", on: device)
+    }
+    let visibleBytes = description.layout.rowBytes(ofPlane: 0)
+    guard description.layout.planes.count == 1, visibleBytes.isMultiple(of: 4) else {
+      throw unavailable("only a single plane whose rows are whole 32-bit words can be shown as XRGB8888", on: device)
     }
     let minimum = pipeline.minimumSize
-    let width = max(description.width, minimum.width)
+    let width = max(visibleBytes / 4, minimum.width)
     let height = max(description.height, minimum.height)
     guard pipeline.allows(width: width, height: height) else {
       throw unavailable(

@@ -7,9 +7,10 @@ struct DeviceListText {
   init(_ devices: [DeviceDescription]) {
     let style = TextStyle()
     var table = TextTable()
-    table.add(["DEVICE", "NODES", "BUS", "PRIME", "DUMB", "MODIFIERS", "SYNCOBJ", "ATOMIC", "WRITEBACK"].map {
-      TextTable.Cell($0, .bold)
-    })
+    table.add(
+      ["DEVICE", "NODES", "BUS", "PRIME", "DUMB", "MODIFIERS", "SYNCOBJ", "ATOMIC", "WRITEBACK"].map {
+        TextTable.Cell($0, .bold)
+      })
     for device in devices {
       let capabilities = device.capabilities
       table.add([

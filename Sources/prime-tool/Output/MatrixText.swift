@@ -77,14 +77,21 @@ struct MatrixText {
     }
   }
 
+  /// Explains the words that this run's table has.
   private var legend: [String] {
-    [
-      "proven  the importer looked and saw what was written after the import:",
-      "        W its display engine wrote back what it fetched, G its Mesa driver mapped it, N its own mapping",
-      "shared  the importer holds the same buffer; nothing here shows that its hardware can read it",
-      "- E…    refused with this errno",
-      "",
+    let lines: [(Verdict, [String])] = [
+      (
+        .proven,
+        [
+          "proven  the importer looked and saw what was written after the import:",
+          "        W its display engine wrote back what it fetched, G its Mesa driver mapped it, N its own mapping",
+        ]
+      ),
+      (.shared, ["shared  the importer holds the same buffer; nothing here shows that its hardware can read it"]),
+      (.refused, ["- E…    refused with this errno"]),
+      (.skipped, ["skipped it could not be tried here"]),
     ]
+    return lines.filter { report.count($0.0) > 0 }.flatMap(\.1) + [""]
   }
 
   /// One paragraph for each refusing side and errno, so that a driver that refuses everybody is said once.

@@ -1,4 +1,6 @@
-/// Columns of text as wide as their widest cell. Widths are counted without colour.
+/// Columns of text as wide as their widest cell.
+///
+/// Widths are counted without colour.
 struct TextTable {
   struct Cell {
     var text: String
