@@ -1,0 +1,107 @@
+"""Finds the kernel to boot: one from the cache, or one of the user's own."""
+
+import dataclasses
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+from report import Cannot
+
+LAB = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+
+
+def cache():
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.realpath(os.environ.get("PRIME_LAB_CACHE") or os.path.join(base, "prime-tool-lab"))
+
+
+@dataclasses.dataclass
+class Kernel:
+    path: str
+    release: str
+    # The folder that holds lib/modules/RELEASE; None when all is built in.
+    modules_base: str | None
+
+
+# What each run needs; lab/prepare checks for what only it needs.
+PACKAGES = {"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static", "modprobe": "kmod", "file": "file"}
+
+
+def check_tools():
+    search = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    for tool, package in PACKAGES.items():
+        if shutil.which(tool, path=search) is None:
+            raise Cannot(f"{tool} is missing: install the package {package} (lab/packages lists all of them)")
+
+
+def find(name):
+    """name is a series such as 6.12, or a path."""
+    check_tools()
+    is_series = re.fullmatch(r"\d+\.\d+", name) is not None
+    if not is_series and not os.path.exists(name):
+        raise Cannot(f"there is no kernel at {name}: --kernel takes a series such as 6.12, a kernel image or a build tree")
+    prepare(name if is_series else None)
+    if not is_series:
+        return read(image_in(os.path.realpath(name)))
+    with open(os.path.join(cache(), f"kernel-{name}"), encoding="utf-8") as file:
+        release = file.read().strip()
+    return read(os.path.join(cache(), "kernels", release, "boot", f"vmlinuz-{release}"))
+
+
+def prepare(series):
+    command = [os.path.join(LAB, "prepare")] + (["--kernel", series] if series else ["--tools"])
+    # Ctrl-C reaches it through the terminal; a SIGTERM for us must be handed on.
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    try:
+        code = child.wait()
+    except BaseException:
+        child.terminate()
+        child.wait()
+        raise
+    if code != 0:
+        raise Cannot("could not prepare; see above")
+
+
+def image_in(path):
+    """The kernel image in a folder: of a build tree, or of an unpacked kernel package."""
+    if not os.path.isdir(path):
+        return path
+    built = os.path.join(path, "arch", "x86", "boot", "bzImage")
+    if os.path.exists(built):
+        return os.path.realpath(built)
+    boot = os.path.join(path, "boot")
+    images = [entry for entry in os.listdir(boot) if entry.startswith("vmlinuz-")] if os.path.isdir(boot) else []
+    if len(images) == 1:
+        return os.path.join(boot, images[0])
+    raise Cannot(f"{path} holds no kernel: looked for arch/x86/boot/bzImage and for one boot/vmlinuz-*")
+
+
+def read(path):
+    release = release_of(path)
+    return Kernel(path, release, modules_base(path, release))
+
+
+def release_of(path):
+    """The release as the boot header of a bzImage gives it (Documentation/arch/x86/boot.rst: kernel_version at 0x20e)."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(0x10000)
+    except OSError as error:
+        raise Cannot(f"cannot read the kernel {path}: {error.strerror}") from error
+    if head[0x202:0x206] != b"HdrS":
+        raise Cannot(f"{path} is not an x86 kernel image (bzImage or vmlinuz)")
+    start = int.from_bytes(head[0x20E:0x210], "little") + 0x200
+    return head[start : head.index(b"\0", start)].split(b" ")[0].decode("ascii", "replace")
+
+
+def modules_base(path, release):
+    """The nearest folder above the image with modules for it, as virtme-ng looks for them."""
+    folder = os.path.dirname(path)
+    while True:
+        if os.path.isdir(os.path.join(folder, "lib", "modules", release)):
+            return folder
+        if folder == "/":
+            return None
+        folder = os.path.dirname(folder)

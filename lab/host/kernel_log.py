@@ -1,0 +1,59 @@
+"""Finds in the kernel's log what should fail a run."""
+
+import os
+import re
+
+from kernel import LAB
+
+END = b"lab: end of the kernel log"
+DUMP = "lab: what each process waits for"
+END_OF_DUMP = b"lab: end of what each process waits for"
+CONTEXT, MOST = 16, 80
+COMPLAINT = re.compile(
+    r"WARNING:|\bBUG:|\bBUG\b.*\bat\b|\bOops\b|Kernel panic|general protection fault|unable to handle|Call Trace:"
+    r"|possible (circular|recursive) locking|lock held|suspicious RCU|INFO: (task|rcu|possible|inconsistent|lockdep)"
+    r"|(soft|hard) lockup|rcu.*stall|KASAN|KCSAN|KFENCE|UBSAN|kmemleak|unreferenced object|refcount_t:|DMA-API:"
+    r"|(list_add|list_del) corruption|Memory manager not clean|\bleak(ed|s|ing)?\b|scheduling while atomic|Bad page (state|map)"
+)
+
+
+def allowed():
+    patterns = []
+    with open(os.path.join(LAB, "kernel-log-allowed"), encoding="utf-8") as file:
+        for line in file:
+            if line.strip() and not line.startswith("#"):
+                patterns.append(re.compile(line.rstrip("\n")))
+    return patterns
+
+
+class Log:
+    """The guest's console: the kernel's log, and what the guest's scripts, virtme-ng and QEMU had to say."""
+
+    def __init__(self):
+        self.data = bytearray()
+        self.ended = False
+
+    def feed(self, data):
+        # The mark may come in two pieces.
+        start = max(0, len(self.data) - len(END))
+        self.data += data
+        self.ended = self.ended or self.data.find(END, start) >= 0
+
+    @property
+    def dumped(self):
+        return END_OF_DUMP in self.data
+
+    def lines(self):
+        return [line.rstrip() for line in self.data.decode("utf-8", "replace").splitlines() if line.strip()]
+
+    def complaints(self):
+        """The lines that complain, each with what follows it: the trace says more than the headline."""
+        lines, harmless = self.lines(), allowed()
+        if DUMP in lines:
+            lines = lines[: lines.index(DUMP)]
+        wanted = set()
+        for number, line in enumerate(lines):
+            if COMPLAINT.search(line) and not any(pattern.search(line) for pattern in harmless):
+                wanted.update(range(number, min(number + 1 + CONTEXT, len(lines))))
+        end = END.decode()
+        return [lines[number] for number in sorted(wanted) if end not in lines[number]][:MOST]
