@@ -25,6 +25,8 @@
 #include <xf86drm.h>
 #include <xf86drmMode.h>
 
+#include "stream.h"
+
 /*
  * Every function below returns 0 (or a value above it) or a negative errno, whichever of libdrm's three failure
  * conventions the call behind it follows. errno is read here, in C, because Swift may run a release between a call and
