@@ -1,0 +1,59 @@
+# make verify   does the main job: every pair of devices of this machine, or of the lab where it has none
+# make test     every check and every test, those on a real kernel included
+# make help     the rest
+
+SWIFT ?= swift
+
+.PHONY: verify test benchmark lint build packages lab-packages install clean help
+
+verify: packages
+	@echo "verify: building prime-tool" >&2
+	@$(SWIFT) build --quiet -c release --product prime-tool
+	@if ls /dev/dri/card* /dev/dri/renderD* >/dev/null 2>&1; then \
+	  echo "verify: sharing a buffer between every pair of this machine's devices" >&2; \
+	  .build/release/prime-tool verify; \
+	else \
+	  echo "verify: this machine has no DRM device; using the six of the lab" >&2; \
+	  $(MAKE) --no-print-directory lab-packages && \
+	  PRIME_TOOL_BIN_DIR="$(CURDIR)/.build/release" lab/run -- prime-tool verify; \
+	fi
+
+test: packages lab-packages lint
+	@echo "test: building"
+	@$(SWIFT) build --quiet --build-tests
+	@scripts/test
+
+# Figures are only worth something on a quiet machine, so this is no part of the tests.
+benchmark: packages
+	@$(SWIFT) build --quiet -c release --product prime-benchmark
+	@.build/release/prime-benchmark
+
+lint:
+	@echo "test: checking the format and the layers"
+	@$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
+	@scripts/check-layers
+
+build: packages
+	@$(SWIFT) build --quiet -c release
+
+packages:
+	@scripts/install-packages packages
+
+lab-packages:
+	@scripts/install-packages lab/packages
+
+PREFIX ?= /usr/local
+install: packages
+	@$(SWIFT) build --quiet -c release --static-swift-stdlib --product prime-tool
+	@install -D -m 755 .build/release/prime-tool "$(DESTDIR)$(PREFIX)/bin/prime-tool"
+
+clean:
+	@rm -rf .build
+
+help:
+	@echo "make verify      shares a buffer between every pair of devices, here or in the lab"
+	@echo "make test        lint, unit tests, and tests on a real kernel in the lab"
+	@echo "make benchmark   fill and check against memset and memcmp"
+	@echo "make build       everything, optimised"
+	@echo "make install     prime-tool into PREFIX/bin (default /usr/local)"
+	@echo "make clean       removes what was built"
