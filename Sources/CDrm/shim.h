@@ -165,6 +165,36 @@ static inline int cdrm_atomic_commit(
   return ioctl(fd, DRM_IOCTL_MODE_ATOMIC, &argument) == 0 ? 0 : -errno;
 }
 
+static inline int cdrm_page_flip(int fd, uint32_t crtc, uint32_t framebuffer, uint64_t user_data) {
+  struct drm_mode_crtc_page_flip argument = {
+      .crtc_id = crtc, .fb_id = framebuffer, .flags = DRM_MODE_PAGE_FLIP_EVENT, .user_data = user_data};
+  return cdrm_ioctl(fd, DRM_IOCTL_MODE_PAGE_FLIP, &argument);
+}
+
+/* Linux 6.8 has it, Debian 12's libdrm does not know it yet. */
+#ifndef DRM_IOCTL_MODE_CLOSEFB
+struct drm_mode_closefb {
+  uint32_t fb_id;
+  uint32_t pad;
+};
+#define DRM_IOCTL_MODE_CLOSEFB DRM_IOWR(0xD0, struct drm_mode_closefb)
+#endif
+
+static inline int cdrm_close_framebuffer(int fd, uint32_t framebuffer) {
+  struct drm_mode_closefb argument = {.fb_id = framebuffer};
+  return cdrm_ioctl(fd, DRM_IOCTL_MODE_CLOSEFB, &argument);
+}
+
+static inline int64_t cdrm_read(int fd, void *bytes, size_t count) {
+  ssize_t result = read(fd, bytes, count);
+  return result < 0 ? -errno : result;
+}
+
+static inline int64_t cdrm_write(int fd, const void *bytes, size_t count) {
+  ssize_t result = write(fd, bytes, count);
+  return result < 0 ? -errno : result;
+}
+
 static const uint64_t CDRM_DMA_BUF_MAGIC = DMA_BUF_MAGIC;
 static const uint64_t CDRM_FORMAT_MOD_LINEAR = DRM_FORMAT_MOD_LINEAR;
 static const uint64_t CDRM_FORMAT_MOD_INVALID = DRM_FORMAT_MOD_INVALID;

@@ -127,13 +127,6 @@ extension Device {
     }
   }
 
-  /// Becomes DRM master, which mode setting needs (`drmSetMaster`).
-  public func becomeMaster() throws(PrimeError) {
-    try kernel.setMaster(rawDescriptor).orThrow(
-      "drmSetMaster", on: subject,
-      reason: "another program holds this display: stop the compositor, or switch to a free virtual terminal")
-  }
-
   /// Gives mastership back, so that others may set modes again (`drmDropMaster`).
   public func dropMaster() {
     _ = kernel.dropMaster(rawDescriptor)

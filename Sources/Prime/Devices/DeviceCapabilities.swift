@@ -54,14 +54,21 @@ public struct DeviceCapabilities: Hashable, Sendable, Codable {
     capabilities.syncobjTimeline = answer(Number.syncobjTimeline).map { $0 != 0 }
     guard device.node.kind == .primary, case .success = device.kernel.kmsResources(device.rawDescriptor)
     else { return capabilities }
-    capabilities.atomic = device.enableAtomic()
-    guard capabilities.atomic == true, device.enableWriteback() else { return capabilities }
+    capabilities.atomic = device.enableAtomic().succeeded
+    guard capabilities.atomic == true, device.enableWriteback().succeeded else { return capabilities }
     // Read after the capability was granted: before it the list leaves writeback connectors out.
     let connectors = (try? device.kernel.kmsResources(device.rawDescriptor).get())?.connectors ?? []
     capabilities.writeback = connectors.contains { connector in
       (try? device.kernel.kmsConnector(device.rawDescriptor, id: connector).get())?.type == Number.writebackConnector
     }
     return capabilities
+  }
+}
+
+extension Result where Failure == Errno {
+  fileprivate var succeeded: Bool {
+    if case .success = self { return true }
+    return false
   }
 }
 
@@ -72,18 +79,17 @@ extension Device {
   }
 
   /// Asks for atomic mode setting, and for every plane to be listed, which must come first.
-  func enableAtomic() -> Bool {
-    enable(ClientCapability.universalPlanes) && enable(ClientCapability.atomic)
+  func enableAtomic() -> CallResult<Void> {
+    enable(ClientCapability.universalPlanes).flatMap { enable(ClientCapability.atomic) }
   }
 
   /// Asks for writeback connectors to be listed; the kernel refuses before atomic was granted.
-  func enableWriteback() -> Bool {
+  func enableWriteback() -> CallResult<Void> {
     enable(ClientCapability.writebackConnectors)
   }
 
-  private func enable(_ capability: UInt64) -> Bool {
-    if case .success = kernel.setClientCapability(rawDescriptor, capability, 1) { return true }
-    return false
+  private func enable(_ capability: UInt64) -> CallResult<Void> {
+    kernel.setClientCapability(rawDescriptor, capability, 1)
   }
 
   /// The numbers of `drm.h`.

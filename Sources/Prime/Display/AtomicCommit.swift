@@ -4,6 +4,8 @@ struct AtomicCommit {
   struct Flags: OptionSet, Sendable {
     let rawValue: UInt32
     static let testOnly = Flags(rawValue: 0x100)
+    /// `DRM_MODE_PAGE_FLIP_EVENT`.
+    static let event = Flags(rawValue: 0x01)
     static let nonBlocking = Flags(rawValue: 0x200)
     static let allowModeset = Flags(rawValue: 0x400)
   }
@@ -18,12 +20,14 @@ struct AtomicCommit {
   ///
   /// An interrupted commit changed nothing and is sent again until the deadline.
   func send(
-    on device: Device, flags: Flags, outFences: [KMSAssignment] = [], deadline: Deadline
+    on device: Device, flags: Flags, outFences: [KMSAssignment] = [], userData: UInt64 = 0,
+    deadline: Deadline
   ) throws(PrimeError) -> [CInt] {
     let operation = "DRM_IOCTL_MODE_ATOMIC"
     while true {
       switch device.kernel.kmsCommit(
-        device.rawDescriptor, assignments: assignments, outFences: outFences, flags: flags.rawValue, userData: 0)
+        device.rawDescriptor, assignments: assignments, outFences: outFences, flags: flags.rawValue,
+        userData: userData)
       {
       case .success(let fences): return fences
       case .failure(.interrupted), .failure(.tryAgain):

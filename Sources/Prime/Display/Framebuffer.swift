@@ -34,7 +34,9 @@ public struct Framebuffer: ~Copyable, Sendable {
   }
 
   deinit {
-    // An error says that the device is gone, which removed the framebuffer as well.
+    // RmFB switches off a plane that still shows it; kernels before 6.8 have nothing else. An error of both says that
+    // the device is gone, which removed the framebuffer as well.
+    guard case .failure = device.kernel.kmsCloseFramebuffer(device.rawDescriptor, id: id) else { return }
     _ = device.kernel.kmsRemoveFramebuffer(device.rawDescriptor, id: id)
   }
 }

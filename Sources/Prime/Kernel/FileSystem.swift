@@ -37,6 +37,18 @@ package enum FileSystem {
     return String(decoding: bytes, as: UTF8.self)
   }
 
+  /// Writes a short text in one call, as sysfs wants it; false where that fails.
+  @discardableResult
+  package static func write(_ text: String, to path: String) -> Bool {
+    // Safe: the path is copied for the call.
+    let descriptor = unsafe Glibc.open(path, O_WRONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return false }
+    defer { _ = Glibc.close(descriptor) }
+    let bytes = Array(text.utf8)
+    // Safe: all of the bytes are read and no more.
+    return unsafe Glibc.write(descriptor, bytes, bytes.count) == bytes.count
+  }
+
   /// What a symbolic link says, as it says it.
   package static func linkTarget(of path: String) -> String? {
     var target = [CChar](repeating: 0, count: Int(PATH_MAX))

@@ -3,7 +3,7 @@ internal import Glibc
 
 extension LinuxKernel {
   /// libdrm's getters answer NULL with errno set.
-  private static func missing<Value>() -> CallResult<Value> {
+  static func missing<Value>() -> CallResult<Value> {
     let errno = Glibc.errno
     return .failure(Errno(rawValue: errno == 0 ? EINVAL : errno))
   }

@@ -14,15 +14,22 @@ struct Stop: Error {
 }
 
 extension PrimeError {
-  /// Whether the errno says that something broke, so that it is never a driver's way to decline.
+  /// Whether this says that something broke, so that it is never a driver's way to decline.
   var isBreakage: Bool {
+    if Self.callsNobodyDeclines.contains(operation) { return true }
     switch errno {
     case .inputOutput, .badDescriptor, .tooManyOpenFiles, .tooManyOpenFilesInSystem, .timedOut, .cancelled,
       .interrupted, .tryAgain:
-      true
-    default: operation == "control"
+      return true
+    default: return false
     }
   }
+
+  /// The control, SYNC and the questions about a dma-buf: every one that exists answers them.
+  private static let callsNobodyDeclines: Set<String> = [
+    "control", "DMA_BUF_IOCTL_SYNC(START)", "DMA_BUF_IOCTL_SYNC(END)", "poll", "fstatfs", "lseek", "fcntl(F_GETFL)",
+    "fstat", "fcntl(F_DUPFD_CLOEXEC)",
+  ]
 }
 
 /// The report of one cell while its check runs.

@@ -71,6 +71,8 @@ final class GBMMapObserver: Observer {
 
 /// The importer's handle exported again: the same dma-buf by number, and read through it.
 final class IdentityObserver: Observer {
+  /// No call failed where the two are different buffers.
+  static let operation = "identity"
   let name = ObserverName.identity
   private let exported: DMABuf
   private let layout: PictureLayout
@@ -82,7 +84,7 @@ final class IdentityObserver: Observer {
     self.layout = description.layout
     guard exported.identity == buffer.identity else {
       throw PrimeError(
-        operation: "drmPrimeHandleToFD", errno: .inputOutput, subject: handle.device.subject,
+        operation: Self.operation, errno: .inputOutput, subject: handle.device.subject,
         reason: "the importer's handle is another dma-buf (inode \(exported.identity.inode)) than the one imported "
           + "(inode \(buffer.identity.inode))")
     }

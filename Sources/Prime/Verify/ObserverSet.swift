@@ -32,7 +32,12 @@ final class ObserverSet {
     if active.isEmpty {
       try attempt(.gbmMap, examination) { try GBMMapObserver(buffer, description, on: importer) }
     }
-    try attempt(.identity, examination) { try IdentityObserver(handle, of: buffer, description) }
+    do {
+      try attempt(.identity, examination) { try IdentityObserver(handle, of: buffer, description) }
+    } catch let error as PrimeError where error.operation == IdentityObserver.operation && !active.isEmpty {
+      // Somebody can look, and what is seen of B tells a copy better than a number does.
+      giveWay(.identity, error)
+    }
     if active.isEmpty {
       record.report.reason = "the import succeeded, and nothing on this machine can look at the buffer through it"
     }
@@ -47,11 +52,15 @@ final class ObserverSet {
       try record.seen(try observer.look(examination, deadline: deadline), by: name)
       active.append(observer)
     } catch let error as PrimeError where !error.isBreakage {
-      record.report.tried.append(
-        CellReport.Attempt(
-          observer: name, call: error.operation, errno: error.errno.name,
-          reason: "\(error.subject): \(error.reason ?? error.errno.meaning)"))
+      giveWay(name, error)
     }
+  }
+
+  private func giveWay(_ name: ObserverName, _ error: PrimeError) {
+    record.report.tried.append(
+      CellReport.Attempt(
+        observer: name, call: error.operation, errno: error.errno.name,
+        reason: "\(error.subject): \(error.reason ?? error.errno.meaning)"))
   }
 
   /// Every observer that saw A must see B: a copy made at the import would still show A.
@@ -72,6 +81,6 @@ final class ObserverSet {
 
   /// Puts the display back where an observer changed it.
   func close() throws {
-    for case let observer as WritebackObserver in active { try observer.close(deadline: deadline) }
+    for case let observer as WritebackObserver in active { try observer.close() }
   }
 }

@@ -46,8 +46,12 @@ struct PairCheck {
       defer { record.auditHandles([devices.exporter, devices.importer]) }
       do {
         try share(devices, record)
-      } catch let error as PrimeError where devices.isGone(error) {
-        throw error.explained("the device went away during the run")
+        // One observer gives way to the next also where the device itself is gone.
+        if record.report.verdict == .skipped { try devices.checkPresence() }
+      } catch {
+        let failure = (error as? Stop)?.error ?? error as? PrimeError
+        guard let failure, devices.isGone(failure) else { throw error }
+        throw failure.explained(OpenDevices.goneReason)
       }
     } catch {
       record.stopped(by: error)
@@ -60,14 +64,20 @@ struct PairCheck {
     var exporter: Device?
     var importer: Device
 
+    static let goneReason = "the device went away during the run"
+
+    /// Throws where a device does not even tell its version any more.
+    func checkPresence() throws(PrimeError) {
+      for case let device? in [exporter, importer] {
+        _ = try device.kernel.version(device.rawDescriptor).orThrow("drmGetVersion", on: device.subject)
+      }
+    }
+
     /// Whether an error comes from a device that was unplugged: then it does not even tell its version any more.
     func isGone(_ error: PrimeError) -> Bool {
       guard error.errno == .noSuchDevice || error.errno == .noSuchAddress else { return false }
-      return [exporter, importer].contains { device in
-        guard let device else { return false }
-        if case .failure = device.kernel.version(device.rawDescriptor) { return true }
-        return false
-      }
+      do throws(PrimeError) { try checkPresence() } catch { return true }
+      return false
     }
   }
 

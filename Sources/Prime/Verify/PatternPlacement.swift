@@ -79,7 +79,30 @@ extension PatternDiagnosis {
       }
       return shift(by: placement.offset - place.offset)
     }
-    return nil
+    return pitchOfReader(in: bytes).map { .sheared(pitch: $0, declared: place.pitch) }
+  }
+
+  /// The pitch, in bytes, of a reader that stepped from row to row with another one than the content was written with.
+  ///
+  /// Its rows lie where they should, and each holds what is further along in memory by as much as the pitches differ.
+  private func pitchOfReader(in bytes: Span<UInt8>) -> Int? {
+    var votes: [Int: Int] = [:]
+    for piece in PatternLocator(self).pieces(in: bytes, of: self) {
+      guard let origin = piece.origin else { continue }
+      let y = (piece.offset - place.offset) / place.pitch
+      let ahead = place.offset + origin.row * place.pitch + origin.position - piece.offset
+      if y > 0, ahead != 0, ahead.isMultiple(of: y) { votes[ahead / y, default: 0] += 1 }
+    }
+    guard let step = votes.max(by: { ($0.value, $1.key) < ($1.value, $0.key) })?.key, place.pitch + step > 0 else {
+      return nil
+    }
+    var agreement = PatternAgreement()
+    for y in damage.rectangle.y..<damage.rectangle.y + damage.rectangle.height {
+      let placement = PatternPlacement(source: damage.plane, offset: place.offset - y * step, pitch: place.pitch)
+      add(placement, plane: damage.plane, y: y, positions: 0..<plane.rowBytes, in: bytes, to: &agreement)
+      guard agreement.covered < 65_536 || agreement.matching > agreement.covered / 2 else { return nil }
+    }
+    return agreement.isConvincing(of: damagedBytes) ? place.pitch + step : nil
   }
 
   /// Names a displacement in rows, elements and bytes, with as few elements as possible.

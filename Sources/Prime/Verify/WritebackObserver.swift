@@ -12,7 +12,7 @@ final class WritebackObserver: Observer {
   private let target: Framebuffer
   private let targetBuffer: DMABuf
   private let shown: (width: Int, height: Int)
-  private let mode: ModeTiming
+  private let mode: DisplayMode
   private let seen: PictureLayout
 
   init(
@@ -33,7 +33,7 @@ final class WritebackObserver: Observer {
     self.picture = try Framebuffer(handle, window)
     let shown = (width: description.layout.rowBytes(ofPlane: 0) / 4, height: description.height)
     self.shown = shown
-    self.mode = ModeTiming(width: window.width, height: window.height)
+    self.mode = try DisplayMode.withoutWire(width: window.width, height: window.height)
     self.seen = try Self.layout(
       format: window.layout.format, width: shown.width, height: shown.height,
       planes: target.description.layout.planes, on: importer)
@@ -52,8 +52,8 @@ final class WritebackObserver: Observer {
   }
 
   /// Puts the display back and says whether that worked.
-  func close(deadline: Deadline) throws(PrimeError) {
-    try pipeline.close(deadline: deadline)
+  func close() throws(PrimeError) {
+    try pipeline.close()
   }
 
   /// The buffer as a framebuffer that the display engine takes: its rows as XRGB8888, and for a picture below the least

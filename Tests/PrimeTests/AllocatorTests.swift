@@ -1,0 +1,150 @@
+import Prime
+import Testing
+
+@Suite("An allocator")
+struct AllocatorTests {
+  let kernel = Fixture.kernel()
+
+  /// Makes one of each kind on the exporter.
+  private func makeAllocator(_ kind: AllocatorKind, _ kernel: FakeKernel) throws -> any Allocator {
+    switch kind {
+    case .dumb: DumbAllocator(device: try Device.open(Fixture.exporterNode, kernel: kernel))
+    case .gbm: GBMAllocator(device: try GBMDevice(on: Device.open(Fixture.exporterNode, kernel: kernel)))
+    case .udmabuf: UDMABufAllocator(kernel: kernel)
+    case .heap: DMAHeapAllocator(kernel: kernel)
+    }
+  }
+
+  @Test(
+    "gives a buffer with the pitch that its maker chose, and whole pages",
+    arguments: [
+      // 33 pixels are 132 bytes: the fake's dumb buffers align to 64, the others to 256.
+      (AllocatorKind.dumb, 192, 4096), (.gbm, 256, 8192), (.udmabuf, 256, 8192), (.heap, 256, 8192),
+    ])
+  func layout(kind: AllocatorKind, pitch: Int, byteCount: Int) throws {
+    do {
+      let allocator = try makeAllocator(kind, kernel)
+      #expect(allocator.kind == kind)
+      let object = try allocator.allocate(
+        AllocationRequest(format: Fixture.format("XRGB8888"), width: 33, height: 17))
+      #expect(object.description.layout.planes == [PlaneLayout(offset: 0, pitch: pitch)])
+      // gbm_bo_create without a list of modifiers leaves the arrangement implicit.
+      #expect(object.description.modifier == (kind == .gbm ? .invalid : .linear))
+      #expect(object.description.width == 33)
+      #expect(object.description.height == 17)
+      let buffer = try object.export(.readWrite)
+      #expect(buffer.byteCount == byteCount)
+      #expect(buffer.access == .readWrite)
+    }
+    kernel.expectNothingLeft()
+  }
+
+  @Test("lays the planes of NV12 one below the other at one pitch", arguments: AllocatorKind.allCases)
+  func planes(kind: AllocatorKind) throws {
+    do {
+      let allocator = try makeAllocator(kind, kernel)
+      let object = try allocator.allocate(AllocationRequest(format: Fixture.format("NV12"), width: 256, height: 32))
+      #expect(
+        object.description.layout.planes == [PlaneLayout(offset: 0, pitch: 256), PlaneLayout(offset: 8192, pitch: 256)])
+    }
+    kernel.expectNothingLeft()
+  }
+
+  @Test(
+    "that makes linear memory refuses a request for anything else",
+    arguments: [AllocatorKind.dumb, .udmabuf, .heap])
+  func notLinear(kind: AllocatorKind) throws {
+    do {
+      let allocator = try makeAllocator(kind, kernel)
+      var request = Fixture.request
+      request.modifiers = [Modifier(rawValue: 0x0100_0000_0000_0001)]
+      let error = primeError { try allocator.allocate(request) }
+      #expect(error?.errno == .invalidArgument)
+      #expect(error?.reason?.contains("linear") == true)
+    }
+    kernel.expectNothingLeft()
+  }
+
+  @Test("refuses a picture without pixels before anybody is asked", arguments: AllocatorKind.allCases)
+  func impossibleSize(kind: AllocatorKind) throws {
+    do {
+      let allocator = try makeAllocator(kind, kernel)
+      var request = Fixture.request
+      request.width = 0
+      let error = primeError { try allocator.allocate(request) }
+      #expect(error?.errno == .invalidArgument)
+      #expect(error?.reason?.contains("0x16") == true)
+    }
+    #expect(kernel.count(of: .createDumb) + kernel.count(of: .gbmCreateBuffer) == 0)
+    #expect(kernel.count(of: .udmabufCreate) + kernel.count(of: .dmaHeapAllocate) == 0)
+    kernel.expectNothingLeft()
+  }
+
+  @Test("keeps the list of modifiers it was asked for: GBM gives one of them")
+  func explicitModifier() throws {
+    do {
+      var request = Fixture.request
+      request.modifiers = [.linear]
+      #expect(try makeAllocator(.gbm, kernel).allocate(request).description.modifier == .linear)
+    }
+    kernel.expectNothingLeft()
+  }
+
+  @Test("that gets fewer bytes than the picture needs says so instead of faulting later")
+  func tooSmall() throws {
+    kernel.misbehave { $0.halvesDumbBuffers = true }
+    do {
+      let allocator = try makeAllocator(.dumb, kernel)
+      let request = AllocationRequest(format: Fixture.format("XRGB8888"), width: 32, height: 32)
+      let error = primeError { try allocator.allocate(request) }
+      expect(error, is: "DRM_IOCTL_MODE_CREATE_DUMB", .inputOutput, on: "maker (/dev/dri/card0)")
+      #expect(error?.reason == "the driver gave 2048 bytes where 4096 are needed")
+    }
+    kernel.expectNothingLeft()
+  }
+
+  /// The calls of one allocation and export, by allocator, with the name under which an error reports each.
+  static let steps: [(AllocatorKind, KernelCall, String)] = [
+    (.dumb, .createDumb, "DRM_IOCTL_MODE_CREATE_DUMB"),
+    (.dumb, .primeHandleToFD, "drmPrimeHandleToFD"),
+    (.dumb, .fileSystemMagic, "fstatfs"),
+    (.gbm, .gbmCreateDevice, "gbm_create_device"),
+    (.gbm, .gbmCreateBuffer, "gbm_bo_create"),
+    (.gbm, .gbmLayout, "gbm_bo_get_plane_count"),
+    (.gbm, .primeHandleToFD, "drmPrimeHandleToFD"),
+    (.udmabuf, .open, "open"),
+    (.udmabuf, .createSealedMemory, "memfd_create"),
+    (.udmabuf, .udmabufCreate, "UDMABUF_CREATE"),
+    (.udmabuf, .fileSystemMagic, "fstatfs"),
+    (.udmabuf, .seekToEnd, "lseek"),
+    (.udmabuf, .statusFlags, "fcntl(F_GETFL)"),
+    (.udmabuf, .status, "fstat"),
+    (.udmabuf, .duplicate, "fcntl(F_DUPFD_CLOEXEC)"),
+    (.heap, .open, "open"),
+    (.heap, .dmaHeapAllocate, "DMA_HEAP_IOCTL_ALLOC"),
+    (.heap, .duplicate, "fcntl(F_DUPFD_CLOEXEC)"),
+  ]
+
+  @Test("that fails at any step names the call and leaves nothing behind", arguments: steps)
+  func failures(kind: AllocatorKind, call: KernelCall, operation: String) throws {
+    for errno in [
+      Errno.invalidArgument, .noSuchFile, .noSuchDevice, .notImplemented, .noMemory, .tooManyOpenFiles,
+      .permissionDenied, .inputOutput, .busy, .notSupported, .interrupted, .tryAgain,
+    ] {
+      let kernel = Fixture.kernel()
+      kernel.fail(call, with: errno, onCall: 1)
+      let error = primeError { try makeAllocator(kind, kernel).allocate(Fixture.request).export(.readWrite) }
+      expect(error, is: operation, errno)
+      kernel.expectNothingLeft("\(kind) \(call) \(errno)")
+    }
+  }
+
+  @Test("of system memory that is not there says which node is missing", arguments: [AllocatorKind.udmabuf, .heap])
+  func noNode(kind: AllocatorKind) throws {
+    let kernel = FakeKernel([Fixture.exporter])
+    let path = kind == .heap ? "/dev/dma_heap/system" : "/dev/udmabuf"
+    let error = primeError { try makeAllocator(kind, kernel).allocate(Fixture.request) }
+    expect(error, is: "open", .noSuchFile, on: path)
+    kernel.expectNothingLeft()
+  }
+}

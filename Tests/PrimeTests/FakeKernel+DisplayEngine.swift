@@ -1,0 +1,124 @@
+import Glibc
+import Prime
+import Synchronization
+
+extension FakeKernel {
+  func kmsCommit(
+    _ descriptor: CInt, assignments: [KMSAssignment], outFences: [KMSAssignment], flags: UInt32, userData: UInt64
+  ) -> CallResult<[CInt]> {
+    call(.kmsCommit) { state in
+      let device = try state.display(descriptor, "DRM_IOCTL_MODE_ATOMIC")
+      guard state.devices[device].master == descriptor else { throw Errno.permissionDenied }
+      guard state.files[descriptor]?.clientCapabilities.contains(3) == true else { throw Errno.invalidArgument }
+      var objects = state.devices[device].objects
+      for assignment in assignments + outFences {
+        guard let name = FakeDevice.propertyName(assignment.property), objects[assignment.object]?[name] != nil else {
+          throw Errno.noSuchFile
+        }
+        if outFences.contains(assignment) { continue }
+        objects[assignment.object]?[name] = assignment.value
+      }
+      try state.check(objects, device: device)
+      // DRM_MODE_ATOMIC_TEST_ONLY
+      if flags & 0x100 != 0 { return [] }
+      let target = UInt32(objects[FakeDevice.writebackConnector]?["WRITEBACK_FB_ID"] ?? 0)
+      if target != 0 { try state.writeBack(objects, into: target, device: device) }
+      // A job, not state: it reads as 0 the next moment.
+      if objects[FakeDevice.writebackConnector] != nil {
+        objects[FakeDevice.writebackConnector]?["WRITEBACK_FB_ID"] = 0
+      }
+      state.devices[device].objects = objects
+      if state.faults.withholdsFence { return outFences.map { _ in -1 } }
+      var fences: [CInt] = []
+      for _ in outFences { fences.append(try state.adopt(memfd_create("fake-fence", UInt32(MFD_CLOEXEC)), as: .fence)) }
+      return fences
+    }
+  }
+}
+
+extension FakeKernel.State {
+  /// What `drm_atomic_check` would object to.
+  fileprivate func check(_ objects: [UInt32: [String: UInt64]], device: Int) throws(Errno) {
+    let known = devices[device]
+    for (id, values) in objects {
+      for name in ["FB_ID", "WRITEBACK_FB_ID"] {
+        guard let framebuffer = values[name], framebuffer != 0 else { continue }
+        guard known.framebuffers[UInt32(framebuffer)] != nil else { throw .invalidArgument }
+      }
+      if let framebuffer = values["FB_ID"], (framebuffer == 0) != (values["CRTC_ID"] == 0) { throw .invalidArgument }
+      if id == FakeDevice.crtc {
+        let mode = values["MODE_ID"] ?? 0
+        guard mode == 0 || known.blobs[UInt32(mode)]?.count == 68 else { throw .invalidArgument }
+        if values["ACTIVE"] == 1 && mode == 0 { throw .invalidArgument }
+      }
+    }
+    // vkms does not feed a wire and a buffer at once.
+    let writes = objects[FakeDevice.writebackConnector]?["WRITEBACK_FB_ID"] ?? 0 != 0
+    if writes && objects[FakeDevice.virtualConnector]?["CRTC_ID"] != 0 { throw .invalidArgument }
+    if writes && objects[FakeDevice.writebackConnector]?["CRTC_ID"] != UInt64(FakeDevice.crtc) {
+      throw .invalidArgument
+    }
+  }
+
+  /// Composes what the planes show and writes it into the target's memory.
+  fileprivate func writeBack(
+    _ objects: [UInt32: [String: UInt64]], into target: UInt32, device: Int
+  ) throws(Errno) {
+    let known = devices[device]
+    guard let target = known.framebuffers[target],
+      let mode = known.blobs[UInt32(objects[FakeDevice.crtc]?["MODE_ID"] ?? 0)], mode.count == 68,
+      target.request.width == UInt32(mode[4]) | UInt32(mode[5]) << 8,
+      target.request.height == UInt32(mode[14]) | UInt32(mode[15]) << 8,
+      let format = PixelFormat(Fourcc(rawValue: target.request.fourcc))
+    else { throw .invalidArgument }
+    var bytes = memories[target.memory].bytes()
+    for (index, shape) in format.planes.enumerated() {
+      let place = target.request.planes[index]
+      for row in 0..<Int(target.request.height) / shape.verticalSubsampling {
+        let start = Int(place.offset) + row * Int(place.pitch)
+        let count = Int(target.request.width) / shape.horizontalSubsampling * shape.bytesPerElement
+        for byte in 0..<count { bytes[start + byte] = 0 }
+      }
+    }
+    for plane in [FakeDevice.primaryPlane, FakeDevice.overlayPlane] {
+      guard let values = objects[plane], values["CRTC_ID"] == UInt64(FakeDevice.crtc),
+        let picture = known.framebuffers[UInt32(values["FB_ID"] ?? 0)]
+      else { continue }
+      guard picture.request.fourcc == target.request.fourcc else { throw .invalidArgument }
+      compose(picture, values, format: format, onto: &bytes, of: target.request)
+    }
+    memories[target.memory].store(bytes)
+  }
+
+  private func compose(
+    _ picture: FakeFramebuffer, _ values: [String: UInt64], format: PixelFormat, onto bytes: inout [UInt8],
+    of target: KMSFramebufferRequest
+  ) {
+    let source = bytesSeenByImporter(picture.memory)
+    var places = picture.request.planes
+    if faults.swapsPlaneOffsets && places.count > 1 {
+      let first = places[0].offset
+      places[0].offset = places[1].offset
+      places[1].offset = first
+    }
+    let width = Int(min(values["SRC_W"] ?? 0, UInt64(target.width) << 16) >> 16)
+    let height = Int(min(values["SRC_H"] ?? 0, UInt64(target.height) << 16) >> 16)
+    for (index, shape) in format.planes.enumerated() {
+      let size = shape.bytesPerElement
+      for row in 0..<height / shape.verticalSubsampling {
+        let pitch = Int(places[index].pitch) + faults.pitchOffBy
+        let from = Int(places[index].offset) + (row + faults.shiftsRowsBy) * pitch
+        let to = Int(target.planes[index].offset) + row * Int(target.planes[index].pitch)
+        for column in 0..<width / shape.horizontalSubsampling {
+          for byte in 0..<size {
+            let read = from + column * size + (faults.swapsBytes ? size - 1 - byte : byte)
+            var value = source.indices.contains(read) ? source[read] : 0
+            // What carries no component comes back as ones, as vkms writes it.
+            value |= UInt8(truncatingIfNeeded: ~shape.significantMask >> (8 * UInt64(byte)))
+            bytes[to + column * size + byte] = value
+          }
+        }
+      }
+    }
+  }
+}

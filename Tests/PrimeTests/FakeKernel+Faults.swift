@@ -1,0 +1,127 @@
+import Prime
+import Synchronization
+import Testing
+
+/// What the fake kernel does wrong while every call answers success.
+struct Faults: Sendable {
+  /// No descriptor ever becomes ready.
+  var neverReady = false
+  /// That many imports give the importer a copy, as the buffer was at that moment.
+  var copiedImports = 0
+  /// The importer sees a buffer without the writes of the last bracket, from that many write brackets on.
+  var writesArriveLateFrom: Int?
+  /// The importer sees zeros in this page of every buffer.
+  var zeroPage: Int?
+  /// The display engine and `gbm_bo_map` step this many bytes more from row to row.
+  var pitchOffBy = 0
+  /// The display engine reads the bytes of every element in the opposite order.
+  var swapsBytes = false
+  /// What a mapping of the device's own node shows in place of the buffer, as it was when it was mapped.
+  var nativeView: (@Sendable ([UInt8]) -> [UInt8])?
+  /// The display engine exchanges the places of the first two planes.
+  var swapsPlaneOffsets = false
+  /// The display engine begins this many rows below the first.
+  var shiftsRowsBy = 0
+  /// Something scribbles over a buffer at the end of this bracket (1 is the first SYNC END with WRITE).
+  var scribblesAfterWrite: Int?
+  /// A commit is accepted and gives no fence.
+  var withholdsFence = false
+  /// Somebody else is DRM master and stays it.
+  var otherMaster = false
+  /// Paths that cannot be opened, by how they end.
+  var closedPaths: [String: Errno] = [:]
+  /// The driver allocates half of what is asked for.
+  var halvesDumbBuffers = false
+}
+
+/// One `DMA_BUF_IOCTL_SYNC` that was made.
+struct SyncEntry: Hashable, Sendable, CustomStringConvertible {
+  var memory: Int
+  var flags: UInt64
+  var errno: Errno?
+
+  /// `START read`, `END write: EIO`.
+  var description: String {
+    let access = [1: "read", 2: "write", 3: "read and write"][flags & 3] ?? "nothing"
+    return "\(flags & 4 == 0 ? "START" : "END") \(access)" + (errno.map { ": \($0.name)" } ?? "")
+  }
+}
+
+extension FakeKernel {
+  /// Makes calls of one kind fail: the nth of them, counted from 1, or a range of them.
+  func fail(_ call: KernelCall, with errno: Errno, onCall number: Int) {
+    fail(call, with: errno, onCalls: number...number)
+  }
+
+  func fail(_ call: KernelCall, with errno: Errno, onCalls numbers: ClosedRange<Int> = 1...Int.max) {
+    state.withLock { $0.failures[call, default: [:]][numbers] = errno }
+  }
+
+  /// Switches misbehaviour on.
+  func misbehave(_ change: (inout Faults) -> Void) {
+    state.withLock { change(&$0.faults) }
+  }
+
+  /// Takes a device away: every call on it gives `ENODEV` from the nth call of this kind on.
+  func unplug(_ path: String, atCall number: Int = 1, of call: KernelCall) {
+    state.withLock { state in
+      for index in state.devices.indices where state.devices[index].has(path) {
+        state.devices[index].goesAt = (call, number + state.counts[call, default: 0])
+      }
+    }
+  }
+
+  /// How often a call was made, failed ones counted too.
+  func count(of call: KernelCall) -> Int {
+    state.withLock { $0.counts[call, default: 0] }
+  }
+
+  /// Every call that was made, with how often.
+  var counts: [KernelCall: Int] { state.withLock { $0.counts } }
+
+  /// Every SYNC that was made, in order.
+  var syncLog: [String] { state.withLock { $0.syncLog.map(\.description) } }
+
+  /// What is still open or was done wrong.
+  var leftovers: [String] { state.withLock { $0.leftovers() } }
+
+  /// States that everything was closed, exactly once.
+  func expectNothingLeft(_ comment: Comment? = nil, sourceLocation: SourceLocation = #_sourceLocation) {
+    #expect(leftovers == [], comment, sourceLocation: sourceLocation)
+  }
+}
+
+extension FakeKernel.State {
+  mutating func enter(_ call: KernelCall) throws(Errno) {
+    counts[call, default: 0] += 1
+    let number = counts[call, default: 0]
+    for index in devices.indices {
+      if let (goingCall, goingNumber) = devices[index].goesAt, goingCall == call, goingNumber <= number {
+        devices[index].isGone = true
+      }
+    }
+    if let failure = failures[call]?.first(where: { $0.key.contains(number) }) { throw failure.value }
+  }
+
+  func leftovers() -> [String] {
+    var left = violations
+    for (descriptor, kind) in descriptors.sorted(by: { $0.key < $1.key }) {
+      left.append("descriptor \(descriptor) is still open: \(kind)")
+    }
+    for file in files.values {
+      for handle in file.handles.keys.sorted() { left.append("handle \(handle) is still open") }
+    }
+    for device in devices {
+      for id in device.framebuffers.keys.sorted() where id != FakeDevice.consoleFramebuffer {
+        left.append("framebuffer \(id) is still there")
+      }
+      for id in device.userBlobs.sorted() { left.append("blob \(id) is still there") }
+      if device.master != nil { left.append("somebody is still master of \(device.setup.driver)") }
+    }
+    for size in mappings.values.sorted() { left.append("a mapping of \(size) bytes is still there") }
+    for (memory, count) in openBrackets.sorted(by: { $0.key < $1.key }) where count != 0 {
+      left.append("\(count) SYNC bracket(s) of memory \(memory) are still open")
+    }
+    return left + gbm.leftovers()
+  }
+}

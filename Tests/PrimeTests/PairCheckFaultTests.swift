@@ -1,0 +1,248 @@
+import Testing
+
+@testable import Prime
+
+/// Every call of the pair check fails once, at each of its places, with each errno that may come.
+@Suite("A pair check whose calls fail")
+struct PairCheckFaultTests {
+  static let errnos: [Errno] = [
+    .invalidArgument, .noSuchFile, .noSuchDevice, .noSuchAddress, .notImplemented, .noMemory, .tooManyOpenFiles,
+    .tooManyOpenFilesInSystem, .permissionDenied, .notPermitted, .inputOutput, .busy, .notSupported, .overflow,
+    .badDescriptor, .interrupted, .tryAgain, .notATerminal, .timedOut,
+  ]
+
+  /// The names under which a report may speak of a call.
+  static func names(of call: KernelCall) -> Set<String> {
+    switch call {
+    case .open: ["open"]
+    case .duplicate: ["fcntl(F_DUPFD_CLOEXEC)"]
+    case .statusFlags: ["fcntl(F_GETFL)"]
+    case .status: ["fstat"]
+    case .fileSystemMagic: ["fstatfs"]
+    case .seekToEnd: ["lseek"]
+    case .map: ["mmap"]
+    case .poll: ["poll", "poll for the writeback fence"]
+    case .createSealedMemory: ["memfd_create"]
+    case .dmaBufSync: ["DMA_BUF_IOCTL_SYNC(START)", "DMA_BUF_IOCTL_SYNC(END)"]
+    case .udmabufCreate: ["UDMABUF_CREATE"]
+    case .dmaHeapAllocate: ["DMA_HEAP_IOCTL_ALLOC"]
+    case .version: ["drmGetVersion"]
+    case .capability: ["drmGetCap"]
+    case .setClientCapability: ["drmSetClientCap"]
+    case .setMaster: ["drmSetMaster"]
+    case .dropMaster: ["drmDropMaster"]
+    case .primeHandleToFD: ["drmPrimeHandleToFD"]
+    case .primeFDToHandle: ["drmPrimeFDToHandle"]
+    case .closeHandle: ["DRM_IOCTL_GEM_CLOSE"]
+    case .createDumb: ["DRM_IOCTL_MODE_CREATE_DUMB"]
+    case .mapDumb: ["DRM_IOCTL_MODE_MAP_DUMB"]
+    case .gbmCreateDevice: ["gbm_create_device"]
+    case .gbmCreateBuffer: ["gbm_bo_create", "gbm_bo_create_with_modifiers2"]
+    case .gbmLayout: ["gbm_bo_get_plane_count", "gbm_bo_get_handle_for_plane"]
+    case .gbmImport: ["gbm_bo_import"]
+    case .gbmMap: ["gbm_bo_map"]
+    case .kmsResources: ["drmModeGetResources"]
+    case .kmsConnector: ["drmModeGetConnector"]
+    case .kmsEncoderCRTCs: ["drmModeGetEncoder"]
+    case .kmsPlanes: ["drmModeGetPlaneResources"]
+    case .kmsPlane: ["drmModeGetPlane"]
+    case .kmsProperties: ["drmModeObjectGetProperties"]
+    case .kmsBlob: ["drmModeGetPropertyBlob"]
+    case .kmsCreateBlob: ["drmModeCreatePropertyBlob"]
+    case .kmsDestroyBlob: ["drmModeDestroyPropertyBlob"]
+    case .kmsAddFramebuffer: ["drmModeAddFB2WithModifiers"]
+    case .kmsRemoveFramebuffer: ["drmModeRmFB"]
+    case .kmsCommit: ["DRM_IOCTL_MODE_ATOMIC"]
+    }
+  }
+
+  /// Why a failure of a call may leave the verdict as it is; nil for every call that matters.
+  static func reasonNotToMatter(_ call: KernelCall, _ errno: Errno) -> String? {
+    switch call {
+    case .poll, .dmaBufSync, .kmsCommit:
+      errno == .interrupted || errno == .tryAgain ? "interrupted: the kernel wants it made again" : nil
+    case .dropMaster: "mastership goes with the open file too, and every check closes its open files"
+    case .closeHandle, .kmsDestroyBlob, .kmsRemoveFramebuffer:
+      "it frees what the closing of the open file frees again, after the last look"
+    case .capability:
+      "it only asks whether AddFB2 takes a modifier: without an answer none is stated, and the picture is looked at all "
+        + "the same"
+    default: nil
+    }
+  }
+
+  @Test("passes when nothing fails, and says who looked", arguments: PairScenario.all)
+  func baseline(scenario: PairScenario) {
+    let kernel = scenario.makeKernel()
+    let before = kernel.shown(on: Fixture.importerNode.path)
+    let report = scenario.run(on: kernel).report
+    #expect(report.verdict == scenario.verdict, "\(report)")
+    #expect(report.observers == scenario.observers)
+    #expect(report.call == nil && report.errno == nil && report.mismatch == nil)
+    // The exporter's own look, two looks of each observer, and one at C where it was written.
+    let looks = 1 + 2 * scenario.observers.count + (scenario.observers.contains(.nativeMap) ? 1 : 0)
+    #expect(report.controls == looks)
+    #expect(kernel.shown(on: Fixture.importerNode.path) == before)
+    kernel.expectNothingLeft()
+  }
+
+  @Test(
+    "names the call and the errno, releases everything and never passes for what was not seen",
+    arguments: PairScenario.all, KernelCall.allCases)
+  func everyErrno(scenario: PairScenario, call: KernelCall) {
+    let sound = scenario.makeKernel()
+    _ = scenario.run(on: sound)
+    let count = sound.count(of: call)
+    guard count > 0 else { return }
+    for number in 1...count {
+      for errno in Self.errnos {
+        let kernel = scenario.makeKernel()
+        kernel.fail(call, with: errno, onCall: number)
+        let report = scenario.run(on: kernel).report
+        let place = "\(call) \(number) of \(count), \(errno.name)"
+        kernel.expectNothingLeft("\(place)")
+        if report.verdict.passes {
+          expectHonestPass(report, scenario, call, errno, place)
+        } else if report.verdict == .skipped && report.call == nil {
+          // Nobody could look any more; `tried` says why.
+          #expect(scenario.observers == [.identity], "\(place)")
+          #expect(hasAttempt(report, call, errno), "\(place): \(report)")
+          #expect([KernelCall.primeHandleToFD, .map].contains(call), "\(place) has nothing to decline: \(report)")
+        } else {
+          #expect(report.verdict != .mismatch, "\(place)")
+          #expect(report.observers == [], "\(place)")
+          #expect(Self.names(of: call).contains(report.call ?? ""), "\(place): \(report)")
+          #expect(report.errno == errno.name, "\(place): \(report)")
+          #expect(report.reason?.isEmpty == false, "\(place)")
+          #expect((report.verdict == .refused) == (report.refusedBy != nil), "\(place)")
+        }
+      }
+    }
+  }
+
+  /// A check may pass after a failed call only where the call does not matter, or where an observer gave way to a weaker
+  /// one and the report says so.
+  private func expectHonestPass(
+    _ report: CellReport, _ scenario: PairScenario, _ call: KernelCall, _ errno: Errno, _ place: String
+  ) {
+    if Self.reasonNotToMatter(call, errno) != nil {
+      #expect(report.verdict == scenario.verdict, "\(place)")
+      #expect(report.observers == scenario.observers, "\(place)")
+      return
+    }
+    #expect(hasAttempt(report, call, errno), "\(place) passes unmentioned: \(report)")
+    #expect(report.verdict == .shared || report.observers.contains { $0.isProof }, "\(place)")
+  }
+
+  /// Whether the report names the call among those of the observers that gave way.
+  private func hasAttempt(_ report: CellReport, _ call: KernelCall, _ errno: Errno) -> Bool {
+    report.tried.contains { attempt in
+      guard !report.observers.contains(attempt.observer) else { return false }
+      return Self.names(of: call).contains(attempt.call) && attempt.errno == errno.name
+    }
+  }
+
+  @Test("calls every method of the seam in one pair or another, so that the sweep leaves none out")
+  func coversTheSeam() {
+    var made: Set<KernelCall> = []
+    for scenario in PairScenario.all {
+      let kernel = scenario.makeKernel()
+      _ = scenario.run(on: kernel)
+      made.formUnion(kernel.counts.keys)
+    }
+    #expect(Set(KernelCall.allCases).subtracting(made) == [])
+  }
+
+  @Test(
+    "is refused by the exporter where the buffer cannot be made or handed out",
+    arguments: [(KernelCall.createDumb, Errno.noMemory), (.primeHandleToFD, .notImplemented)])
+  func refusedByExporter(call: KernelCall, errno: Errno) {
+    let kernel = PairScenario.display.makeKernel()
+    kernel.fail(call, with: errno, onCall: 1)
+    let report = PairScenario.display.run(on: kernel).report
+    #expect(report.verdict == .refused)
+    #expect(report.refusedBy == .exporter)
+    #expect(report.errno == errno.name)
+  }
+
+  @Test("is refused where the importer declines, by one of the two: the errno alone does not tell which")
+  func refusedImport() {
+    var scenario = PairScenario.display
+    scenario.importer.refusesImports = .noSuchDevice
+    let report = scenario.report { _ in }
+    #expect(report.verdict == .refused)
+    #expect(report.refusedBy == .either)
+    #expect(report.call == "drmPrimeFDToHandle")
+    #expect(report.errno == "ENODEV")
+    #expect(report.reason?.hasPrefix("taker (/dev/dri/card1): ") == true)
+  }
+
+  @Test("is skipped where a node may not be opened")
+  func notPermitted() {
+    let report = PairScenario.display.report { $0.closedPaths = ["/dev/dri/card1": .permissionDenied] }
+    #expect(report.verdict == .skipped)
+    #expect(report.call == "open")
+    #expect(report.errno == "EACCES")
+    #expect(report.reason?.contains("/dev/dri/card1") == true)
+  }
+
+  @Test("ends at its deadline with ETIMEDOUT where a fence never signals", arguments: PairScenario.all)
+  func hangs(scenario: PairScenario) {
+    let report = scenario.report(deadline: Deadline(in: .milliseconds(100))) { $0.neverReady = true }
+    #expect(report.verdict == .error)
+    #expect(report.errno == "ETIMEDOUT")
+    #expect(report.call == "poll for the fences")
+  }
+
+  @Test("that somebody stops says so, and puts the display back", arguments: [1, 2, 3, 4, 5, 6])
+  func stopped(poll number: Int) {
+    let kernel = PairScenario.display.makeKernel()
+    let before = kernel.shown(on: Fixture.importerNode.path)
+    let cancellation = Cancellation()
+    cancellation.request()
+    // A request to stop is looked at where a wait is interrupted, as a signal does it.
+    kernel.fail(.poll, with: .interrupted, onCall: number)
+    let outcome = PairScenario.display.run(
+      on: kernel, deadline: Deadline(in: .seconds(20), cancellation: cancellation))
+    #expect(outcome.wasCancelled)
+    #expect(outcome.report.errno == "ECANCELED")
+    #expect(!outcome.report.verdict.passes)
+    #expect(kernel.shown(on: Fixture.importerNode.path) == before)
+    kernel.expectNothingLeft()
+  }
+
+  @Test("puts the display back where somebody stops it at the very commit that puts it back")
+  func stoppedWhileRestoring() {
+    let kernel = PairScenario.display.makeKernel()
+    let before = kernel.shown(on: Fixture.importerNode.path)
+    let cancellation = Cancellation()
+    cancellation.request()
+    // Two looks, then the way back.
+    kernel.fail(.kmsCommit, with: .interrupted, onCall: 3)
+    _ = PairScenario.display.run(on: kernel, deadline: Deadline(in: .seconds(20), cancellation: cancellation))
+    #expect(kernel.shown(on: Fixture.importerNode.path) == before)
+    kernel.expectNothingLeft()
+  }
+
+  @Test(
+    "of a device that is pulled out says so, whenever it happens, and is neither refused nor skipped",
+    arguments: PairScenario.all, KernelCall.allCases)
+  func unplugged(scenario: PairScenario, call: KernelCall) {
+    let sound = scenario.makeKernel()
+    _ = scenario.run(on: sound)
+    let count = sound.count(of: call)
+    guard count > 0 else { return }
+    let path = scenario.isOneDevice ? Fixture.exporterNode.path : Fixture.importerNode.path
+    for number in 1...count {
+      let kernel = scenario.makeKernel()
+      kernel.unplug(path, atCall: number, of: call)
+      let report = scenario.run(on: kernel).report
+      kernel.expectNothingLeft("\(call) \(number)")
+      // Gone after the last look, or where only the dma-buf itself was looked at: what was seen counts.
+      if report.verdict.passes { continue }
+      #expect(report.verdict == .error, "\(call) \(number): \(report)")
+      #expect(report.errno == "ENODEV", "\(call) \(number)")
+      #expect(report.reason?.hasSuffix("the device went away during the run") == true, "\(call) \(number): \(report)")
+    }
+  }
+}
