@@ -31,15 +31,18 @@ let package = Package(
   targets: [
     .systemLibrary(
       name: "CDrm", pkgConfig: "libdrm gbm", providers: [.apt(["libdrm-dev", "libgbm-dev"])]),
+    .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
     .target(name: "Prime", dependencies: ["CDrm"], cSettings: gnuSource, swiftSettings: librarySettings),
     .executableTarget(
       name: "prime-tool",
-      dependencies: ["Prime", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: ["Prime", "CPNG", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       cSettings: gnuSource,
       swiftSettings: librarySettings),
     .executableTarget(
       name: "prime-benchmark", dependencies: ["Prime"], cSettings: gnuSource, swiftSettings: librarySettings),
-    .testTarget(name: "PrimeTests", dependencies: ["Prime"], cSettings: gnuSource, swiftSettings: testSettings),
+    // prime-tool for its PNG files.
+    .testTarget(
+      name: "PrimeTests", dependencies: ["Prime", "prime-tool"], cSettings: gnuSource, swiftSettings: testSettings),
     .testTarget(
       name: "PrimeDeviceTests", dependencies: ["Prime"], cSettings: gnuSource, swiftSettings: testSettings),
     .testTarget(

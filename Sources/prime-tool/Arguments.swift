@@ -27,6 +27,14 @@ enum Arguments {
     return format
   }
 
+  /// Takes `WIDTHxHEIGHT` with or without `@HZ`.
+  static func mode(_ text: String) throws -> ModeRequest {
+    guard let mode = ModeRequest(parsing: text) else {
+      throw ValidationError("a mode is WIDTHxHEIGHT or WIDTHxHEIGHT@HZ, for example 1920x1080@60")
+    }
+    return mode
+  }
+
   /// Takes `linear`, `invalid` or a number.
   static func modifier(_ text: String) throws -> Modifier {
     guard let modifier = Modifier(parsing: text) else {

@@ -31,7 +31,9 @@ public struct DumbAllocator: Allocator {
     }
     let created = try device.kernel.createDumb(
       device.rawDescriptor, width: width, height: height, bitsPerPixel: UInt32(elementBytes * 8)
-    ).orThrow(operation, on: device.subject)
+    ).orThrow(
+      operation, on: device.subject,
+      reason: "its driver makes no dumb buffer of \(width)x\(height) with \(elementBytes * 8) bits a pixel")
     let handle = GEMHandle(adopting: created.handle, of: device)
     var planes: [PlaneLayout] = []
     var firstRow = 0

@@ -157,8 +157,9 @@ public final class DisplayPipe {
     // Taken over before anything can throw, so that a fence is closed whatever the event does.
     let fence = fences.first.map { Descriptor(adopting: $0, kernel: device.kernel) }
     let event = try awaitFlip(flips, deadline: deadline)
+    let latency = (ContinuousClock.now - start).nanoseconds
     if let fence { try device.await(fence, "the writeback fence", deadline: deadline) }
-    return Flip(sequence: event.sequence, time: event.time, latency: (ContinuousClock.now - start).nanoseconds)
+    return Flip(sequence: event.sequence, time: event.time, latency: latency)
   }
 
   private func awaitFlip(

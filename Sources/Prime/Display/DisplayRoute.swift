@@ -67,19 +67,28 @@ extension DisplayRoute {
 
   /// Finds a way to a connector: of its CRTCs with a primary plane one that shows nothing, or else the first.
   ///
+  /// `legacy` keeps to the calls from before atomic mode setting although the device grants it.
+  ///
   /// - Throws: `drmModeGetResources` with `EOPNOTSUPP` where the device has no mode setting; `ENOENT` for a connector it has
   ///   not, `ENOTSUP` where none is connected, with what there is.
-  public init(on device: Device, to choice: Choice) throws(PrimeError) {
+  public init(on device: Device, to choice: Choice, legacy: Bool = false) throws(PrimeError) {
     guard device.node.kind == .primary else {
       throw Self.none("a render node sets no modes: name its /dev/dri/card node", on: device)
     }
-    let atomic = try Self.enableAtomic(on: device, isNeeded: choice == .writeback)
+    let granted = try Self.enableAtomic(on: device, isNeeded: choice == .writeback)
+    let atomic = granted && !legacy
     let resources = try device.kernel.kmsResources(device.rawDescriptor).orThrow(
       "drmModeGetResources", on: device.subject, reason: "this device has no display engine (no mode setting)")
     var connectors: [(connector: Connector, answer: KMSConnector)] = []
     for id in resources.connectors {
-      let answer = try device.kernel.kmsConnector(device.rawDescriptor, id: id)
+      var answer = try device.kernel.kmsConnector(device.rawDescriptor, id: id)
         .orThrow("drmModeGetConnector", on: device.subject)
+      if !Connector(answer).isWriteback && Connector(answer).connection == .unknown {
+        // Nobody has asked the wire yet; reading the modes does.
+        _ = device.kernel.kmsModes(device.rawDescriptor, connector: id)
+        answer = try device.kernel.kmsConnector(device.rawDescriptor, id: id)
+          .orThrow("drmModeGetConnector", on: device.subject)
+      }
       connectors.append((Connector(answer), answer))
     }
     let chosen = try Self.chosen(choice, from: connectors, on: device)
@@ -90,7 +99,8 @@ extension DisplayRoute {
     self.crtcID = way.crtcID
     self.planeID = way.plane.id
     self.formats = PlaneFormats(
-      formats: way.plane.formats.map(Fourcc.init(rawValue:)), inFormats: try Self.inFormats(way.planeObject, of: device))
+      formats: way.plane.formats.map(Fourcc.init(rawValue:)), inFormats: try Self.inFormats(way.planeObject, of: device)
+    )
     // A writeback connector takes any size, whatever its driver lists.
     self.modes = chosen.connector.isWriteback ? [] : try Self.modes(of: chosen.connector, on: device)
     self.widths = Int(resources.widths.lowerBound)...Int(resources.widths.upperBound)

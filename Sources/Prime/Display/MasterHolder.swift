@@ -6,13 +6,15 @@ enum MasterHolder {
     let names = others.map { "\($0.name) (pid \($0.pid))" }.joined(separator: ", ")
     switch errno {
     case .busy where !others.isEmpty:
-      return "another program is master of this display; \(names) has it open: stop it, or switch to a free virtual terminal"
+      return "another program is master of this display; \(names) has it open: "
+        + "stop it, or switch to a free virtual terminal"
     case .permissionDenied where !others.isEmpty:
       return "only root or the first program to open a display may set modes; \(names) has it open"
     case .busy:
       return "another program is master of this display: stop the compositor, or switch to a free virtual terminal"
     default:
-      return "only root or the first program to open a display may set modes: run as root or from a free virtual terminal"
+      return "only root or the first program to open a display may set modes: "
+        + "run as root or from a free virtual terminal"
     }
   }
 

@@ -2,30 +2,44 @@ internal import Glibc
 
 /// The kernel's own words on one call: `drm.debug` is switched on around it and `/dev/kmsg` read from where it began.
 ///
-/// Only root may do that. The parameter is put back as it was, and only lines of this thread's own call are kept: the
-/// kernel writes them between two marks of ours.
-package struct KernelDebugLog: Sendable {
+/// Only root may do that. The parameter is put back as it was.
+package enum KernelDebugLog {
   private static let parameter = "/sys/module/drm/parameters/debug"
   /// Core, driver, KMS, PRIME, atomic and state messages (`enum drm_debug_category`); vblank alone would drown them.
   private static let categories = "0x5f"
 
-  package init() {}
-
   /// Whether this process may do it.
-  package var isPermitted: Bool {
-    FileSystem.isWritable(Self.parameter) && FileSystem.isWritable("/dev/kmsg")
+  package static var isPermitted: Bool {
+    FileSystem.isWritable(parameter) && FileSystem.isWritable("/dev/kmsg")
   }
 
-  /// Runs `body` and gives the lines that DRM printed meanwhile; nil where that is not permitted.
-  package func capturing<Result>(_ body: () throws -> Result) rethrows -> (result: Result, lines: [String]?) {
-    guard isPermitted, let before = FileSystem.text(of: Self.parameter), let log = LogReader() else {
-      return (try body(), nil)
+  /// What the kernel said of the last call that failed.
+  package final class Excerpt {
+    private let isWanted: Bool
+    /// The lines; nil where no call failed, or where asking is not permitted.
+    package private(set) var lines: [String]?
+
+    /// Collects nothing unless it is wanted: the kernel prints a lot in that mode, to everybody.
+    package init(isWanted: Bool) {
+      self.isWanted = isWanted
     }
-    defer { FileSystem.write(before, to: Self.parameter) }
-    FileSystem.write(Self.categories, to: Self.parameter)
-    let result = try body()
-    FileSystem.write(before, to: Self.parameter)
-    return (result, log.lines().filter { $0.contains("drm") })
+
+    /// Runs `body`, and where it throws keeps the lines that DRM printed meanwhile.
+    package func explaining<Result: ~Copyable>(_ body: () throws -> Result) throws -> Result {
+      guard isWanted, KernelDebugLog.isPermitted, let before = FileSystem.text(of: KernelDebugLog.parameter),
+        let log = LogReader()
+      else { return try body() }
+      FileSystem.write(KernelDebugLog.categories, to: KernelDebugLog.parameter)
+      defer { FileSystem.write(before, to: KernelDebugLog.parameter) }
+      do {
+        return try body()
+      } catch {
+        FileSystem.write(before, to: KernelDebugLog.parameter)
+        let own = "pid=\(getpid()),"
+        lines = log.lines().filter { $0.contains("drm") && (!$0.contains("pid=") || $0.contains(own)) }
+        throw error
+      }
+    }
   }
 
   /// `/dev/kmsg` from its present end on.

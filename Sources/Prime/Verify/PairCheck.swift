@@ -115,26 +115,15 @@ struct PairCheck {
     return OpenDevices(exporter: exporterDevice, importer: try Device.open(importerNode, kernel: kernel))
   }
 
-  private func makeAllocator(_ device: Device?) throws(PrimeError) -> any Allocator {
-    switch (exporter.allocator, device) {
-    case (.udmabuf, _): return UDMABufAllocator(kernel: kernel)
-    case (.heap, _): return DMAHeapAllocator(kernel: kernel)
-    case (.dumb, let device?): return DumbAllocator(device: device)
-    case (.gbm, let device?): return GBMAllocator(device: try GBMDevice(on: device))
-    case (_, nil):
-      throw PrimeError(
-        operation: "open", errno: .noSuchFile, subject: exporter.name,
-        reason: "the allocator \(exporter.allocator.rawValue) needs a device")
-    }
-  }
-
   private func share(_ devices: OpenDevices, _ record: CellRecord) throws {
     let patterns = Patterns(seed: seed)
     try record.step(.skipped) {
       let needed = try request.packedLayout(operation: "allocate", on: exporter.name)
       try MemoryBudget.check(needed.byteCount, operation: "allocate", on: exporter.name)
     }
-    let allocator = try record.step(.refused, by: .exporter) { try makeAllocator(devices.exporter) }
+    let allocator = try record.step(.refused, by: .exporter) {
+      try Allocators.make(exporter, on: devices.exporter, kernel: kernel)
+    }
     let object = try record.timed("allocate") {
       try record.step(.refused, by: .exporter) { try allocator.allocate(request) }
     }

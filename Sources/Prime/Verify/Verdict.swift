@@ -21,6 +21,8 @@ public enum Verdict: String, Hashable, Sendable, Codable, CaseIterable {
 public enum ObserverName: String, Hashable, Sendable, Codable, CaseIterable {
   /// The importer's display engine fetched the picture and wrote it into another imported buffer.
   case writeback
+  /// The checksum of the CRTC that shows it, equal to that of a picture drawn on the device itself.
+  case crc
   /// The importer's Mesa driver mapped or copied it (`gbm_bo_map`).
   case gbmMap = "gbm-map"
   /// The importer's own mapping of its handle (`MODE_MAP_DUMB`).

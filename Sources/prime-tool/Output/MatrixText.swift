@@ -71,6 +71,7 @@ struct MatrixText {
   private func letter(_ observer: ObserverName) -> String {
     switch observer {
     case .writeback: "W"
+    case .crc: "C"
     case .gbmMap: "G"
     case .nativeMap: "N"
     case .identity: ""
@@ -84,7 +85,8 @@ struct MatrixText {
         .proven,
         [
           "proven  the importer looked and saw what was written after the import:",
-          "        W its display engine wrote back what it fetched, G its Mesa driver mapped it, N its own mapping",
+          "        W its display engine wrote back what it fetched, C the checksum of its CRTC tells, G its Mesa driver mapped it,",
+          "        N its own mapping",
         ]
       ),
       (.shared, ["shared  the importer holds the same buffer; nothing here shows that its hardware can read it"]),

@@ -1,0 +1,24 @@
+/// Makes the allocator that an exporter stands for.
+enum Allocators {
+  /// Opens the exporter's node where it has one; GBM opens it once more for itself.
+  static func make(_ exporter: Exporter, kernel: any KernelCalls) throws(PrimeError) -> any Allocator {
+    guard let node = exporter.node else { return try make(exporter, on: nil, kernel: kernel) }
+    return try make(exporter, on: Device.open(node, kernel: kernel), kernel: kernel)
+  }
+
+  /// Allocates on a device that is open already, or from system memory.
+  static func make(
+    _ exporter: Exporter, on device: Device?, kernel: any KernelCalls
+  ) throws(PrimeError) -> any Allocator {
+    switch (exporter.allocator, device) {
+    case (.udmabuf, _): return UDMABufAllocator(kernel: kernel)
+    case (.heap, _): return DMAHeapAllocator(kernel: kernel)
+    case (.dumb, let device?): return DumbAllocator(device: device)
+    case (.gbm, let device?): return GBMAllocator(device: try GBMDevice(on: device))
+    case (_, nil):
+      throw PrimeError(
+        operation: "open", errno: .noSuchFile, subject: exporter.name,
+        reason: "the allocator \(exporter.allocator.rawValue) needs a device")
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import Prime
+
+/// A scanout run, as people read it.
+struct ScanoutText {
+  private let verbose: Bool
+  private let style = TextStyle()
+
+  init(verbose: Bool) {
+    self.verbose = verbose
+  }
+
+  /// What was chosen, before anything is shown.
+  func choice(_ report: ScanoutReport) -> String {
+    let buffer = "\(report.exporter) \(report.allocator.rawValue), \(report.format) \(report.modifier ?? "")"
+    let way = "\(report.connector ?? "?"), CRTC \(report.crtc ?? 0), plane \(report.plane ?? 0), \(report.path ?? "")"
+    return "\(buffer) → \(report.display): \(way), mode \(report.mode ?? "?"), \(report.pattern)"
+  }
+
+  /// One frame.
+  func frame(_ frame: ScanoutReport.Frame) -> String {
+    let sequence = frame.sequence.map { " at \($0)" } ?? ""
+    let missed = frame.missedVblanks > 0 ? ", \(frame.missedVblanks) vblanks missed" : ""
+    return "frame \(frame.index)\(sequence): \(frame.content.rawValue), \(milliseconds(frame.latency))\(missed)"
+  }
+
+  /// The verdict and the figures behind it.
+  func result(_ report: ScanoutReport) -> String {
+    var lines: [String] = []
+    if report.frames.count > 1 { lines.append(statistics(report.frames)) }
+    let seen = report.witnesses.map(\.rawValue).joined(separator: ", ")
+    let colour: TextStyle.Colour =
+      switch report.verdict {
+      case .proven: .green
+      case .shared, .skipped: .yellow
+      case .refused, .mismatch, .error: .red
+      }
+    var verdict = style.paint(report.verdict.rawValue, colour)
+    if report.verdict == .proven { verdict += " by \(seen)" }
+    if report.tolerance > 0 { verdict += ", within \(report.tolerance) of 255 for the conversion of formats" }
+    let call = [report.call, report.errno].compactMap { $0 }.joined(separator: " ")
+    let reason = report.reason.map { call.isEmpty ? ": \($0)" : ": \(call): \($0)" } ?? ""
+    lines.append(verdict + reason)
+    for attempt in report.tried where verbose || report.verdict == .shared {
+      lines.append(
+        "  \(attempt.observer.rawValue) could not look: \(attempt.call) \(attempt.errno): \(attempt.reason ?? "")")
+    }
+    for line in report.kernelLog ?? [] { lines.append("  kernel: \(line)") }
+    if report.restored == true && verbose { lines.append("the display shows again what it showed before") }
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  private func statistics(_ frames: [ScanoutReport.Frame]) -> String {
+    let proven = frames.count { $0.content == .proven }
+    let missed = frames.map(\.missedVblanks).reduce(0, +)
+    // The first frame comes with the mode, which takes as long as the driver likes.
+    let latencies = frames.dropFirst().map(\.latency).sorted()
+    let median = latencies[latencies.count / 2]
+    return
+      "\(frames.count) frames, \(proven) proven, \(missed) vblanks missed, latency median \(milliseconds(median)), "
+      + "largest \(milliseconds(latencies.last ?? median))"
+  }
+
+  private func milliseconds(_ nanoseconds: Int64) -> String {
+    let tenths = (nanoseconds + 50_000) / 100_000
+    return "\(tenths / 10).\(tenths % 10) ms"
+  }
+}

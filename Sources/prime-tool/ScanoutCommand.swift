@@ -1,0 +1,176 @@
+import ArgumentParser
+import Prime
+
+struct ScanoutCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "scanout",
+    abstract: "Shows an exporter's buffer on a display, and proves that those were its pixels.",
+    discussion: """
+      The buffer is imported by the display device, wrapped in a framebuffer and committed. Where the device has a
+      writeback connector, what the display engine fetched is written back and compared, frame by frame; on a wire, the
+      CRTC's checksum must equal that of the same picture drawn on the device itself. It needs DRM master, so run it from
+      a free virtual terminal; the display shows afterwards what it showed before.
+      """)
+
+  @Option(help: "Where the buffer comes from: a device, udmabuf or heap.")
+  var from: String
+
+  @Option(help: "The display device.")
+  var on: String
+
+  @Option(help: "The connector, HDMI-A-1 or Writeback-1; a writeback connector is preferred where there is one.")
+  var connector: String?
+
+  @Option(help: "WIDTHxHEIGHT[@HZ]; the display's preferred mode where left out.", transform: Arguments.mode)
+  var mode: ModeRequest?
+
+  @Option(help: "The pixel format, XRGB8888 or XR24.", transform: Arguments.format)
+  var format: PixelFormat?
+
+  @Option(
+    parsing: .singleValue, help: "Allocate with one of these modifiers: linear or 0x… (repeatable).",
+    transform: Arguments.modifier)
+  var modifier: [Modifier] = []
+
+  @Option(help: "gbm, dumb, udmabuf or heap.")
+  var allocator: AllocatorChoice?
+
+  @Option(help: "smpte, gradient, checker, seed, or a PNG file.")
+  var pattern = "seed"
+
+  @Option(help: "How many frames to show; each but the first is flipped to.")
+  var frames = 1
+
+  @Option(help: "Seconds that the last frame stays.")
+  var hold: Double = 0
+
+  @Option(help: "Write what the display engine produced to this PNG file; needs a writeback connector.")
+  var capture: String?
+
+  @Option(help: "Repeat the seeded content of an earlier run; random where left out.")
+  var seed: UInt64?
+
+  @Option(help: "Seconds after which the run ends, however far it got.")
+  var timeout: Double = 600
+
+  @Flag(help: "Only ask the kernel whether it would show the first frame.")
+  var testOnly = false
+
+  @Flag(help: "Use the calls from before atomic mode setting.")
+  var legacy = false
+
+  @Flag(help: "Print JSON (schema \(ScanoutReport.currentSchema)).")
+  var json = false
+
+  @Flag(name: .shortAndLong, help: "Show each frame, what Mesa prints, and the kernel's own words on a refused call.")
+  var verbose = false
+
+  func validate() throws {
+    guard frames >= 1, frames <= 1_000_000 else { throw ValidationError("--frames takes 1 to 1000000, not \(frames)") }
+    guard hold >= 0, hold < 1e6 else { throw ValidationError("--hold takes seconds, not \(hold)") }
+    guard timeout > 0, timeout < 1e6 else {
+      throw ValidationError("--timeout takes seconds above 0, not \(timeout)")
+    }
+  }
+
+  func run() throws {
+    let devices = DeviceDiscovery().devices()
+    guard !devices.isEmpty else {
+      StandardError.note("prime-tool: \(Advice.noDevices)")
+      throw ExitStatus.untested
+    }
+    let limit = Duration.seconds(timeout)
+    let interruption = Interruption(timeout: limit + .seconds(hold))
+    let request = try makeRequest(
+      devices, Deadline(in: limit + .seconds(hold), cancellation: interruption.cancellation))
+    let text = ScanoutText(verbose: verbose)
+    let outcome = ScanoutCheck(request, showingMesaOutput: verbose).run(
+      chose: { report in
+        if !json { print(text.choice(report)) }
+      },
+      progress: { frame in
+        if verbose && !json { print(text.frame(frame)) }
+      })
+    if json {
+      print(try JSONOutput.text(outcome.report))
+    } else {
+      print(text.result(outcome.report), terminator: "")
+    }
+    try finish(outcome, interruption)
+  }
+
+  private func makeRequest(_ devices: [DeviceDescription], _ deadline: Deadline) throws -> ScanoutRequest {
+    let displays = try DeviceSelection.devices(named: on, in: devices)
+    guard let display = displays.first, displays.count == 1 else {
+      let names = displays.map { $0.label(among: devices) }.joined(separator: ", ")
+      throw ExitStatus.usage("'\(on)' names several displays: say which of \(names)")
+    }
+    guard let node = display.primary else {
+      throw ExitStatus.usage("\(display.label(among: devices)) has no primary node, and so no display")
+    }
+    let plan = try VerifyPlan(
+      devices: devices, exporters: [from], importers: [], allocators: allocator.map { [$0] } ?? [])
+    guard let exporter = plan.exporters.first, plan.exporters.count == 1 else {
+      let names = plan.exporters.map(\.name).joined(separator: ", ")
+      throw ExitStatus.usage("'\(from)' names several exporters: say which of \(names)")
+    }
+    var request = ScanoutRequest(
+      exporter: exporter, displayName: display.label(among: devices), display: node,
+      format: try format ?? Arguments.format("XRGB8888"), seed: seed ?? .random(in: 1...UInt64(UInt32.max)),
+      deadline: deadline)
+    request.connector = connector
+    request.mode = mode
+    request.modifiers = modifier.isEmpty ? nil : modifier
+    request.content = try content()
+    request.frames = frames
+    request.hold = .seconds(hold)
+    request.testOnly = testOnly
+    request.legacy = legacy
+    request.explains = verbose
+    return request
+  }
+
+  private func content() throws -> ScanoutRequest.Content {
+    if pattern == "seed" { return .seed }
+    if let picture = TestPicture(named: pattern) { return .picture(picture) }
+    do {
+      return .picture(.image(try PNGFile.read(pattern)))
+    } catch {
+      throw ExitStatus.usage("--pattern is smpte, gradient, checker, seed or a PNG file, and \(error)")
+    }
+  }
+
+  private func finish(_ outcome: ScanoutCheck.Outcome, _ interruption: Interruption) throws {
+    if let code = interruption.exitCode {
+      StandardError.note("prime-tool: interrupted after \(outcome.report.frames.count) of \(frames) frames")
+      throw ExitCode(code)
+    }
+    var failed = outcome.report.verdict != .proven && outcome.report.verdict != .shared
+    if let leak = outcome.leaks.sentence {
+      StandardError.note("prime-tool: \(leak)")
+      failed = true
+    }
+    if outcome.report.restored == false {
+      StandardError.note("prime-tool: the display could not be put back to what it showed before")
+      failed = true
+    }
+    if let capture, !failed {
+      guard let image = outcome.captured else {
+        StandardError.note(
+          "prime-tool: --capture needs a writeback connector, and \(outcome.report.connector ?? "this") is none")
+        throw ExitStatus.failed
+      }
+      do {
+        try PNGFile.write(image, to: capture)
+      } catch {
+        StandardError.note("prime-tool: \(error)")
+        throw ExitStatus.failed
+      }
+    }
+    if outcome.report.verdict == .skipped {
+      StandardError.note("prime-tool: \(outcome.report.reason ?? "nothing could be tested")")
+      throw ExitStatus.untested
+    }
+    if failed { throw ExitStatus.failed }
+  }
+}
