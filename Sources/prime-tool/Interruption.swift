@@ -44,8 +44,8 @@ final class Interruption {
     let limit = timeout / .seconds(1)
     queue.asyncAfter(deadline: .now() + limit + 10) {
       StandardError.note(
-        "prime-tool: a kernel call did not return within \(Int(limit)) s; ending the process. "
-          + "The kernel log may tell which driver hangs")
+        "prime-tool: the run did not end within \(Int(limit)) s and does not react: a kernel call hangs, or the picture is "
+          + "too large for this machine. Ending the process; raise --timeout, or look into the kernel log")
       _exit(1)
     }
   }

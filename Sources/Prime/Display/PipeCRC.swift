@@ -73,13 +73,16 @@ final class PipeCRC {
     }
   }
 
-  /// The checksum of what is on the CRTC now: the first that two frames in a row agree on, after what was queued before.
-  func settled(deadline: Deadline) throws(PrimeError) -> Entry {
+  /// The checksum of what is on the CRTC: the first that two frames in a row agree on.
+  ///
+  /// Drivers compute checksums some frames late, so those up to the frame `sequence`, at which the picture appeared, and the
+  /// one behind it, which may have been composed before, are passed over.
+  func settled(after sequence: UInt32?, deadline: Deadline) throws(PrimeError) -> Entry {
     pending = []
     while case .success(let bytes) = data.kernel.read(data.rawValue, limit: 4096), !bytes.isEmpty {}
-    // The frame that was being composed when the picture changed may show either.
-    _ = try next(deadline: deadline)
     var last = try next(deadline: deadline)
+    while let sequence, let frame = last.frame, frame <= UInt64(sequence) + 1 { last = try next(deadline: deadline) }
+    last = try next(deadline: deadline)
     while true {
       let entry = try next(deadline: deadline)
       if entry.values == last.values { return entry }

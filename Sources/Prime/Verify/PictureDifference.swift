@@ -15,8 +15,8 @@ public struct ComponentTolerance: Sendable, Hashable, Codable {
 
   /// What a picture may lose on its way through two formats, or nil where one of them is no format of pictures.
   ///
-  /// This is nothing where one holds every value of the other and the way back is rounded, and else one step of the
-  /// narrower: 9 for the five bits of RGB565. A converter that rounds stays within half of it, one that cuts off within it.
+  /// This is nothing between components of equal widths, and else one step of the narrowest, 9 for the five bits of RGB565:
+  /// half of it for the rounding into that component, half for a way back that does not round.
   public static func conversion(between first: Fourcc, and second: Fourcc) -> ComponentTolerance? {
     guard let one = ColourEncoding(first), let other = ColourEncoding(second) else { return nil }
     let widths = [one.red.bits, one.green.bits, one.blue.bits]

@@ -46,7 +46,7 @@ enum RefusalReason {
         return "\(exporter.name) shares with no other device here and \(importer.name) takes from none: "
           + importerMeaning(errno)
       case .untried:
-        return "\(importerMeaning(errno)); run the whole matrix to see which of the two refuses"
+        return "\(importerMeaning(errno)); `prime-tool verify` of the whole matrix shows which of the two refuses"
       }
     }
   }

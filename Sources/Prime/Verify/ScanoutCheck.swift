@@ -74,7 +74,12 @@ public struct ScanoutCheck {
       wasCancelled = error.errno == .cancelled
       report.call = error.operation
       report.errno = error.errno.name
-      report.reason = "\(error.subject): \(error.reason ?? error.errno.meaning)"
+      // One pair gives no evidence for the side of a refused import; `verify` has the whole matrix.
+      let meaning =
+        stop.refusedBy == .either
+        ? RefusalReason.sentence((report.exporter, .untried), (report.display, .untried), errno: error.errno)
+        : error.errno.meaning
+      report.reason = "\(error.subject): \(error.reason ?? meaning)"
     }
   }
 
@@ -82,6 +87,8 @@ public struct ScanoutCheck {
     _ state: State, chose: (ScanoutReport) -> Void, progress: (ScanoutReport.Frame) -> Void
   ) throws {
     let display = try Device.open(request.display, kernel: kernel)
+    // The kernel looks at a wire only for the master, so this comes before the connectors are read.
+    try refusal(by: .importer) { try display.becomeMaster() }
     let route = try refusal(by: .importer) { try chooseRoute(on: display) }
     let mode = try chooseMode(of: route)
     let allocator = try refusal(by: .exporter) { try Allocators.make(request.exporter, kernel: kernel) }
@@ -211,7 +218,7 @@ public struct ScanoutCheck {
       frame = ScanoutReport.Frame(
         index: index, sequence: flip.sequence, latency: flip.latency,
         missedVblanks: Int(flip.latency / period), content: .unseen)
-      checksum?.isShowing(picture(index))
+      checksum?.isShowing(picture(index), since: flip)
       // A checksum costs several frames, so only the last one is looked at again.
       let looks = writeback != nil || index == request.frames - 1
       try judge(&frame, looks ? witness : nil, on: pipe, state, progress: progress)

@@ -84,6 +84,7 @@ final class CRCWitness: ScanoutWitness {
   private let native: DMABuf
   private let layout: PictureLayout
   private var shown: DisplayPipe.Picture
+  private var sequence: UInt32?
 
   /// Starts the checksums of a CRTC that shows something, and allocates a buffer of the display device's own.
   init(
@@ -98,19 +99,24 @@ final class CRCWitness: ScanoutWitness {
     shown = picture
   }
 
-  /// Which framebuffer is on the screen now.
-  func isShowing(_ picture: DisplayPipe.Picture) {
+  /// Which framebuffer is on the screen now, and since which frame.
+  func isShowing(_ picture: DisplayPipe.Picture, since flip: DisplayPipe.Flip) {
     shown = picture
+    sequence = flip.sequence
   }
 
   func look(
     _ content: PictureContent, wrong: PictureContent, on pipe: DisplayPipe, deadline: Deadline
   ) throws -> String? {
-    let imported = try checksums.settled(deadline: deadline)
+    if sequence == nil {
+      // A modeset does not tell at which frame the picture appeared; a flip to the same picture does.
+      sequence = try pipe.flip(to: shown, deadline: deadline).sequence
+    }
+    let imported = try checksums.settled(after: sequence, deadline: deadline)
     let twin = try checksum(of: content, on: pipe, deadline: deadline)
     let other = try checksum(of: wrong, on: pipe, deadline: deadline)
-    _ = try pipe.flip(to: shown, deadline: deadline)
-    let again = try checksums.settled(deadline: deadline)
+    let back = try pipe.flip(to: shown, deadline: deadline)
+    let again = try checksums.settled(after: back.sequence, deadline: deadline)
     guard other.values != twin.values, imported.values == again.values else {
       throw PrimeError(
         operation: "control", errno: .inputOutput, subject: pipe.route.device.subject,
@@ -127,8 +133,8 @@ final class CRCWitness: ScanoutWitness {
     try native.write(deadline: deadline) { bytes in try content.fill(&bytes, layout: layout) }
     var picture = shown
     picture.framebuffer = framebuffer.id
-    _ = try pipe.flip(to: picture, deadline: deadline)
-    return try checksums.settled(deadline: deadline)
+    let flip = try pipe.flip(to: picture, deadline: deadline)
+    return try checksums.settled(after: flip.sequence, deadline: deadline)
   }
 
   private static func text(_ entry: PipeCRC.Entry) -> String {

@@ -67,7 +67,7 @@ package enum PNGFile {
   private static func onBlack(_ pixel: UInt32) -> UInt32 {
     let alpha = pixel >> 24
     var result: UInt32 = 0
-    for shift: UInt32 in [0, 8, 16] { result |= ((pixel >> shift & 0xff) * alpha + 127) / 255 << shift }
+    for shift: UInt32 in [0, 8, 16] { result |= (((pixel >> shift & 0xff) * alpha + 127) / 255) << shift }
     return result
   }
 
