@@ -15,7 +15,8 @@ public struct InFormats: Sendable, Hashable, CustomStringConvertible {
 
     /// Whether it goes with the format at an index of the list.
     func covers(_ index: Int) -> Bool {
-      index >= offset && index - offset < 64 && mask >> UInt64(index - offset) & 1 == 1
+      // Behind the mask's 64 formats the shift leaves nothing.
+      index >= offset && mask >> UInt64(index - offset) & 1 == 1
     }
   }
 

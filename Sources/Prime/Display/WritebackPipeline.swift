@@ -19,16 +19,8 @@ public final class WritebackPipeline {
     try pipe.close()
   }
 
-  /// The least width and height of a framebuffer on this device, in pixels.
-  var minimumSize: (width: Int, height: Int) { (pipe.route.widths.lowerBound, pipe.route.heights.lowerBound) }
-
-  /// The largest width and height of a framebuffer on this device, in pixels.
-  var maximumSize: (width: Int, height: Int) { (pipe.route.widths.upperBound, pipe.route.heights.upperBound) }
-
-  /// Whether a framebuffer of this size is possible at all.
-  func allows(width: Int, height: Int) -> Bool {
-    pipe.route.widths.contains(width) && pipe.route.heights.contains(height)
-  }
+  /// The way through the display engine.
+  var route: DisplayRoute { pipe.route }
 
   /// Whether the plane fetches and the connector writes this format.
   public func supports(_ format: Fourcc) -> Bool {

@@ -4,12 +4,18 @@ struct Stop: Error {
   var refusedBy: Refuser?
   var error: PrimeError?
   var mismatch: Mismatch?
+  /// What is said where there is neither an error nor a located mismatch.
+  var reason: String?
 
-  init(verdict: Verdict, refusedBy: Refuser? = nil, error: PrimeError? = nil, mismatch: Mismatch? = nil) {
+  init(
+    verdict: Verdict, refusedBy: Refuser? = nil, error: PrimeError? = nil, mismatch: Mismatch? = nil,
+    reason: String? = nil
+  ) {
     self.verdict = verdict
     self.refusedBy = refusedBy
     self.error = error
     self.mismatch = mismatch
+    self.reason = reason
   }
 }
 
@@ -85,6 +91,7 @@ final class CellRecord {
     }
     report.verdict = stop.verdict
     report.refusedBy = stop.refusedBy
+    report.reason = stop.reason
     if let error = stop.error {
       wasCancelled = error.errno == .cancelled
       report.call = error.operation

@@ -4,6 +4,13 @@ protocol Observer: AnyObject {
 
   /// Looks at the buffer as it is now and examines what is seen.
   func look(_ examination: Examination, deadline: Deadline) throws -> Mismatch?
+
+  /// Puts back what it changed to be able to look.
+  func close() throws(PrimeError)
+}
+
+extension Observer {
+  func close() {}
 }
 
 /// The importer's own mapping of its handle.

@@ -27,6 +27,10 @@ final class ObserverSet {
     try attempt(.writeback, examination) {
       try WritebackObserver(handle, of: buffer, description, targetFrom: allocator)
     }
+    // A checksum takes many frames and shows no more than writeback does.
+    if active.isEmpty {
+      try attempt(.crc, examination) { try CRCObserver(handle, of: buffer, description, deadline: deadline) }
+    }
     try attempt(.nativeMap, examination) { try NativeMapObserver(buffer, description, on: importer) }
     // Loading Mesa takes seconds on a slow machine, so it is asked only where nobody else can show it.
     if active.isEmpty {
@@ -81,6 +85,6 @@ final class ObserverSet {
 
   /// Puts the display back where an observer changed it.
   func close() throws {
-    for case let observer as WritebackObserver in active { try observer.close() }
+    for observer in active { try observer.close() }
   }
 }

@@ -218,7 +218,7 @@ public struct ScanoutCheck {
       frame = ScanoutReport.Frame(
         index: index, sequence: flip.sequence, latency: flip.latency,
         missedVblanks: Int(flip.latency / period), content: .unseen)
-      checksum?.isShowing(picture(index), since: flip)
+      checksum?.isShowing(picture(index))
       // A checksum costs several frames, so only the last one is looked at again.
       let looks = writeback != nil || index == request.frames - 1
       try judge(&frame, looks ? witness : nil, on: pipe, state, progress: progress)

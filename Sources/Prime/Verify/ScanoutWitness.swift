@@ -84,7 +84,6 @@ final class CRCWitness: ScanoutWitness {
   private let native: DMABuf
   private let layout: PictureLayout
   private var shown: DisplayPipe.Picture
-  private var sequence: UInt32?
 
   /// Starts the checksums of a CRTC that shows something, and allocates a buffer of the display device's own.
   init(
@@ -99,28 +98,24 @@ final class CRCWitness: ScanoutWitness {
     shown = picture
   }
 
-  /// Which framebuffer is on the screen now, and since which frame.
-  func isShowing(_ picture: DisplayPipe.Picture, since flip: DisplayPipe.Flip) {
+  /// Which framebuffer is on the screen now.
+  func isShowing(_ picture: DisplayPipe.Picture) {
     shown = picture
-    sequence = flip.sequence
   }
 
   func look(
     _ content: PictureContent, wrong: PictureContent, on pipe: DisplayPipe, deadline: Deadline
   ) throws -> String? {
-    if sequence == nil {
-      // A modeset does not tell at which frame the picture appeared; a flip to the same picture does.
-      sequence = try pipe.flip(to: shown, deadline: deadline).sequence
-    }
-    let imported = try checksums.settled(after: sequence, deadline: deadline)
+    let imported = try checksum(of: shown, on: pipe, deadline: deadline)
     let twin = try checksum(of: content, on: pipe, deadline: deadline)
     let other = try checksum(of: wrong, on: pipe, deadline: deadline)
-    let back = try pipe.flip(to: shown, deadline: deadline)
-    let again = try checksums.settled(after: back.sequence, deadline: deadline)
+    let again = try checksum(of: shown, on: pipe, deadline: deadline)
     guard other.values != twin.values, imported.values == again.values else {
       throw PrimeError(
         operation: "control", errno: .inputOutput, subject: pipe.route.device.subject,
-        reason: "the CRTC's checksum does not tell pictures apart, so it proves nothing")
+        reason: "the CRTC's checksum does not tell pictures apart, so it proves nothing: \(Self.text(imported)), "
+          + "the same picture drawn here \(Self.text(twin)), another \(Self.text(other)), the first again "
+          + Self.text(again))
     }
     guard imported.values != twin.values else { return nil }
     return "the CRTC's checksum \(Self.text(imported)) is not that of the same picture drawn on the device itself, "
@@ -133,8 +128,15 @@ final class CRCWitness: ScanoutWitness {
     try native.write(deadline: deadline) { bytes in try content.fill(&bytes, layout: layout) }
     var picture = shown
     picture.framebuffer = framebuffer.id
-    let flip = try pipe.flip(to: picture, deadline: deadline)
-    return try checksums.settled(after: flip.sequence, deadline: deadline)
+    return try checksum(of: picture, on: pipe, deadline: deadline)
+  }
+
+  /// Shows a picture and waits until its checksum can be no other's.
+  private func checksum(
+    of picture: DisplayPipe.Picture, on pipe: DisplayPipe, deadline: Deadline
+  ) throws(PrimeError) -> PipeCRC.Entry {
+    for _ in 0..<2 { _ = try pipe.flip(to: picture, deadline: deadline) }
+    return try checksums.settled(deadline: deadline)
   }
 
   private static func text(_ entry: PipeCRC.Entry) -> String {

@@ -116,9 +116,9 @@ package struct PNGError: Error, CustomStringConvertible {
     case (.write, ENOENT), (.write, ENOTDIR):
       description = "\(path) cannot be written: its folder is not there; make it first"
     case (.write, ENOSPC), (.write, EDQUOT):
-      description = "\(path) cannot be written: the disk is full; nothing was left there"
+      description = "\(path) cannot be written: the disk is full; nothing was written"
     case (.write, EFBIG):
-      description = "\(path) cannot be written: it would be larger than the limit for files; nothing was left there"
+      description = "\(path) cannot be written: it would be larger than the limit for files; nothing was written"
     default:
       // SAFETY: glibc's messages are constants.
       let name = unsafe strerrorname_np(errno).map { unsafe String(cString: $0) } ?? "errno \(errno)"
