@@ -1,0 +1,145 @@
+import Glibc
+import Prime
+import Testing
+
+/// Every test that needs the six devices of the lab.
+///
+/// They share one machine, so one runs after the other.
+@Suite("On a real kernel", .inTheLab, .leavesNothing, .serialized)
+struct OnARealKernel {}
+
+extension Trait where Self == ConditionTrait {
+  /// Runs in the lab and nowhere else: the tests take displays and unplug devices, which nobody wants on their desktop.
+  static var inTheLab: Self {
+    .enabled(if: Lab.release != nil, "this needs the kernel and the six devices of the lab: run `make test`")
+  }
+}
+
+/// The machine that `lab/run` boots.
+enum Lab {
+  /// The release of its kernel; nil outside of it.
+  static let release = getenv("PRIME_LAB").map { String(cString: $0) }
+
+  /// The one device of a driver.
+  static func device(_ driver: String) throws -> DeviceDescription {
+    let found = DeviceDiscovery().devices().filter { $0.driver == driver }
+    try #require(found.count == 1, "the lab has one \(driver), and \(found.count) were found")
+    return found[0]
+  }
+
+  /// A new open file of a driver's primary node.
+  static func open(_ driver: String) throws -> Device {
+    try Device.open(try #require(device(driver).primary))
+  }
+
+  /// The only way a test waits without end is a bug, so nothing waits for longer than this.
+  static var deadline: Deadline { Deadline(in: .seconds(60)) }
+
+  static func text(_ path: String) throws -> String {
+    try #require(FileSystem.text(of: path, limit: 16 << 20), "\(path) cannot be read")
+  }
+
+  /// What debugfs says a device shows.
+  ///
+  /// The marks of the last commit (`mode_changed=1`) are left out: they say what changed and not what is. So are who
+  /// counts on a framebuffer, and where it is mapped, at the moment.
+  static func displayState(_ driver: String) throws -> String {
+    let folder = "/sys/kernel/debug/dri"
+    let own = try #require(
+      FileSystem.entries(of: folder).first {
+        FileSystem.text(of: "\(folder)/\($0)/name")?.hasPrefix("\(driver) ") == true
+          && FileSystem.exists("\(folder)/\($0)/state")
+      })
+    return try text("\(folder)/\(own)/state").split(separator: "\n")
+      .filter {
+        !$0.contains("_changed=") && !$0.contains("refcount=")
+          && !$0.contains("vaddr=")
+      }.joined(separator: "\n")
+  }
+
+  /// Expects that a device shows what it showed before.
+  static func expectDisplay(_ driver: String, shows before: String, at location: SourceLocation = #_sourceLocation)
+    throws
+  {
+    let changes = try displayState(driver).split(separator: "\n").difference(from: before.split(separator: "\n"))
+    #expect(changes.isEmpty, "the display is not as it was: \(changes)", sourceLocation: location)
+  }
+
+  /// The inodes of every dma-buf of the kernel.
+  ///
+  /// Lines of `bufinfo` are: size, flags, mode, count, exporter, inode, name.
+  static func dmaBufs() throws -> Set<UInt64> {
+    Set(
+      try text("/sys/kernel/debug/dma_buf/bufinfo").split(separator: "\n").compactMap { line in
+        let columns = line.split(whereSeparator: \.isWhitespace)
+        guard columns.count >= 6, columns[0].count == 8, columns[0].allSatisfy(\.isHexDigit) else { return nil }
+        return UInt64(columns[5])
+      })
+  }
+}
+
+/// A layout that fills a buffer of one plane, for tests that describe a picture wrongly on purpose.
+func layout(
+  _ fourcc: Fourcc, _ width: Int, _ height: Int, _ planes: [PlaneLayout]
+) throws -> PictureLayout {
+  try PictureLayout(format: try #require(PixelFormat(fourcc)), width: width, height: height, planes: planes)
+}
+
+/// A request for a picture, XRGB8888 unless said otherwise.
+func request(_ width: Int, _ height: Int, _ fourcc: Fourcc = .xrgb8888) throws -> AllocationRequest {
+  AllocationRequest(format: try #require(PixelFormat(fourcc)), width: width, height: height)
+}
+
+/// The error that a call throws, nil where it throws none.
+func primeError(_ body: () throws -> Void) throws -> PrimeError? {
+  do {
+    try body()
+    return nil
+  } catch let error as PrimeError {
+    return error
+  }
+}
+
+/// Fails a test that leaves a descriptor open, a device open or a dma-buf alive.
+struct LeavesNothing: SuiteTrait, TestTrait, TestScoping {
+  /// Every test of a suite has a check of its own.
+  var isRecursive: Bool { true }
+
+  func scopeProvider(for test: Test, testCase: Test.Case?) -> LeavesNothing? {
+    testCase == nil || Lab.release == nil ? nil : self
+  }
+
+  func provideScope(
+    for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
+  ) async throws {
+    let descriptors = Self.descriptors()
+    let buffers = try Lab.dmaBufs()
+    try await function()
+    let left = Self.descriptors().filter { descriptors[$0.key] != $0.value }
+    #expect(left.isEmpty, "descriptors are still open")
+    // The kernel frees a dma-buf a moment after its last descriptor was closed.
+    var alive = try Lab.dmaBufs().subtracting(buffers)
+    for _ in 0..<200 where !alive.isEmpty {
+      Pause.milliseconds(10)
+      alive = try Lab.dmaBufs().subtracting(buffers)
+    }
+    #expect(alive.isEmpty, "the kernel still lists dma-bufs of this test")
+  }
+
+  /// Open files that have to do with buffers.
+  ///
+  /// Mesa, Dispatch and the test library keep files of their own.
+  private static func descriptors() -> [String: String] {
+    var found: [String: String] = [:]
+    for number in FileSystem.entries(of: "/proc/self/fd") {
+      guard let target = FileSystem.linkTarget(of: "/proc/self/fd/\(number)") else { continue }
+      let kinds = ["/dmabuf:", "/dev/dri/", "/dev/udmabuf", "/dev/dma_heap/", "/memfd:", "anon_inode:sync_file"]
+      if kinds.contains(where: target.hasPrefix) { found[number] = target }
+    }
+    return found
+  }
+}
+
+extension Trait where Self == LeavesNothing {
+  static var leavesNothing: Self { LeavesNothing() }
+}

@@ -1,0 +1,173 @@
+import Foundation
+import Prime
+import Testing
+
+extension ToolOnARealKernel {
+  @Suite("The matrix of the lab")
+  struct VerifyMatrix {
+    static let devices = ["cirrus", "qxl", "bochs-drm", "virtio_gpu", "vgem", "vkms"]
+
+    /// What was measured on Linux 6.12, exporter by exporter; the columns are `devices`.
+    static let expected: [(exporter: String, cells: [String])] = [
+      ("cirrus", ["proven", "ENOSYS", "EINVAL", "ENODEV", "shared", "proven"]),
+      ("qxl", ["ENOSYS", "proven", "EINVAL", "ENOSYS", "ENOSYS", "ENOSYS"]),
+      ("bochs-drm", ["ENOSYS", "ENOSYS", "proven", "ENOSYS", "ENOSYS", "ENOSYS"]),
+      ("virtio_gpu", ["shared", "ENOSYS", "EINVAL", "proven", "shared", "proven"]),
+      ("vgem", ["shared", "ENOSYS", "EINVAL", "ENODEV", "proven", "proven"]),
+      ("vkms", ["shared", "ENOSYS", "EINVAL", "ENODEV", "shared", "proven"]),
+      ("heap", ["shared", "ENOSYS", "EINVAL", "ENODEV", "shared", "proven"]),
+      ("udmabuf", ["shared", "ENOSYS", "EINVAL", "ENODEV", "shared", "proven"]),
+    ]
+
+    /// The report of one run for all tests of this suite, with the run.
+    static let run = Result {
+      let ran = try Tool.run("verify", "--json", "--seed", "7", "--size", "64x64")
+      return (ran, try JSONDecoder().decode(VerifyReport.self, from: Data(ran.standardOutput.utf8)))
+    }
+
+    @Test func `holds, quietly, and leaves nothing`() throws {
+      let (ran, report) = try Self.run.get()
+      #expect(ran.code == 0)
+      #expect(ran.standardError == "")
+      #expect(report.schema == "prime-tool/verify/1")
+      #expect(report.seed == 7)
+      #expect(report.devices.map(\.name).sorted() == Self.devices.sorted())
+      #expect(report.devices.allSatisfy { $0.problem == nil })
+      #expect(report.cells.count == 48)
+      #expect(
+        report.summary == ["proven": 11, "shared": 10, "refused": 27, "mismatch": 0, "skipped": 0, "error": 0])
+      #expect(!report.interrupted)
+      #expect(report.leaks.descriptors == [])
+      #expect(report.leaks.dmaBufs == [])
+      #expect(Tool.hasNoDMABufs())
+    }
+
+    @Test func `gives each pair the verdict that was measured`() throws {
+      let report = try Self.run.get().1
+      for (exporter, cells) in Self.expected {
+        for (importer, expected) in zip(Self.devices, cells) {
+          let found = report.cells.filter { $0.exporter == exporter && $0.importer == importer }
+          try #require(found.count == 1, "\(exporter) to \(importer)")
+          let cell = found[0]
+          let verdict = cell.verdict == .refused ? cell.errno ?? "refused" : cell.verdict.rawValue
+          #expect(verdict == expected, "\(exporter) to \(importer)")
+          #expect(cell.controls >= 1, "\(exporter) to \(importer)")
+          #expect(cell.mismatch == nil)
+          #expect(cell.width == 64 && cell.height == 64 && cell.format == "XRGB8888" && cell.modifier == "linear")
+        }
+      }
+      let passing = report.cells.filter(\.verdict.passes)
+      #expect(passing.count { $0.exporter == $0.importer } == 6)
+      #expect(passing.count { $0.exporter != $0.importer } == 15)
+    }
+
+    @Test func `says of each refusal which call, which errno, who and why`() throws {
+      let report = try Self.run.get().1
+      for cell in report.cells where cell.verdict == .refused {
+        #expect(cell.call == "drmPrimeFDToHandle")
+        #expect(cell.reason?.isEmpty == false)
+        // bochs-drm and qxl give nothing to anybody, and three devices take nothing from anybody: where both meet, nobody
+        // can tell.
+        let gives = !["bochs-drm", "qxl"].contains(cell.exporter)
+        let takes = ["vgem", "vkms", "cirrus"].contains(cell.importer)
+        let refuser: Refuser? =
+          switch (gives, takes) {
+          case (true, false): .importer
+          case (false, true): .exporter
+          case (false, false): .either
+          case (true, true): nil
+          }
+        #expect(cell.refusedBy == refuser, "\(cell.exporter) to \(cell.importer)")
+      }
+    }
+
+    @Test func `proves what arrives at vkms by its display engine, and elsewhere says no more than it knows`() throws {
+      let report = try Self.run.get().1
+      for cell in report.cells where cell.verdict.passes {
+        let isOwn = cell.exporter == cell.importer
+        let expected: [ObserverName] =
+          switch (isOwn, cell.importer) {
+          case (true, "vkms"): [.writeback, .nativeMap, .identity]
+          case (true, _): [.nativeMap, .identity]
+          case (false, "vkms"): [.writeback, .identity]
+          case (false, _): [.identity]
+          }
+        #expect(cell.observers == expected, "\(cell.exporter) to \(cell.importer)")
+        #expect(cell.verdict == (expected.contains(where: \.isProof) ? .proven : .shared))
+      }
+    }
+
+    @Test func `says what SYNC did for each exporter`() throws {
+      for cell in try Self.run.get().1.cells {
+        let keepsCaches = ["heap", "udmabuf"].contains(cell.exporter)
+        #expect(cell.sync == (keepsCaches ? .fencesAndCaches : .fences), "\(cell.exporter)")
+      }
+    }
+
+    @Test func `has the keys of its schema`() throws {
+      let report = try Self.run.get().0.json()
+      #expect(
+        report.keys.sorted() == ["cells", "devices", "host", "interrupted", "leaks", "schema", "seed", "summary"])
+      let cells = try #require(report["cells"] as? [[String: Any]])
+      let refused = try #require(cells.first { $0["verdict"] as? String == "refused" })
+      #expect(
+        refused.keys.sorted() == [
+          "allocator", "call", "controls", "errno", "exporter", "exporterNode", "format", "height", "importer",
+          "importerNode", "modifier", "nanoseconds", "observers", "reason", "refusedBy", "sync", "tried", "verdict",
+          "width",
+        ])
+      let host = try #require(report["host"] as? [String: Any])
+      #expect(host["kernel"] as? String == Tool.release)
+    }
+
+    @Test func `is the same again with the same seed, but for the times`() throws {
+      func run(_ seed: String) throws -> [String: Any] {
+        var report = try Tool.run(
+          "verify", "--json", "--seed", seed, "--size", "17x3", "--exporter", "vgem", "--exporter", "heap",
+          "--importer", "vkms"
+        ).json()
+        let cells = try #require(report["cells"] as? [[String: Any]])
+        report["cells"] = cells.map { $0.filter { $0.key != "nanoseconds" } }
+        return report
+      }
+      let first = NSDictionary(dictionary: try run("41"))
+      #expect(first.isEqual(to: try run("41")))
+      #expect(!first.isEqual(to: try run("42")))
+    }
+
+    @Test func `is told as text that a person reads`() throws {
+      let ran = try Tool.run(
+        "verify", "--seed", "7", "--size", "64x32", "--exporter", "vgem", "--exporter", "bochs-drm", "--importer",
+        "vkms", "--importer", "cirrus", "--importer", "virtio_gpu")
+      #expect(ran.code == 0)
+      #expect(ran.standardError == "")
+      let expected = """
+        64x32 XRGB8888
+        exporter \\ importer  vkms      cirrus    virtio_gpu
+        vgem dumb            proven W  shared    - ENODEV
+        bochs-drm dumb       - ENOSYS  - ENOSYS  - ENOSYS
+
+        proven  the importer looked and saw what was written after the import:
+                W its display engine wrote back what it fetched, G its Mesa driver mapped it, N its own mapping
+        shared  the importer holds the same buffer; nothing here shows that its hardware can read it
+        - E…    refused with this errno
+
+        vgem → virtio_gpu
+            drmPrimeFDToHandle ENODEV: virtio_gpu takes no buffers of other devices, while vkms takes buffers of vgem: \
+        its driver imports only what it exported itself; that it advertises DRM_CAP_PRIME import says nothing
+        bochs-drm → vkms, bochs-drm → cirrus
+            drmPrimeFDToHandle ENOSYS: bochs-drm hands its buffers to no other device, while vkms takes those of vgem: \
+        its buffers lie in its own video memory and have no pages to hand out: no get_sg_table; allocate on another \
+        device, or from udmabuf or the heap
+        bochs-drm → virtio_gpu
+            drmPrimeFDToHandle ENOSYS: bochs-drm shares with no other device here and virtio_gpu takes from none: its \
+        driver or the exporter's does not implement it
+
+        2 of 6 pass: 1 proven, 1 shared, 4 refused, 0 mismatch, 0 skipped, 0 error · kernel \
+        \(try #require(Tool.release)) · seed 7
+
+        """
+      #expect(ran.standardOutput == expected)
+    }
+  }
+}
