@@ -86,10 +86,10 @@ struct ScanoutCommand: ParsableCommand {
     let text = ScanoutText(verbose: verbose)
     let outcome = ScanoutCheck(request, showingMesaOutput: verbose).run(
       chose: { report in
-        if !json { print(text.choice(report)) }
+        if !json { StandardOutput.line(text.choice(report)) }
       },
       progress: { frame in
-        if verbose && !json { print(text.frame(frame)) }
+        if verbose && !json { StandardOutput.line(text.frame(frame)) }
       })
     if json {
       print(try JSONOutput.text(outcome.report))

@@ -136,7 +136,7 @@ struct PairCheckTruthTests {
     let report = PairScenario.display.report(request: request) { $0.swapsPlaneOffsets = true }
     #expect(report.verdict == .shared)
     #expect(report.observers == [.identity])
-    #expect(report.tried.map(\.observer) == [.writeback, .nativeMap, .gbmMap])
+    #expect(report.tried.map(\.observer) == [.writeback, .crc, .nativeMap, .gbmMap])
   }
 
   @Test("finds what is lost of the pattern written from the importer's side")

@@ -120,7 +120,8 @@ final class RunningTool {
       let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
       let kibibytes = line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap({ Int($0) })
     {
-      peakMemory = max(peakMemory, kibibytes * 1024)
+      // The kernel keeps the maximum. Before the command is loaded, this is the memory of the tests' own process.
+      peakMemory = kibibytes * 1024
     }
     if watchesBuffers { peakBuffers = max(peakBuffers, Tool.dmaBufs().bytes) }
   }

@@ -108,7 +108,7 @@ extension ToolOnARealKernel {
       #expect(
         ran.standardError
           == "prime-tool: vgem:qxl had to be proven or shared and is refused: its driver or the exporter's does not "
-          + "implement it; run the whole matrix to see which of the two refuses\n")
+          + "implement it; `prime-tool verify` of the whole matrix shows which of the two refuses\n")
       #expect(ran.standardOutput.contains("vgem dumb            - ENOSYS\n"))
       #expect(ran.code == 1)
     }

@@ -67,6 +67,9 @@ extension DisplayRoute {
 
   /// Finds a way to a connector: of its CRTCs with a primary plane one that shows nothing, or else the first.
   ///
+  /// The kernel looks at a wire only for the DRM master: call `becomeMaster` before, or a connector that nobody asked since
+  /// the boot is `unknown`.
+  ///
   /// `legacy` keeps to the calls from before atomic mode setting although the device grants it.
   ///
   /// - Throws: `drmModeGetResources` with `EOPNOTSUPP` where the device has no mode setting; `ENOENT` for a connector it has

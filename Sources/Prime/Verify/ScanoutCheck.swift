@@ -67,11 +67,13 @@ public struct ScanoutCheck {
           verdict: .error,
           error: error as? PrimeError
             ?? PrimeError(operation: "scanout", errno: .inputOutput, subject: report.display, reason: "\(error)"))
+      wasCancelled = stop.error?.errno == .cancelled
+      // What was seen before somebody ended the hold stays true.
+      guard !wasCancelled || !report.verdict.passes else { return }
       report.verdict = stop.verdict
       report.refusedBy = stop.refusedBy
       report.kernelLog = log.lines
       guard let error = stop.error else { return }
-      wasCancelled = error.errno == .cancelled
       report.call = error.operation
       report.errno = error.errno.name
       // One pair gives no evidence for the side of a refused import; `verify` has the whole matrix.
@@ -225,8 +227,8 @@ public struct ScanoutCheck {
     }
     state.captured = try writeback?.picture(deadline: deadline)
     state.report.tolerance = writeback?.allowance ?? 0
-    try hold(pipe)
     conclude(state, witness)
+    try hold(pipe)
   }
 
   private func makeChecksum(

@@ -9,13 +9,11 @@ struct Progress {
 
   func show(_ done: Int, _ text: String) {
     guard shown else { return }
-    var stream = StandardError()
-    stream.write("\r\u{1b}[K[\(done + 1)/\(total)] \(text)")
+    StandardError.write("\r\u{1b}[K[\(done + 1)/\(total)] \(text)")
   }
 
   func clear() {
     guard shown else { return }
-    var stream = StandardError()
-    stream.write("\r\u{1b}[K")
+    StandardError.write("\r\u{1b}[K")
   }
 }
