@@ -16,9 +16,9 @@ struct ListCommand: ParsableCommand {
   func run() throws {
     let devices = DeviceDiscovery().devices()
     if json {
-      print(try JSONOutput.text(ListReport(devices)))
+      try StandardOutput.write(JSONOutput.text(ListReport(devices)) + "\n")
     } else if !devices.isEmpty {
-      print(DeviceListText(devices).text)
+      try StandardOutput.write(DeviceListText(devices).text + "\n")
     }
     guard !devices.isEmpty else {
       StandardError.note("prime-tool: \(Advice.noDevices)")

@@ -85,16 +85,17 @@ struct ScanoutCommand: ParsableCommand {
       devices, Deadline(in: limit + .seconds(hold), cancellation: interruption.cancellation))
     let text = ScanoutText(verbose: verbose)
     let outcome = ScanoutCheck(request, showingMesaOutput: verbose).run(
+      // A line that is lost here is lost at the result too, which says so.
       chose: { report in
-        if !json { StandardOutput.line(text.choice(report)) }
+        if !json { try? StandardOutput.write(text.choice(report) + "\n") }
       },
       progress: { frame in
-        if verbose && !json { StandardOutput.line(text.frame(frame)) }
+        if verbose && !json { try? StandardOutput.write(text.frame(frame) + "\n") }
       })
     if json {
-      print(try JSONOutput.text(outcome.report))
+      try StandardOutput.write(JSONOutput.text(outcome.report) + "\n")
     } else {
-      print(text.result(outcome.report), terminator: "")
+      try StandardOutput.write(text.result(outcome.report))
     }
     try finish(outcome, interruption)
   }

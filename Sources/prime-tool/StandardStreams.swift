@@ -1,28 +1,11 @@
+import ArgumentParser
 import Glibc
-
-/// Writes text to a descriptor at once, for readers who follow it line by line.
-struct UnbufferedOutput: TextOutputStream {
-  let descriptor: CInt
-
-  mutating func write(_ text: String) {
-    var rest = ArraySlice(text.utf8)
-    while !rest.isEmpty {
-      // Safe: write reads at most the bytes it is given.
-      let count = unsafe rest.withUnsafeBytes { bytes in
-        unsafe Glibc.write(descriptor, bytes.baseAddress, bytes.count)
-      }
-      guard count > 0 else { return }
-      rest = rest.dropFirst(count)
-    }
-  }
-}
 
 /// Standard error: progress, notes and errors, and never a result.
 enum StandardError {
-  /// Prints text as it is.
+  /// Prints text as it is; there is nobody left to tell where that fails.
   static func write(_ text: String) {
-    var stream = UnbufferedOutput(descriptor: STDERR_FILENO)
-    stream.write(text)
+    _ = Descriptors.write(text, to: STDERR_FILENO)
   }
 
   /// Prints one line.
@@ -34,11 +17,32 @@ enum StandardError {
   static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 }
 
-/// Standard output for results that come one after the other.
+/// Standard output: results, which are worth nothing when they do not arrive.
 enum StandardOutput {
-  /// Prints one line, also into a pipe at once.
-  static func line(_ line: String) {
-    var stream = UnbufferedOutput(descriptor: STDOUT_FILENO)
-    stream.write(line + "\n")
+  /// Prints all of the text at once, also into a pipe, or says why that cannot be and fails.
+  static func write(_ text: String) throws {
+    guard let number = Descriptors.write(text, to: STDOUT_FILENO) else { return }
+    // Safe: glibc's messages live as long as the program.
+    let meaning = unsafe strerrordesc_np(number).map { unsafe String(cString: $0) } ?? "errno \(number)"
+    StandardError.note("prime-tool: the result could not be written: \(meaning)")
+    throw ExitStatus.failed
+  }
+}
+
+private enum Descriptors {
+  /// Writes all of the text; the errno of what stopped it, nil when nothing did.
+  static func write(_ text: String, to descriptor: CInt) -> CInt? {
+    var rest = ArraySlice(text.utf8)
+    while !rest.isEmpty {
+      // Safe: write reads at most the bytes it is given.
+      let count = unsafe rest.withUnsafeBytes { bytes in
+        unsafe Glibc.write(descriptor, bytes.baseAddress, bytes.count)
+      }
+      let number = Glibc.errno
+      if count < 0 && number == EINTR { continue }
+      guard count > 0 else { return number }
+      rest = rest.dropFirst(count)
+    }
+    return nil
   }
 }

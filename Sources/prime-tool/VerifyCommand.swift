@@ -90,13 +90,18 @@ struct VerifyCommand: ParsableCommand {
     }
     progress.clear()
     if json {
-      print(try JSONOutput.text(report))
+      try StandardOutput.write(JSONOutput.text(report) + "\n")
     } else {
-      print(MatrixText(report, plan: plan, verbose: verbose).text, terminator: "")
+      try StandardOutput.write(MatrixText(report, plan: plan, verbose: verbose).text)
     }
     if let code = interruption.exitCode {
       StandardError.note("prime-tool: interrupted after \(report.cells.count) of \(matrix.cellCount) cells")
       throw ExitCode(code)
+    }
+    if report.interrupted {
+      StandardError.note(
+        "prime-tool: the time ran out after \(report.cells.count) of \(matrix.cellCount) cells: raise --timeout")
+      throw ExitStatus.failed
     }
     try judge(report, requirements, devices: devices)
   }

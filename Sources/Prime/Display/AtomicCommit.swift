@@ -33,7 +33,8 @@ struct AtomicCommit {
       case .failure(.interrupted), .failure(.tryAgain):
         try deadline.check(operation, on: device.subject)
       case .failure(let errno):
-        throw PrimeError(operation: operation, errno: errno, subject: device.subject)
+        throw PrimeError(
+          operation: operation, errno: errno, subject: device.subject, reason: PrimeError.commonReason(errno))
       }
     }
   }

@@ -7,6 +7,8 @@ public final class DisplayPipe {
   /// The way through the display engine.
   public let route: DisplayRoute
   private var saved: SavedState?
+  /// The fence of a picture that was given up on while the engine was still writing it.
+  private var unfinished: Descriptor?
   private var flips: UInt64 = 0
 
   /// What was shown before, in the way the device takes it back.
@@ -68,12 +70,29 @@ public final class DisplayPipe {
     saved = nil
     let device = route.device
     defer { device.dropMaster() }
+    if let fence = unfinished.take() {
+      // vkms (6.12) loses a picture whose CRTC is switched off before it was written, and then writes none for anybody.
+      try? device.await(fence, "the writeback fence", deadline: Deadline(in: Self.patience))
+    }
     switch state {
     case .atomic(let state):
       try state.restore(deadline: Deadline(in: .seconds(10)))
     case .legacy(let crtc, let connectors):
       try device.kernel.kmsSetCRTC(device.rawDescriptor, id: route.crtcID, crtc, connectors: connectors)
         .orThrow("drmModeSetCrtc", on: device.subject)
+    }
+  }
+
+  /// How long an engine may take for the picture it is at: many frames of any display.
+  private static let patience = Duration.seconds(2)
+
+  /// Waits for a picture to be written, and keeps the fence for `close` where that takes too long.
+  private func finishWriting(_ fence: consuming Descriptor, deadline: Deadline) throws(PrimeError) {
+    do throws(PrimeError) {
+      try route.device.await(fence, "the writeback fence", deadline: deadline)
+    } catch {
+      unfinished = consume fence
+      throw error
     }
   }
 
@@ -155,10 +174,10 @@ public final class DisplayPipe {
       ).orThrow("drmModePageFlip", on: device.subject)
     }
     // Taken over before anything can throw, so that a fence is closed whatever the event does.
-    let fence = fences.first.map { Descriptor(adopting: $0, kernel: device.kernel) }
+    unfinished = fences.first.map { Descriptor(adopting: $0, kernel: device.kernel) }
     let event = try awaitFlip(flips, deadline: deadline)
     let latency = (ContinuousClock.now - start).nanoseconds
-    if let fence { try device.await(fence, "the writeback fence", deadline: deadline) }
+    if let fence = unfinished.take() { try finishWriting(fence, deadline: deadline) }
     return Flip(sequence: event.sequence, time: event.time, latency: latency)
   }
 
@@ -187,8 +206,7 @@ public final class DisplayPipe {
         operation: "DRM_IOCTL_MODE_ATOMIC", errno: .inputOutput, subject: route.device.subject,
         reason: "the kernel accepted the commit and gave no writeback fence")
     }
-    let fence = Descriptor(adopting: rawFence, kernel: route.device.kernel)
-    try route.device.await(fence, "the writeback fence", deadline: deadline)
+    try finishWriting(Descriptor(adopting: rawFence, kernel: route.device.kernel), deadline: deadline)
   }
 }
 

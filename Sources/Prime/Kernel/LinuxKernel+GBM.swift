@@ -40,17 +40,19 @@ extension LinuxKernel {
   package func gbmCreateBuffer(
     _ device: GBMDevicePointer, width: UInt32, height: UInt32, fourcc: UInt32, modifiers: [UInt64]?, usage: GBMUsage
   ) -> CallResult<GBMBufferPointer> {
-    Glibc.errno = 0
-    let buffer: OpaquePointer?
-    if let modifiers {
-      // Safe: libgbm copies the list before it returns.
-      unsafe buffer = unsafe gbm_bo_create_with_modifiers2(
-        device.raw, width, height, fourcc, modifiers, UInt32(modifiers.count), usage.rawValue)
-    } else {
-      unsafe buffer = unsafe gbm_bo_create(device.raw, width, height, fourcc, usage.rawValue)
+    quietly {
+      Glibc.errno = 0
+      let buffer: OpaquePointer?
+      if let modifiers {
+        // Safe: libgbm copies the list before it returns.
+        unsafe buffer = unsafe gbm_bo_create_with_modifiers2(
+          device.raw, width, height, fourcc, modifiers, UInt32(modifiers.count), usage.rawValue)
+      } else {
+        unsafe buffer = unsafe gbm_bo_create(device.raw, width, height, fourcc, usage.rawValue)
+      }
+      guard let buffer = unsafe buffer else { return Self.failed() }
+      return unsafe .success(GBMBufferPointer(raw: buffer))
     }
-    guard let buffer = unsafe buffer else { return Self.failed() }
-    return unsafe .success(GBMBufferPointer(raw: buffer))
   }
 
   package func gbmDestroyBuffer(_ buffer: GBMBufferPointer) {

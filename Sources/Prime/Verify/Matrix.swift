@@ -65,6 +65,10 @@ public struct Matrix: Sendable {
       for importer in importers {
         for format in options.formats {
           for size in options.sizes where !ended {
+            guard options.deadline.remaining > .zero else {
+              ended = true
+              break
+            }
             progress(cells.count, exporter, importer)
             let check = PairCheck(
               exporter: exporter, importer: importer,

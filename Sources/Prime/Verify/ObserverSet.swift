@@ -51,6 +51,7 @@ final class ObserverSet {
     _ name: ObserverName, _ examination: Examination, _ make: () throws -> any Observer
   ) throws {
     do {
+      try deadline.check("observe", on: record.report.importer)
       let observer = try make()
       if let writeback = observer as? WritebackObserver { record.inodes.insert(writeback.targetInode) }
       try record.seen(try observer.look(examination, deadline: deadline), by: name)
@@ -70,6 +71,7 @@ final class ObserverSet {
   /// Every observer that saw A must see B: a copy made at the import would still show A.
   func secondLook(_ examination: Examination) throws {
     for observer in active {
+      try deadline.check("observe", on: record.report.importer)
       try record.seen(try observer.look(examination, deadline: deadline), by: observer.name)
     }
   }

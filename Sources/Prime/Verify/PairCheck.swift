@@ -164,6 +164,7 @@ struct PairCheck {
   }
 
   private func write(_ pattern: Pattern, to buffer: borrowing DMABuf, _ description: BufferDescription) throws {
+    try deadline.check("write", on: exporter.name)
     try buffer.write(deadline: deadline) { bytes in try pattern.fill(&bytes, layout: description.layout) }
   }
 
@@ -171,6 +172,7 @@ struct PairCheck {
   private func examine(
     _ buffer: borrowing DMABuf, _ description: BufferDescription, _ examination: Examination, _ record: CellRecord
   ) throws {
+    try deadline.check("read", on: exporter.name)
     let mismatch = try buffer.read(deadline: deadline) { bytes in
       try examination.look(at: bytes, layout: description.layout, ignoringUnusedBits: false)
     }

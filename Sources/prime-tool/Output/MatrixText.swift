@@ -93,7 +93,8 @@ struct MatrixText {
       (.refused, ["- E…    refused with this errno"]),
       (.skipped, ["skipped it could not be tried here"]),
     ]
-    return lines.filter { report.count($0.0) > 0 }.flatMap(\.1) + [""]
+    let present = lines.filter { report.count($0.0) > 0 }.flatMap(\.1)
+    return present.isEmpty ? [] : present + [""]
   }
 
   /// One paragraph for each refusing side and errno, so that a driver that refuses everybody is said once.
@@ -105,7 +106,7 @@ struct MatrixText {
         switch (cell.verdict, cell.refusedBy) {
         case (.refused, .importer?): "into \(cell.importer)"
         case (.refused, .exporter?): "from \(cell.exporter)"
-        default: "\(cell.exporter) \(cell.importer) \(cell.reason ?? "")"
+        default: cell.reason ?? "\(cell.exporter) \(cell.importer)"
         }
       let key = "\(cell.verdict.rawValue) \(side) \(cell.call ?? "") \(cell.errno ?? "")"
       if groups[key] == nil { order.append(key) }
