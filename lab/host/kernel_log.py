@@ -8,6 +8,7 @@ from kernel import LAB
 END = b"lab: end of the kernel log"
 DUMP = "lab: what each process waits for"
 END_OF_DUMP = b"lab: end of what each process waits for"
+TRACE_END = "---[ end trace"
 CONTEXT, MOST = 16, 80
 COMPLAINT = re.compile(
     r"WARNING:|\bBUG:|\bBUG\b.*\bat\b|\bOops\b|Kernel panic|general protection fault|unable to handle|Call Trace:"
@@ -52,8 +53,12 @@ class Log:
         if DUMP in lines:
             lines = lines[: lines.index(DUMP)]
         wanted = set()
+        forgiven = False
         for number, line in enumerate(lines):
-            if COMPLAINT.search(line) and not any(pattern.search(line) for pattern in harmless):
+            is_harmless = any(pattern.search(line) for pattern in harmless)
+            if COMPLAINT.search(line) and not forgiven and not is_harmless:
                 wanted.update(range(number, min(number + 1 + CONTEXT, len(lines))))
+            # A warning that is allowed takes its own trace with it.
+            forgiven = (forgiven or (is_harmless and "WARNING:" in line)) and TRACE_END not in line
         end = END.decode()
         return [lines[number] for number in sorted(wanted) if end not in lines[number]][:MOST]

@@ -70,6 +70,10 @@ extension ScanoutRequest {
   var wrongContent: PictureContent {
     switch content {
     case .picture(.gradient): .picture(.checker)
+    case .picture(.image(let image)):
+      // Its negative differs in every pixel, whatever the image is.
+      .picture(
+        .image(RGBImage(width: image.width, height: image.height, pixels: image.pixels.map { $0 ^ 0xff_ffff })))
     case .picture: .picture(.gradient)
     case .seed: seeded(seed ^ 1, 0)
     }
