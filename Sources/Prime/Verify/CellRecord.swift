@@ -19,6 +19,19 @@ struct Stop: Error {
   }
 }
 
+extension Stop {
+  /// Runs a step; where it throws, the check ends with `verdict`, or with `error` where something broke.
+  static func declining<Result: ~Copyable>(
+    _ verdict: Verdict, by refuser: Refuser? = nil, _ body: () throws -> Result
+  ) throws -> Result {
+    do {
+      return try body()
+    } catch let error as PrimeError where !error.isBreakage {
+      throw Stop(verdict: verdict, refusedBy: refuser, error: error)
+    }
+  }
+}
+
 extension PrimeError {
   /// Whether this says that something broke, so that it is never a driver's way to decline.
   var isBreakage: Bool {
@@ -48,17 +61,6 @@ final class CellRecord {
 
   init(_ report: CellReport) {
     self.report = report
-  }
-
-  /// Runs a step; where it throws, the check ends with `verdict`, or with `error` where something broke.
-  func step<Result: ~Copyable>(
-    _ verdict: Verdict, by refuser: Refuser? = nil, _ body: () throws -> Result
-  ) throws -> Result {
-    do {
-      return try body()
-    } catch let error as PrimeError where !error.isBreakage {
-      throw Stop(verdict: verdict, refusedBy: refuser, error: error)
-    }
   }
 
   /// Runs a step and notes how long it took, also when it throws.

@@ -92,7 +92,7 @@ struct PairCheck {
   ///
   /// A node that was found before the run and is not there any more is no reason to skip.
   private func opened(_ record: CellRecord) throws -> OpenDevices {
-    try record.step(.skipped) {
+    try Stop.declining(.skipped) {
       do throws(PrimeError) {
         return try openDevices()
       } catch {
@@ -117,20 +117,20 @@ struct PairCheck {
 
   private func share(_ devices: OpenDevices, _ record: CellRecord) throws {
     let patterns = Patterns(seed: seed)
-    try record.step(.skipped) {
+    try Stop.declining(.skipped) {
       let needed = try request.packedLayout(operation: "allocate", on: exporter.name)
       try MemoryBudget.check(needed.byteCount, operation: "allocate", on: exporter.name)
     }
-    let allocator = try record.step(.refused, by: .exporter) {
+    let allocator = try Stop.declining(.refused, by: .exporter) {
       try Allocators.make(exporter, on: devices.exporter, kernel: kernel)
     }
     let object = try record.timed("allocate") {
-      try record.step(.refused, by: .exporter) { try allocator.allocate(request) }
+      try Stop.declining(.refused, by: .exporter) { try allocator.allocate(request) }
     }
     let description = object.description
     record.report.modifier = description.modifier.description
     let buffer = try record.timed("export") {
-      try record.step(.refused, by: .exporter) { try object.export(.readWrite) }
+      try Stop.declining(.refused, by: .exporter) { try object.export(.readWrite) }
     }
     record.inodes.insert(buffer.identity.inode)
     record.report.sync = SyncEffect.of(exporterName: buffer.exporterName, driver: devices.exporter?.driver)
@@ -140,7 +140,7 @@ struct PairCheck {
       try examine(buffer, description, Examination(expected: patterns.a, wrong: patterns.wrong), record)
     }
     let handle = try record.timed("import") {
-      try record.step(.refused, by: .either) { try GEMHandle(importing: buffer, into: devices.importer) }
+      try Stop.declining(.refused, by: .either) { try GEMHandle(importing: buffer, into: devices.importer) }
     }
     let observers = ObserverSet(deadline: deadline, record: record)
     try record.timed("observe") {

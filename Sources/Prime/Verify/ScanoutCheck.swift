@@ -90,10 +90,12 @@ public struct ScanoutCheck {
   ) throws {
     let display = try Device.open(request.display, kernel: kernel)
     // The kernel looks at a wire only for the master, so this comes before the connectors are read.
-    try refusal(by: .importer) { try display.becomeMaster() }
-    let route = try refusal(by: .importer) { try chooseRoute(on: display) }
+    try Stop.declining(.refused, by: .importer) { try display.becomeMaster() }
+    let route = try Stop.declining(.refused, by: .importer) { try chooseRoute(on: display) }
     let mode = try chooseMode(of: route)
-    let allocator = try refusal(by: .exporter) { try Allocators.make(request.exporter, kernel: kernel) }
+    let allocator = try Stop.declining(.refused, by: .exporter) {
+      try Allocators.make(request.exporter, kernel: kernel)
+    }
     state.report.connector = route.connector.name
     state.report.crtc = route.crtcIndex
     state.report.plane = route.planeID
@@ -108,7 +110,7 @@ public struct ScanoutCheck {
     state.inodes.formUnion(frames.inodes)
     chose(state.report)
     let writeback = try makeWriteback(frames.description, allocator, route, state)
-    let pipe = try refusal(by: .importer) { try DisplayPipe(route) }
+    let pipe = try Stop.declining(.refused, by: .importer) { try DisplayPipe(route) }
     do {
       try present(frames, writeback, on: pipe, mode: mode, state, progress: progress)
     } catch {
@@ -170,16 +172,8 @@ public struct ScanoutCheck {
     _ description: BufferDescription, _ allocator: any Allocator, _ route: DisplayRoute, _ state: State
   ) throws -> WritebackWitness? {
     guard route.connector.isWriteback else { return nil }
-    return try refusal(by: .importer) {
+    return try Stop.declining(.refused, by: .importer) {
       try WritebackWitness(description, targetFrom: allocator, route: route)
-    }
-  }
-
-  private func refusal<Result>(by refuser: Refuser, _ body: () throws -> Result) throws -> Result {
-    do {
-      return try body()
-    } catch let error as PrimeError where !error.isBreakage {
-      throw Stop(verdict: .refused, refusedBy: refuser, error: error)
     }
   }
 
@@ -195,7 +189,7 @@ public struct ScanoutCheck {
     }
     let deadline = request.deadline
     try frames.write(0)
-    try refusal(by: .importer) {
+    try Stop.declining(.refused, by: .importer) {
       try state.log.explaining { try pipe.test(picture(0), mode: mode, deadline: deadline) }
     }
     guard !request.testOnly else {
@@ -204,7 +198,7 @@ public struct ScanoutCheck {
       return
     }
     let start = ContinuousClock.now
-    try refusal(by: .importer) {
+    try Stop.declining(.refused, by: .importer) {
       try state.log.explaining { try pipe.show(picture(0), mode: mode, deadline: deadline) }
     }
     var frame = ScanoutReport.Frame(

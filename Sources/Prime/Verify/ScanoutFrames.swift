@@ -16,28 +16,24 @@ final class ScanoutFrames {
     let allocation = AllocationRequest(
       format: request.format, width: size.width, height: size.height, modifiers: request.modifiers,
       usage: request.exporter.allocator == .gbm && request.modifiers == nil ? [.linear, .scanout] : .linear)
-    let first = try Self.refusal(by: .exporter) { try allocator.allocate(allocation) }
-    let second = try Self.refusal(by: .exporter) { try allocator.allocate(allocation) }
+    let first = try Stop.declining(.refused, by: .exporter) { try allocator.allocate(allocation) }
+    let second = try Stop.declining(.refused, by: .exporter) { try allocator.allocate(allocation) }
     description = first.description
     try check(first.description)
-    let firstBuffer = try Self.refusal(by: .exporter) { try first.export(.readWrite) }
-    let secondBuffer = try Self.refusal(by: .exporter) { try second.export(.readWrite) }
-    let firstHandle = try Self.refusal(by: .either) { try GEMHandle(importing: firstBuffer, into: display) }
-    let secondHandle = try Self.refusal(by: .either) { try GEMHandle(importing: secondBuffer, into: display) }
-    let firstFramebuffer = try Self.refusal(by: .importer) {
+    let firstBuffer = try Stop.declining(.refused, by: .exporter) { try first.export(.readWrite) }
+    let secondBuffer = try Stop.declining(.refused, by: .exporter) { try second.export(.readWrite) }
+    let firstHandle = try Stop.declining(.refused, by: .either) { try GEMHandle(importing: firstBuffer, into: display) }
+    let secondHandle = try Stop.declining(.refused, by: .either) {
+      try GEMHandle(importing: secondBuffer, into: display)
+    }
+    let firstFramebuffer = try Stop.declining(.refused, by: .importer) {
       try log.explaining { try Framebuffer(firstHandle, first.description) }
     }
-    let secondFramebuffer = try Self.refusal(by: .importer) { try Framebuffer(secondHandle, second.description) }
+    let secondFramebuffer = try Stop.declining(.refused, by: .importer) {
+      try Framebuffer(secondHandle, second.description)
+    }
     framebuffers = [firstFramebuffer, secondFramebuffer]
     buffers = [firstBuffer, secondBuffer]
-  }
-
-  private static func refusal<Result: ~Copyable>(by refuser: Refuser, _ body: () throws -> Result) throws -> Result {
-    do {
-      return try body()
-    } catch let error as PrimeError where !error.isBreakage {
-      throw Stop(verdict: .refused, refusedBy: refuser, error: error)
-    }
   }
 
   /// The framebuffer of a frame.

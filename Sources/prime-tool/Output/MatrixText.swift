@@ -133,7 +133,7 @@ struct MatrixText {
     report.cells.flatMap { cell in
       let seen = cell.observers.map(\.rawValue).joined(separator: ", ")
       let times = cell.nanoseconds.sorted { $0.key < $1.key }
-        .map { "\($0.key) \(milliseconds($0.value))" }.joined(separator: ", ")
+        .map { "\($0.key) \(TextStyle.milliseconds($0.value))" }.joined(separator: ", ")
       let tried = cell.tried.map {
         "    \($0.observer.rawValue) could not look: \($0.call) \($0.errno): \($0.reason ?? "")"
       }
@@ -144,11 +144,6 @@ struct MatrixText {
         "    \(times)",
       ] + tried
     } + [""]
-  }
-
-  private func milliseconds(_ nanoseconds: Int64) -> String {
-    let tenths = (nanoseconds + 50_000) / 100_000
-    return "\(tenths / 10).\(tenths % 10) ms"
   }
 
   private var summary: String {

@@ -20,7 +20,8 @@ struct ScanoutText {
   func frame(_ frame: ScanoutReport.Frame) -> String {
     let sequence = frame.sequence.map { " at \($0)" } ?? ""
     let missed = frame.missedVblanks > 0 ? ", \(frame.missedVblanks) vblanks missed" : ""
-    return "frame \(frame.index)\(sequence): \(frame.content.rawValue), \(milliseconds(frame.latency))\(missed)"
+    return
+      "frame \(frame.index)\(sequence): \(frame.content.rawValue), \(TextStyle.milliseconds(frame.latency))\(missed)"
   }
 
   /// The verdict and the figures behind it.
@@ -56,12 +57,7 @@ struct ScanoutText {
     let latencies = frames.dropFirst().map(\.latency).sorted()
     let median = latencies[latencies.count / 2]
     return
-      "\(frames.count) frames, \(proven) proven, \(missed) vblanks missed, latency median \(milliseconds(median)), "
-      + "largest \(milliseconds(latencies.last ?? median))"
-  }
-
-  private func milliseconds(_ nanoseconds: Int64) -> String {
-    let tenths = (nanoseconds + 50_000) / 100_000
-    return "\(tenths / 10).\(tenths % 10) ms"
+      "\(frames.count) frames, \(proven) proven, \(missed) vblanks missed, latency median \(TextStyle.milliseconds(median)), "
+      + "largest \(TextStyle.milliseconds(latencies.last ?? median))"
   }
 }

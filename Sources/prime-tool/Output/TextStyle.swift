@@ -22,6 +22,12 @@ struct TextStyle {
     return "\u{1b}[\(colour.rawValue)m\(text)\u{1b}[0m"
   }
 
+  /// A time as `1.5 ms`.
+  static func milliseconds(_ nanoseconds: Int64) -> String {
+    let tenths = (nanoseconds + 50_000) / 100_000
+    return "\(tenths / 10).\(tenths % 10) ms"
+  }
+
   private static func value(_ name: String) -> String? {
     // Safe: the environment is not changed by this program.
     guard let value = unsafe getenv(name) else { return nil }
