@@ -7,6 +7,12 @@ struct PictureSize {
   let height: Int
 }
 
+/// A place on a screen, in pixels from its upper left corner.
+struct PicturePlace {
+  let x: Int
+  let y: Int
+}
+
 /// Reads values of the command line, and says what is wrong with those it cannot take.
 enum Arguments {
   /// Takes `WIDTHxHEIGHT`; 65535 is what a framebuffer and a mode can say at the most.
@@ -16,6 +22,15 @@ enum Arguments {
       (1...65535).contains(width), (1...65535).contains(height)
     else { throw ValidationError("a size is WIDTHxHEIGHT, each from 1 to 65535, for example 1920x1080") }
     return PictureSize(width: width, height: height)
+  }
+
+  /// Takes `X,Y`, a place on the screen.
+  static func place(_ text: String) throws -> PicturePlace {
+    let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+    guard parts.count == 2, let x = Int(parts[0]), let y = Int(parts[1]), (0...65535).contains(x),
+      (0...65535).contains(y)
+    else { throw ValidationError("a place is X,Y, each from 0 to 65535, for example 100,80") }
+    return PicturePlace(x: x, y: y)
   }
 
   /// Takes a format's name or code that this library knows how to lay out.

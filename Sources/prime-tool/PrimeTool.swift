@@ -10,5 +10,8 @@ struct PrimeTool: ParsableCommand {
       Exit codes: 0 held, 1 failed, 64 usage, 77 nothing here could be tested, 130 interrupted.
       """,
     version: "0.1.0",
-    subcommands: [ListCommand.self, VerifyCommand.self, ScanoutCommand.self])
+    subcommands: [
+      ListCommand.self, VerifyCommand.self, ScanoutCommand.self, ExportCommand.self, ImportCommand.self,
+      CheckCommand.self, DiffCommand.self,
+    ])
 }

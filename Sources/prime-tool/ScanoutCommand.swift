@@ -4,7 +4,7 @@ import Prime
 struct ScanoutCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "scanout",
-    abstract: "Shows an exporter's buffer on a display, and proves that those were its pixels.",
+    abstract: "Shows an exporter's buffer on displays, and proves that those were its pixels.",
     discussion: """
       The buffer is imported by the display device, wrapped in a framebuffer and committed. Where the device has a
       writeback connector, what the display engine fetched is written back and compared, frame by frame; on a wire, the
@@ -15,11 +15,32 @@ struct ScanoutCommand: ParsableCommand {
   @Option(help: "Where the buffer comes from: a device, udmabuf or heap.")
   var from: String
 
-  @Option(help: "The display device.")
-  var on: String
+  @Option(
+    parsing: .singleValue, help: "The display device; given again, the same buffers are shown on that display as well.")
+  var on: [String] = []
 
-  @Option(help: "The connector, HDMI-A-1 or Writeback-1; a writeback connector is preferred where there is one.")
-  var connector: String?
+  @Option(
+    parsing: .singleValue,
+    help: """
+      The connector, HDMI-A-1 or Writeback-1; a writeback connector is preferred where there is one. With several \
+      displays none, or one for each in their order.
+      """)
+  var connector: [String] = []
+
+  @Option(help: "Where one more buffer comes from, shown above on an overlay plane, else on the cursor plane.")
+  var overlay: String?
+
+  @Option(help: "WIDTHxHEIGHT of the overlay; half of the mode's where left out.", transform: Arguments.size)
+  var overlaySize: PictureSize?
+
+  @Option(help: "X,Y of the overlay's upper left corner; in the middle where left out.", transform: Arguments.place)
+  var overlayAt: PicturePlace?
+
+  @Option(help: "The overlay's pixel format; ARGB8888 where left out.", transform: Arguments.format)
+  var overlayFormat: PixelFormat?
+
+  @Option(help: "The alpha of the overlay's pixels, 16 to 255 (opaque); its colours are premultiplied.")
+  var overlayAlpha: Int?
 
   @Option(help: "WIDTHxHEIGHT[@HZ]; the display's preferred mode where left out.", transform: Arguments.mode)
   var mode: ModeRequest?
@@ -71,6 +92,27 @@ struct ScanoutCommand: ParsableCommand {
     guard timeout > 0, timeout < 1e6 else {
       throw ValidationError("--timeout takes seconds above 0, not \(timeout)")
     }
+    guard !on.isEmpty else { throw ValidationError("--on names the display device; `prime-tool list` shows them") }
+    guard connector.count <= (on.count == 1 ? 1 : on.count), connector.isEmpty || connector.count == on.count else {
+      throw ValidationError("--connector is given once for each --on, in their order, or not at all")
+    }
+    try validateOverlay()
+  }
+
+  private func validateOverlay() throws {
+    let isGiven = overlaySize != nil || overlayAt != nil || overlayFormat != nil || overlayAlpha != nil
+    guard overlay != nil else {
+      if isGiven { throw ValidationError("--overlay says where the overlay's buffer comes from, and is left out") }
+      return
+    }
+    if legacy { throw ValidationError("--legacy knows one plane: leave it or --overlay out") }
+    guard let overlayAlpha else { return }
+    guard (16...255).contains(overlayAlpha) else {
+      throw ValidationError("--overlay-alpha takes 16 to 255, not \(overlayAlpha): less could not be told from none")
+    }
+    if overlayAlpha < 255, let overlayFormat, !overlayFormat.fourcc.name.hasPrefix("A") {
+      throw ValidationError("\(overlayFormat.fourcc) has no alpha: leave --overlay-alpha out or use ARGB8888")
+    }
   }
 
   func run() throws {
@@ -101,25 +143,30 @@ struct ScanoutCommand: ParsableCommand {
   }
 
   private func makeRequest(_ devices: [DeviceDescription], _ deadline: Deadline) throws -> ScanoutRequest {
-    let displays = try DeviceSelection.devices(named: on, in: devices)
-    guard let display = displays.first, displays.count == 1 else {
-      let names = displays.map { $0.label(among: devices) }.joined(separator: ", ")
-      throw ExitStatus.usage("'\(on)' names several displays: say which of \(names)")
-    }
-    guard let node = display.primary else {
-      throw ExitStatus.usage("\(display.label(among: devices)) has no primary node, and so no display")
-    }
-    let plan = try VerifyPlan(
-      devices: devices, exporters: [from], importers: [], allocators: allocator.map { [$0] } ?? [])
-    guard let exporter = plan.exporters.first, plan.exporters.count == 1 else {
-      let names = plan.exporters.map(\.name).joined(separator: ", ")
-      throw ExitStatus.usage("'\(from)' names several exporters: say which of \(names)")
+    var displays: [ScanoutRequest.Display] = []
+    for (index, text) in on.enumerated() {
+      let display = try display(named: text, in: devices, connector: connector.isEmpty ? nil : connector[index])
+      if let same = displays.firstIndex(where: { $0.node == display.node }) {
+        throw ExitStatus.usage(
+          "--on \(on[same]) and --on \(text) are both \(display.node.path), whose CRTC can show one of them: "
+            + "name each display once")
+      }
+      displays.append(display)
     }
     var request = ScanoutRequest(
-      exporter: exporter, displayName: display.label(among: devices), display: node,
-      format: try format ?? Arguments.format("XRGB8888"), seed: seed ?? .random(in: 1...UInt64(UInt32.max)),
-      deadline: deadline)
-    request.connector = connector
+      exporter: try exporter(named: from, in: devices, allocator), displayName: displays[0].name,
+      display: displays[0].node, format: try format ?? Arguments.format("XRGB8888"),
+      seed: seed ?? .random(in: 1...UInt64(UInt32.max)), deadline: deadline)
+    request.displays = displays
+    if let overlay {
+      var wanted = ScanoutRequest.Overlay(
+        exporter: try exporter(named: overlay, in: devices, nil),
+        format: try overlayFormat ?? Arguments.format("ARGB8888"))
+      wanted.size = overlaySize.map { ($0.width, $0.height) }
+      wanted.place = overlayAt.map { ($0.x, $0.y) }
+      wanted.alpha = overlayAlpha ?? 255
+      request.overlay = wanted
+    }
     request.mode = mode
     request.modifiers = modifier.isEmpty ? nil : modifier
     request.content = try content()
@@ -129,6 +176,32 @@ struct ScanoutCommand: ParsableCommand {
     request.legacy = legacy
     request.explains = verbose
     return request
+  }
+
+  private func display(
+    named text: String, in devices: [DeviceDescription], connector: String?
+  ) throws -> ScanoutRequest.Display {
+    let displays = try DeviceSelection.devices(named: text, in: devices)
+    guard let display = displays.first, displays.count == 1 else {
+      let names = displays.map { $0.label(among: devices) }.joined(separator: ", ")
+      throw ExitStatus.usage("'\(text)' names several displays: say which of \(names)")
+    }
+    guard let node = display.primary else {
+      throw ExitStatus.usage("\(display.label(among: devices)) has no primary node, and so no display")
+    }
+    return ScanoutRequest.Display(name: display.label(among: devices), node: node, connector: connector)
+  }
+
+  private func exporter(
+    named text: String, in devices: [DeviceDescription], _ allocator: AllocatorChoice?
+  ) throws -> Exporter {
+    let plan = try VerifyPlan(
+      devices: devices, exporters: [text], importers: [], allocators: allocator.map { [$0] } ?? [])
+    guard let exporter = plan.exporters.first, plan.exporters.count == 1 else {
+      let names = plan.exporters.map(\.name).joined(separator: ", ")
+      throw ExitStatus.usage("'\(text)' names several exporters: say which of \(names)")
+    }
+    return exporter
   }
 
   private func content() throws -> ScanoutRequest.Content {
@@ -146,13 +219,15 @@ struct ScanoutCommand: ParsableCommand {
       StandardError.note("prime-tool: interrupted after \(outcome.report.frames.count) of \(frames) frames")
       throw ExitCode(code)
     }
-    var failed = outcome.report.verdict != .proven && outcome.report.verdict != .shared
+    let reports = [outcome.report] + (outcome.report.alongside ?? [])
+    var failed = reports.contains { !$0.verdict.passes }
     if let leak = outcome.leaks.sentence {
       StandardError.note("prime-tool: \(leak)")
       failed = true
     }
-    if outcome.report.restored == false {
-      StandardError.note("prime-tool: the display could not be put back to what it showed before")
+    for report in reports where report.restored == false {
+      let display = reports.count > 1 ? report.display : "the display"
+      StandardError.note("prime-tool: \(display) could not be put back to what it showed before")
       failed = true
     }
     if let capture, !failed {
@@ -168,7 +243,7 @@ struct ScanoutCommand: ParsableCommand {
         throw ExitStatus.failed
       }
     }
-    if outcome.report.verdict == .skipped {
+    if reports.allSatisfy({ $0.verdict == .skipped }) {
       StandardError.note("prime-tool: \(outcome.report.reason ?? "nothing could be tested")")
       throw ExitStatus.untested
     }

@@ -29,6 +29,25 @@ enum StandardOutput {
   }
 }
 
+/// A file that the command line names for a result.
+enum OutputFile {
+  /// Writes all of the text, or says why that cannot be and fails.
+  static func write(_ text: String, to path: String) throws {
+    // Safe: the path is copied for the call.
+    let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else { throw failure(path, Glibc.errno) }
+    defer { _ = Glibc.close(descriptor) }
+    if let number = Descriptors.write(text, to: descriptor) { throw failure(path, number) }
+  }
+
+  private static func failure(_ path: String, _ number: CInt) -> ExitCode {
+    // Safe: glibc's messages live as long as the program.
+    let meaning = unsafe strerrordesc_np(number).map { unsafe String(cString: $0) } ?? "errno \(number)"
+    StandardError.note("prime-tool: \(path) could not be written: \(meaning)")
+    return ExitStatus.failed
+  }
+}
+
 private enum Descriptors {
   /// Writes all of the text; the errno of what stopped it, nil when nothing did.
   static func write(_ text: String, to descriptor: CInt) -> CInt? {

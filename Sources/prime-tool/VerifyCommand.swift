@@ -12,6 +12,9 @@ struct VerifyCommand: ParsableCommand {
       hardware can read it. Both pass. A mismatch or an error fails the run; a refusal fails it only where --require
       says that the pair must work.
 
+      --fences and --lifetime look at what else a pair has to keep, for every pair whose buffer arrived. broken: a
+      promise was not kept; it fails the run, as an error does.
+
       Without --allocator, devices allocate dumb buffers (GBM on a render node); udmabuf and the system heap are
       exporters of their own.
       """)
@@ -55,6 +58,16 @@ struct VerifyCommand: ParsableCommand {
   @Option(name: .long, parsing: .singleValue, help: "EXPORTER:IMPORTER must be proven (repeatable).")
   var requireProof: [String] = []
 
+  @Option(
+    help: ArgumentHelp("Compare with this report of `verify --json`; fail where it got worse.", valueName: "file"))
+  var baseline: String?
+
+  @Flag(help: "Look also how fences on the exporter's buffer hold back the importer, for every pair that shares.")
+  var fences = false
+
+  @Flag(help: "Look also how long a shared buffer lives, whoever goes first, for every pair that shares.")
+  var lifetime = false
+
   @Flag(help: "Print JSON (schema \(VerifyReport.currentSchema)).")
   var json = false
 
@@ -68,47 +81,92 @@ struct VerifyCommand: ParsableCommand {
   }
 
   func run() throws {
+    // Read before the run: a mistake in the name is better known now than after it.
+    let stored = try baseline.map { try StoredReport(baseline: $0, schema: VerifyReport.currentSchema) }
     let devices = DeviceDiscovery().devices()
     let plan = try VerifyPlan(
       devices: devices, exporters: exporter, importers: importer, allocators: allocator)
     let requirements = try (require.map { ($0, false) } + requireProof.map { ($0, true) }).map { text, proof in
       try Requirement(text, needsProof: proof, plan: plan)
     }
+    let seed = seed ?? .random(in: 1...UInt64(UInt32.max))
+    // Before the first thread: it forks.
+    let stage = lifetime ? try LifetimeStage(plan: plan, seed: seed) : nil
     let limit = Duration.seconds(timeout)
     let interruption = Interruption(timeout: limit)
+    let deadline = Deadline(in: limit, cancellation: interruption.cancellation)
     let matrix = Matrix(
       exporters: plan.exporters, importers: plan.importers,
       options: Matrix.Options(
         formats: format.isEmpty ? [try Arguments.format("XRGB8888")] : format,
         sizes: size.isEmpty ? [(1024, 768)] : size.map { ($0.width, $0.height) },
-        modifiers: modifier.isEmpty ? nil : modifier, seed: seed ?? .random(in: 1...UInt64(UInt32.max)),
-        deadline: Deadline(in: limit, cancellation: interruption.cancellation)),
+        modifiers: modifier.isEmpty ? nil : modifier, seed: seed,
+        deadline: deadline),
       showingMesaOutput: verbose)
     let progress = Progress(total: matrix.cellCount)
-    let report = matrix.run(devices: devices) { done, exporter, importer in
+    var report = matrix.run(devices: devices) { done, exporter, importer in
       progress.show(done, "\(exporter.name) → \(importer.name)")
     }
+    if !report.interrupted { addRules(to: &report, plan, devices, stage, deadline) }
     progress.clear()
     if json {
       try StandardOutput.write(JSONOutput.text(report) + "\n")
     } else {
       try StandardOutput.write(MatrixText(report, plan: plan, verbose: verbose).text)
+      for (title, rules) in [("fences", report.fences), ("lifetimes", report.lifetimes)] {
+        guard let rules else { continue }
+        try StandardOutput.write("\n" + RuleText(title, rules, verbose: verbose).text)
+      }
     }
     if let code = interruption.exitCode {
       StandardError.note("prime-tool: interrupted after \(report.cells.count) of \(matrix.cellCount) cells")
       throw ExitCode(code)
     }
     if report.interrupted {
+      let isMatrixWhole = report.cells.count == matrix.cellCount
       StandardError.note(
-        "prime-tool: the time ran out after \(report.cells.count) of \(matrix.cellCount) cells: raise --timeout")
+        "prime-tool: the time ran out "
+          + (isMatrixWhole
+            ? "before the fences and lifetimes of every pair were looked at"
+            : "after \(report.cells.count) of \(matrix.cellCount) cells") + ": raise --timeout")
       throw ExitStatus.failed
     }
-    try judge(report, requirements, devices: devices)
+    try judge(report, requirements, devices: devices, since: stored)
+  }
+
+  /// Looks at fences and lifetimes where it was asked for.
+  private func addRules(
+    to report: inout VerifyReport, _ plan: VerifyPlan, _ devices: [DeviceDescription], _ stage: LifetimeStage?,
+    _ deadline: Deadline
+  ) {
+    guard fences || lifetime else { return }
+    let rules = PairRules(
+      report, exporters: plan.exporters, importers: plan.importers, deadline: deadline, showingMesaOutput: verbose)
+    let progress = Progress(total: rules.count)
+    if fences {
+      report.fences = rules.fences(devices: devices) { done, exporter, importer in
+        progress.show(done, "fences \(exporter.name) → \(importer.name)")
+      }
+    }
+    if let stage {
+      report.lifetimes = rules.lifetimes { done, exporter, importer in
+        progress.show(done, "lifetimes \(exporter.name) → \(importer.name)")
+      } processes: { exporter, importer in
+        stage.run(exporter, importer, deadline: deadline)
+      }
+    }
+    // A deadline that passed or a request to stop left pairs out.
+    let looked = [report.fences, report.lifetimes].compactMap { $0 }.map { Set($0.map(RuleText.pairName)).count }
+    report.interrupted = looked.contains { $0 < rules.count }
   }
 
   /// The exit code, with a line on standard error for each thing that did not hold.
-  private func judge(_ report: VerifyReport, _ requirements: [Requirement], devices: [DeviceDescription]) throws {
+  private func judge(
+    _ report: VerifyReport, _ requirements: [Requirement], devices: [DeviceDescription], since stored: StoredReport?
+  ) throws {
     var failed = report.count(.mismatch) + report.count(.error) > 0
+    let rules = (report.fences ?? []) + (report.lifetimes ?? [])
+    if rules.contains(where: { $0.verdict == .broken || $0.verdict == .error }) { failed = true }
     for requirement in requirements {
       guard let complaint = requirement.complaint(about: report) else { continue }
       StandardError.note("prime-tool: \(complaint)")
@@ -118,6 +176,7 @@ struct VerifyCommand: ParsableCommand {
       StandardError.note("prime-tool: \(leak)")
       failed = true
     }
+    if let stored, Baseline.showsRegression(of: report.entries, since: stored) { failed = true }
     if failed { throw ExitStatus.failed }
     guard report.cells.contains(where: { $0.verdict != .skipped }) else {
       let reason = report.cells.compactMap(\.reason).first

@@ -6,7 +6,7 @@ extension OnARealKernel {
   struct DiscoveryOnLab {
     @Test func `finds the six devices, each once`() {
       let drivers = DeviceDiscovery().devices().map(\.driver)
-      #expect(drivers.sorted() == ["bochs-drm", "cirrus", "qxl", "vgem", "virtio_gpu", "vkms"])
+      #expect(drivers.sorted() == ["bochs-drm", Lab.name(of: "cirrus"), "qxl", "vgem", "virtio_gpu", "vkms"])
     }
 
     @Test(arguments: [
@@ -23,7 +23,8 @@ extension OnARealKernel {
       #expect(device.usableNode == primary)
       #expect((device.render != nil) == hasRender)
       #expect(device.problem == nil)
-      #expect(device.bus.name == bus)
+      // Devices without hardware got a bus of their own, for which udev has no other name than it had.
+      #expect(device.bus.name == (bus == "platform" && Lab.isKernel("7.2") ? "faux" : bus))
       #expect(device.bus.pciIdentity?.description == identity)
       // udev names the links after the place on the bus, and points them at the nodes.
       let stem = "/dev/dri/by-path/\(bus)-\(device.bus.identifier)"
@@ -45,6 +46,9 @@ extension OnARealKernel {
       ("virtio_gpu", [true, false, true, true, false]), ("qxl", [true, true, false, true, false]),
     ])
     func `reports what a driver says of itself`(driver: String, answers: [Bool?]) throws {
+      if driver == "bochs-drm" || driver == "virtio_gpu" {
+        try Lab.skip(on: "6.1", because: "bochs-drm has no PRIME there, and virtio_gpu no syncobj")
+      }
       let capabilities = try #require(try Lab.device(driver).capabilities)
       #expect(
         [

@@ -61,6 +61,10 @@ extension OnARealKernel {
       ("bochs-drm", "EINVAL"), ("virtio_gpu", "ENODEV"), ("qxl", "ENOSYS"),
     ])
     func `is refused with the driver's errno and leaves no handle`(driver: String, errno: String) throws {
+      if driver == "bochs-drm" {
+        try Lab.skip(on: "6.1", because: "bochs-drm answers ENOSYS, having no imports at all")
+        try Lab.skip(on: "7.2", because: "bochs-drm takes buffers of other devices")
+      }
       let buffer = try buffer()
       let importer = try Lab.open(driver)
       let refused = try primeError { _ = try GEMHandle(importing: buffer, into: importer).rawValue }

@@ -20,8 +20,39 @@ enum Lab {
   /// The release of its kernel; nil outside of it.
   static let release = getenv("PRIME_LAB").map { String(cString: $0) }
 
+  /// Whether its kernel is of a series, such as `6.1`.
+  static func isKernel(_ series: String) -> Bool { release?.hasPrefix("\(series).") == true }
+
+  /// Cancels a test, which is a counted skip, on the kernels where something else holds.
+  static func skip(on series: String..., because reason: String) throws {
+    for one in series where isKernel(one) { try cancel("Linux \(one): \(reason)") }
+  }
+
+  /// The event of a cancelled case has no reason with it, so a warning carries that into the counts.
+  private static func cancel(_ reason: String) throws {
+    Issue.record("\(reason)", severity: .warning)
+    try Test.cancel("\(reason)")
+  }
+
+  /// Cancels a test on a kernel that has not what an allocator needs.
+  static func require(_ allocator: AllocatorKind) throws {
+    let path: String? =
+      switch allocator {
+      case .udmabuf: UDMABufAllocator.path
+      case .heap: DMAHeapAllocator.path
+      default: nil
+      }
+    if let path, !FileSystem.exists(path) { try cancel("this kernel has no \(path)") }
+  }
+
+  /// What the kernel calls a driver of the lab: that of cirrus is `cirrus-qemu` in newer ones.
+  static func name(of driver: String) -> String {
+    driver == "cirrus" && DeviceDiscovery().devices().contains { $0.driver == "cirrus-qemu" } ? "cirrus-qemu" : driver
+  }
+
   /// The one device of a driver.
   static func device(_ driver: String) throws -> DeviceDescription {
+    let driver = name(of: driver)
     let found = DeviceDiscovery().devices().filter { $0.driver == driver }
     try #require(found.count == 1, "the lab has one \(driver), and \(found.count) were found")
     return found[0]
@@ -133,7 +164,10 @@ struct LeavesNothing: SuiteTrait, TestTrait, TestScoping {
     var found: [String: String] = [:]
     for number in FileSystem.entries(of: "/proc/self/fd") {
       guard let target = FileSystem.linkTarget(of: "/proc/self/fd/\(number)") else { continue }
-      let kinds = ["/dmabuf:", "/dev/dri/", "/dev/udmabuf", "/dev/dma_heap/", "/memfd:", "anon_inode:sync_file"]
+      let kinds = [
+        "/dmabuf:", "/dev/dri/", "/dev/udmabuf", "/dev/dma_heap/", "/memfd:", "anon_inode:sync_file",
+        "anon_inode:syncobj_file",
+      ]
       if kinds.contains(where: target.hasPrefix) { found[number] = target }
     }
     return found

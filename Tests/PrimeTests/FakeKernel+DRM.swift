@@ -54,9 +54,17 @@ extension FakeKernel.State {
   mutating func closeFile(_ descriptor: CInt) {
     guard let file = files.removeValue(forKey: descriptor) else { return }
     let framebuffers = devices[file.device].framebuffers.filter { $0.value.owner == descriptor }.keys
-    if !file.handles.isEmpty { violations.append("a node was closed with \(file.handles.count) handle(s) open") }
+    if faults.wipesClosedExporters {
+      for memory in file.handles.values where memories[memory].exporter == file.device {
+        memories[memory].store([UInt8](repeating: 0, count: memories[memory].byteCount))
+      }
+    }
+    if !file.handles.isEmpty && !faults.filesTakeHandles {
+      violations.append("a node was closed with \(file.handles.count) handle(s) open")
+    }
     if !framebuffers.isEmpty { violations.append("a node was closed with \(framebuffers.count) framebuffer(s)") }
     for id in framebuffers { removeFramebuffer(id, device: file.device) }
+    violations += fences.close(descriptor)
     if devices[file.device].master == descriptor { devices[file.device].master = nil }
   }
 
@@ -81,7 +89,7 @@ extension FakeKernel.State {
   mutating func importHandle(_ descriptor: CInt, dmaBuf: CInt, _ operation: String) throws(Errno) -> UInt32 {
     let file = try file(descriptor, operation)
     let memory = try memory(ofDMABuf: dmaBuf, operation)
-    if let handle = file.numbers[memory], file.handles[handle] != nil { return handle }
+    if !faults.importsGiveNewHandles, let handle = file.numbers[memory], file.handles[handle] != nil { return handle }
     let isOwn = memories[memory].exporter == file.device
     if !isOwn, let refusal = devices[file.device].setup.refusesImports { throw refusal }
     var imported = memory
@@ -113,7 +121,8 @@ extension FakeKernel {
       switch capability {
       // DRM_CAP_PRIME: import and export, claimed by every driver since 6.6, also by one that refuses.
       case 5: return 3
-      case 0x13, 0x14: return 1
+      case 0x13: return setup.hasSyncobjs ? 1 : 0
+      case 0x14: return setup.hasTimelineSyncobjs ? 1 : 0
       // The rest is about mode setting, and a driver without it does not answer.
       case 1 where setup.displayFormats != nil: return 1
       case 0x10 where setup.displayFormats != nil: return setup.takesFramebufferModifiers ? 1 : 0

@@ -43,7 +43,12 @@ extension FakeKernel.State {
     for (id, values) in objects {
       for name in ["FB_ID", "WRITEBACK_FB_ID"] {
         guard let framebuffer = values[name], framebuffer != 0 else { continue }
-        guard known.framebuffers[UInt32(framebuffer)] != nil else { throw .invalidArgument }
+        guard let known = known.framebuffers[UInt32(framebuffer)] else { throw .invalidArgument }
+        if name == "FB_ID" {
+          guard values["SRC_W"] ?? 0 <= UInt64(known.request.width) << 16,
+            values["SRC_H"] ?? 0 <= UInt64(known.request.height) << 16
+          else { throw .noSpace }
+        }
       }
       if let framebuffer = values["FB_ID"], (framebuffer == 0) != (values["CRTC_ID"] == 0) { throw .invalidArgument }
       if id == FakeDevice.crtc {
@@ -103,12 +108,17 @@ extension FakeKernel.State {
     }
     let width = Int(min(values["SRC_W"] ?? 0, UInt64(target.width) << 16) >> 16)
     let height = Int(min(values["SRC_H"] ?? 0, UInt64(target.height) << 16) >> 16)
+    func coordinate(_ name: String) -> Int { faults.ignoresPlace == name ? 0 : Int(values[name] ?? 0) }
+    let place = (x: coordinate("CRTC_X"), y: coordinate("CRTC_Y"))
     for (index, shape) in format.planes.enumerated() {
       let size = shape.bytesPerElement
       for row in 0..<height / shape.verticalSubsampling {
         let pitch = Int(places[index].pitch) + faults.pitchOffBy
         let from = Int(places[index].offset) + (row + faults.shiftsRowsBy) * pitch
-        let to = Int(target.planes[index].offset) + row * Int(target.planes[index].pitch)
+        let line = row + place.y / shape.verticalSubsampling
+        let to =
+          Int(target.planes[index].offset) + line * Int(target.planes[index].pitch)
+          + place.x / shape.horizontalSubsampling * size
         for column in 0..<width / shape.horizontalSubsampling {
           for byte in 0..<size {
             let read = from + column * size + (faults.swapsBytes ? size - 1 - byte : byte)

@@ -22,6 +22,8 @@ struct Faults: Sendable {
   var swapsPlaneOffsets = false
   /// The display engine begins this many rows below the first.
   var shiftsRowsBy = 0
+  /// The display engine takes this property of a plane for 0.
+  var ignoresPlace: String?
   /// Something scribbles over a buffer at the end of this bracket (1 is the first SYNC END with WRITE).
   var scribblesAfterWrite: Int?
   /// A commit is accepted and gives no fence.
@@ -30,8 +32,33 @@ struct Faults: Sendable {
   var otherMaster = false
   /// Paths that cannot be opened, by how they end.
   var closedPaths: [String: Errno] = [:]
+  /// What a sync_file claims to hold, whatever it holds.
+  var claimedFences: Int?
+  /// A fence that is put on a buffer is over at once.
+  var fencesEndAtOnce = false
+  /// What SYNC START does while fences are in the way: the library never lets it come to that, but checks do.
+  var bracketsAtFences = AtFences.isViolation
+  /// `poll` on a dma-buf does not look at fences.
+  var pollIgnoresFences = false
+  /// `poll` on a dma-buf keeps readers back from readers.
+  var readersHoldReaders = false
+  /// Fences that come later enter the sync_files that were exported before.
+  var syncFilesGrow = false
+  /// What a closed open file allocated is overwritten, whoever holds it.
+  var wipesClosedExporters = false
+  /// Every import gives a new number.
+  var importsGiveNewHandles = false
+  /// Closing an open file with handles is how its handles are meant to go.
+  var filesTakeHandles = false
   /// The driver allocates half of what is asked for.
   var halvesDumbBuffers = false
+}
+
+/// What SYNC START does while fences are in the way.
+enum AtFences: Sendable {
+  case isViolation
+  case waits
+  case passes
 }
 
 /// One `DMA_BUF_IOCTL_SYNC` that was made.
@@ -122,6 +149,6 @@ extension FakeKernel.State {
     for (memory, count) in openBrackets.sorted(by: { $0.key < $1.key }) where count != 0 {
       left.append("\(count) SYNC bracket(s) of memory \(memory) are still open")
     }
-    return left + gbm.leftovers()
+    return left + gbm.leftovers() + fences.leftovers()
   }
 }

@@ -43,7 +43,7 @@ extension FakeKernel.State {
     let setup = devices[index].setup
     var plane = Dictionary(uniqueKeysWithValues: FakeDevice.propertyNames[1...10].map { ($0, UInt64(0)) })
     plane["type"] = 0
-    devices[index].objects[FakeDevice.overlayPlane] = plane
+    if setup.hasOverlay { devices[index].objects[FakeDevice.overlayPlane] = plane }
     plane["type"] = 1
     devices[index].objects[FakeDevice.primaryPlane] = plane
     devices[index].objects[FakeDevice.crtc] = ["ACTIVE": 0, "MODE_ID": 0]
@@ -154,9 +154,10 @@ extension FakeKernel {
 
   func kmsPlanes(_ descriptor: CInt) -> CallResult<[UInt32]> {
     call(.kmsPlanes) { state in
-      _ = try state.display(descriptor, "drmModeGetPlaneResources")
+      let device = try state.display(descriptor, "drmModeGetPlaneResources")
       let seesAll = state.files[descriptor]?.clientCapabilities.contains(2) == true
-      return seesAll ? [FakeDevice.primaryPlane, FakeDevice.overlayPlane] : [FakeDevice.overlayPlane]
+      let overlays = state.devices[device].setup.hasOverlay ? [FakeDevice.overlayPlane] : []
+      return (seesAll ? [FakeDevice.primaryPlane] : []) + overlays
     }
   }
 
@@ -216,7 +217,8 @@ extension FakeKernel {
       let setup = state.devices[device].setup
       guard request.modifier == nil || setup.takesFramebufferModifiers, request.modifier ?? 0 == 0,
         setup.displayFormats?.contains(Fourcc(rawValue: request.fourcc)) == true,
-        let format = PixelFormat(Fourcc(rawValue: request.fourcc)), request.planes.count == format.planes.count
+        let format = PixelFormat(Fourcc(rawValue: request.fourcc)), request.planes.count == format.planes.count,
+        request.planes.allSatisfy({ $0.pitch.isMultiple(of: setup.pitchMultiple) })
       else { throw Errno.invalidArgument }
       let memory = try state.memory(
         of: request.planes[0].handle, in: descriptor, "drmModeAddFB2WithModifiers")

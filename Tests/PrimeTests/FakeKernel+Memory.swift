@@ -108,12 +108,17 @@ extension FakeKernel {
   func poll(_ descriptor: CInt, events: Int16, milliseconds: Int32) -> CallResult<Int16> {
     let answer = call(.poll) { state -> Int16? in
       switch state.descriptors[descriptor] {
-      case .dmaBuf, .fence: return state.faults.neverReady ? nil : events
+      case _ where state.faults.neverReady: return nil
+      case .fence: return events
+      case .dmaBuf(let memory, _): return state.events(ofMemory: memory) & events
+      case .syncFile(let file): return state.fences.events(ofSyncFile: file) & events
+      case .socket(let socket): return state.sockets.events(of: socket) & events
       default: throw state.wrongDescriptor(descriptor, "poll")
       }
     }
-    guard case .success(nil) = answer else { return answer.map { $0 ?? 0 } }
-    usleep(1000)
+    if case .failure(let errno) = answer { return .failure(errno) }
+    if case .success(let found?) = answer, found != 0 { return .success(found) }
+    if milliseconds > 0 { usleep(1000) }
     return .success(0)
   }
 
@@ -126,10 +131,18 @@ extension FakeKernel {
 
   func dmaBufSync(_ descriptor: CInt, flags: UInt64) -> CallResult<Void> {
     var memory: Int?
+    if flags & 4 == 0 { awaitFences(of: descriptor, writing: flags & 2 != 0) }
     let answer = call(.dmaBufSync) { state in
       memory = try state.memory(ofDMABuf: descriptor, "DMA_BUF_IOCTL_SYNC")
       // The kernel's own check, `linux/dma-buf.h`: READ, WRITE, END and nothing else.
       guard flags & ~7 == 0, flags & 3 != 0 else { throw Errno.invalidArgument }
+      // POLLIN for a reader, POLLOUT for a writer.
+      let needed = Int16(flags & 2 != 0 ? POLLOUT : POLLIN)
+      if flags & 4 == 0, let memory, state.faults.bracketsAtFences == .isViolation,
+        state.fences.events(ofMemory: memory) & needed == 0
+      {
+        state.violations.append("SYNC START while fences are pending, which waits without end")
+      }
     }
     var failure: Errno?
     if case .failure(let errno) = answer { failure = errno }
@@ -140,6 +153,23 @@ extension FakeKernel {
       state.account(flags: flags, failure: failure, memory: memory)
     }
     return answer
+  }
+
+  /// Sleeps as the kernel does, where the fake is told to.
+  ///
+  /// vgem ends a fence that nobody signals after ten seconds; a fake one holds a bracket for two at the most.
+  private func awaitFences(of descriptor: CInt, writing: Bool) {
+    let isHeld = {
+      self.state.withLock { state in
+        guard state.faults.bracketsAtFences == .waits, case .dmaBuf(let memory, _) = state.descriptors[descriptor]
+        else {
+          return false
+        }
+        return !state.fences.inTheWay(ofMemory: memory, writing: writing).isEmpty
+      }
+    }
+    let start = ContinuousClock.now
+    while isHeld() && ContinuousClock.now - start < .seconds(2) { usleep(1000) }
   }
 
   func udmabufCreate(_ device: CInt, memory: CInt, byteCount: UInt64) -> CallResult<CInt> {
@@ -163,6 +193,13 @@ extension FakeKernel {
 }
 
 extension FakeKernel.State {
+  /// What `poll` says of a buffer.
+  fileprivate func events(ofMemory memory: Int) -> Int16 {
+    if faults.pollIgnoresFences { return Int16(POLLIN | POLLOUT) }
+    let events = fences.events(ofMemory: memory)
+    return faults.readersHoldReaders && events & Int16(POLLOUT) == 0 ? 0 : events
+  }
+
   /// Keeps count of brackets; an END that failed for good ends its bracket too: nobody can do more than ask.
   fileprivate mutating func account(flags: UInt64, failure: Errno?, memory: Int) {
     let isEnd = flags & 4 != 0

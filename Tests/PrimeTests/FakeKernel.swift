@@ -23,8 +23,13 @@ final class FakeKernel: KernelCalls {
     var displayFormats: [Fourcc]?
     var hasWriteback = true
     var takesFramebufferModifiers = true
+    var hasOverlay = true
+    /// What the pitch of its framebuffers must be a multiple of.
+    var pitchMultiple: UInt32 = 1
     /// Whether a console showed a picture before anybody came.
     var showsPicture = true
+    var hasSyncobjs = true
+    var hasTimelineSyncobjs = true
   }
 
   let state: Mutex<State>
@@ -41,6 +46,11 @@ final class FakeKernel: KernelCalls {
     case memory(Int)
     case dmaBuf(Int, writable: Bool)
     case fence
+    /// A sync_file with fences of the books.
+    case syncFile(Int)
+    case syncobj(Int)
+    /// A socket, by its number in the books.
+    case socket(Int)
   }
 
   struct State {
@@ -51,6 +61,8 @@ final class FakeKernel: KernelCalls {
     var memories: [FakeMemory] = []
     var mappings: [UInt: Int] = [:]
     var gbm = FakeGBM()
+    var fences = FakeFences()
+    var sockets = FakeSockets()
     var counts: [KernelCall: Int] = [:]
     var failures: [KernelCall: [ClosedRange<Int>: Errno]] = [:]
     var faults = Faults()

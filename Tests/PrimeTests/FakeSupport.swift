@@ -32,6 +32,27 @@ enum Fixture {
     return format
   }
 
+  /// A layout that the test knows to be possible.
+  static func layout(_ name: String, width: Int, height: Int, planes: [PlaneLayout]) -> PictureLayout {
+    do {
+      return try PictureLayout(format: format(name), width: width, height: height, planes: planes)
+    } catch {
+      fatalError("\(error)")
+    }
+  }
+
+  /// A buffer of one page with a pattern in it.
+  static func page(_ pattern: Pattern, _ layout: PictureLayout) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: 4096)
+    var span = bytes.mutableSpan
+    do {
+      try pattern.fill(&span, layout: layout)
+    } catch {
+      fatalError("\(error)")
+    }
+    return bytes
+  }
+
   /// 32x16 XRGB8888: 128 bytes a row, 2048 bytes, half a page.
   static let request = AllocationRequest(format: format("XRGB8888"), width: 32, height: 16)
 

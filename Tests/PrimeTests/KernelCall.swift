@@ -9,4 +9,22 @@ enum KernelCall: String, CaseIterable, Sendable {
   case gbmCreateDevice, gbmCreateBuffer, gbmLayout, gbmImport, gbmMap
   case kmsResources, kmsConnector, kmsEncoderCRTCs, kmsPlanes, kmsPlane, kmsProperties, kmsBlob, kmsCreateBlob
   case kmsDestroyBlob, kmsAddFramebuffer, kmsRemoveFramebuffer, kmsCommit
+  case dmaBufExportSyncFile, dmaBufImportSyncFile, syncFileInfo, syncFileMerge, vgemFenceAttach, vgemFenceSignal
+  case syncobjCreate, syncobjDestroy, syncobjToDescriptor, syncobjFromDescriptor, syncobjImportSyncFile, syncobjSignal
+  case syncobjReset, syncobjWait, syncobjTimelineSignal, syncobjQuery, syncobjTransfer
+  case socket, socketBind, socketListen, socketConnect, socketAccept, socketPeer, socketIsPacket, socketSend
+  case socketReceive
+
+  /// The calls about fences, which are checked on their own: comparing the bytes of two devices needs none of them.
+  static let aboutFences: Set<KernelCall> = [
+    .dmaBufExportSyncFile, .dmaBufImportSyncFile, .syncFileInfo, .syncFileMerge, .vgemFenceAttach, .vgemFenceSignal,
+    .syncobjCreate, .syncobjDestroy, .syncobjToDescriptor, .syncobjFromDescriptor, .syncobjImportSyncFile,
+    .syncobjSignal, .syncobjReset, .syncobjWait, .syncobjTimelineSignal, .syncobjQuery, .syncobjTransfer,
+  ]
+
+  /// The calls of hand-overs between processes.
+  static let aboutSockets: Set<KernelCall> = [
+    .socket, .socketBind, .socketListen, .socketConnect, .socketAccept, .socketPeer, .socketIsPacket, .socketSend,
+    .socketReceive,
+  ]
 }

@@ -21,7 +21,7 @@ struct PairCheckFaultTests {
     case .fileSystemMagic: ["fstatfs"]
     case .seekToEnd: ["lseek"]
     case .map: ["mmap"]
-    case .poll: ["poll", "poll for the writeback fence"]
+    case .poll: ["poll for the fences", "poll for the writeback fence"]
     case .createSealedMemory: ["memfd_create"]
     case .dmaBufSync: ["DMA_BUF_IOCTL_SYNC(START)", "DMA_BUF_IOCTL_SYNC(END)"]
     case .udmabufCreate: ["UDMABUF_CREATE"]
@@ -53,6 +53,13 @@ struct PairCheckFaultTests {
     case .kmsAddFramebuffer: ["drmModeAddFB2WithModifiers"]
     case .kmsRemoveFramebuffer: ["drmModeRmFB"]
     case .kmsCommit: ["DRM_IOCTL_MODE_ATOMIC"]
+    // No pair makes these, so no report may speak of one.
+    case .dmaBufExportSyncFile, .dmaBufImportSyncFile, .syncFileInfo, .syncFileMerge, .vgemFenceAttach,
+      .vgemFenceSignal, .syncobjCreate, .syncobjDestroy, .syncobjToDescriptor, .syncobjFromDescriptor,
+      .syncobjImportSyncFile, .syncobjSignal, .syncobjReset, .syncobjWait, .syncobjTimelineSignal, .syncobjQuery,
+      .syncobjTransfer, .socket, .socketBind, .socketListen, .socketConnect, .socketAccept, .socketPeer,
+      .socketIsPacket, .socketSend, .socketReceive:
+      []
     }
   }
 
@@ -142,7 +149,7 @@ struct PairCheckFaultTests {
     }
   }
 
-  @Test("calls every method of the seam in one pair or another, so that the sweep leaves none out")
+  @Test("calls every method of the seam but those about fences and sockets, so that the sweep leaves none out")
   func coversTheSeam() {
     var made: Set<KernelCall> = []
     for scenario in PairScenario.all {
@@ -150,12 +157,12 @@ struct PairCheckFaultTests {
       _ = scenario.run(on: kernel)
       made.formUnion(kernel.counts.keys)
     }
-    #expect(Set(KernelCall.allCases).subtracting(made) == [])
+    #expect(Set(KernelCall.allCases).subtracting(made) == KernelCall.aboutFences.union(KernelCall.aboutSockets))
   }
 
   @Test(
     "is refused by the exporter where the buffer cannot be made or handed out",
-    arguments: [(KernelCall.createDumb, Errno.noMemory), (.primeHandleToFD, .notImplemented)])
+    arguments: [(KernelCall.createDumb, Errno.noMemory), (.primeHandleToFD, .notImplemented), (.map, .notImplemented)])
   func refusedByExporter(call: KernelCall, errno: Errno) {
     let kernel = PairScenario.display.makeKernel()
     kernel.fail(call, with: errno, onCall: 1)

@@ -137,7 +137,7 @@ struct SyncBracketTests {
   func waitFails(errno: Errno) throws {
     kernel.fail(.poll, with: errno, onCall: 1)
     try withBuffer { buffer in
-      expect(primeError { try buffer.read(deadline: Fixture.deadline) { _ in } }, is: "poll", errno)
+      expect(primeError { try buffer.read(deadline: Fixture.deadline) { _ in } }, is: "poll for the fences", errno)
     }
     #expect(kernel.syncLog == [])
   }

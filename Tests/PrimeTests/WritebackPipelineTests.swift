@@ -147,6 +147,39 @@ struct WritebackPipelineTests {
     }
   }
 
+  @Test("whose fence never signals says so long before the work is out of time, and puts the display back")
+  func fenceIsLost() throws {
+    let kernel = Fixture.kernel()
+    try onStage(kernel) { stage in
+      kernel.misbehave { $0.neverReady = true }
+      let start = ContinuousClock.now
+      let error = primeError { try stage.run(deadline: Deadline(in: .seconds(600))) }
+      expect(error, is: "poll for the writeback fence", .timedOut, on: "taker (/dev/dri/card1)")
+      #expect(
+        error?.reason?.hasPrefix("it never signalled this writeback, not within 5 s, and it could not be") == true)
+      #expect(ContinuousClock.now - start < .seconds(60))
+    }
+  }
+
+  @Test("that the engine has not let go of is seen in debugfs")
+  func references() {
+    let text = """
+      framebuffer[47]:
+      \tallocated by = prime-tool
+      \trefcount=3
+      \tformat=XR24 little-endian (0x34325258)
+      framebuffer[4]:
+      \tallocated by = [fbcon]
+      \trefcount=1
+
+      """
+    #expect(FramebufferReferences.parse(text, 47) == 3)
+    #expect(FramebufferReferences.parse(text, 4) == 1)
+    #expect(FramebufferReferences.parse(text, 7) == nil)
+    #expect(FramebufferReferences.parse("framebuffer[4]:\n\trefcount=many", 4) == nil)
+    #expect(FramebufferReferences.parse("", 4) == nil)
+  }
+
   @Test("whose fence cannot be waited for names the wait, and puts the display back")
   func waitFails() throws {
     let kernel = Fixture.kernel()

@@ -17,5 +17,5 @@ extension Trait where Self == ConditionTrait {
 /// The text with what differs from boot to boot replaced: node numbers and PCI addresses.
 func steady(_ text: String) -> String {
   text.replacing(/card\d+/, with: "cardN").replacing(/renderD\d+/, with: "renderDN")
-    .replacing(/0000:00:[0-9a-f]{2}\.0/, with: "0000:00:XX.0")
+    .replacing(/0000:[0-9a-f]{2}:[0-9a-f]{2}\.0/, with: "0000:00:XX.0")
 }

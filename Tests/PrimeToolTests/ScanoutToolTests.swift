@@ -125,9 +125,12 @@ extension ToolOnARealKernel {
       #expect(sequences.count == 599)
       #expect(zip(sequences, sequences.dropFirst()).allSatisfy { $0 < $1 })
       #expect(report.frames.dropFirst().allSatisfy { $0.latency > 0 && $0.latency < 10_000_000_000 })
+      #expect(report.restored == true)
       #expect(Tool.hasNoDMABufs())
       let latencies = report.frames.dropFirst().map(\.latency).sorted()
-      print("latency: median \(latencies[299] / 1000) us, largest \(latencies[598] / 1000) us")
+      print(
+        "latency: median \(latencies[299] / 1000) us, largest \(latencies[598] / 1000) us, "
+          + "\(report.lostWritebacks) writebacks lost")
     }
 
     @Test func `hold the memory of the process from frame 100 to 600`() throws {

@@ -6,9 +6,7 @@ extension ToolOnARealKernel {
   @Suite("A command line that asks for what cannot be")
   struct Usage {
     static let usage = """
-      Usage: prime-tool verify [--exporter <exporter> ...] [--importer <importer> ...] [--allocator <allocator> ...] \
-      [--size <size> ...] [--format <format> ...] [--modifier <modifier> ...] [--seed <seed>] [--timeout <timeout>] \
-      [--require <require> ...] [--require-proof <require-proof> ...] [--json] [--verbose]
+      Usage: prime-tool verify <options>
         See 'prime-tool verify --help' for more information.
 
       """

@@ -7,11 +7,12 @@ import shutil
 import subprocess
 import tempfile
 
-from kernel import LAB
+from kernel import LAB, cache
 from report import Cannot
 
 PREFIX = "prime-lab."
-MODULES = {"virtio": "virtio-gpu"}
+# The modules of a device, of which a kernel has one: the driver of cirrus was renamed.
+MODULES = {"virtio": ("virtio-gpu",), "cirrus": ("cirrus", "cirrus-qemu")}
 PASSED_ON = ("NO_COLOR", "TERM", "CI", "LD_LIBRARY_PATH", "PATH", "HOME", "LANG", "LC_ALL")
 PASSED_ON_PREFIXES = ("PRIME_", "SWIFT_")
 
@@ -56,7 +57,11 @@ class Folder:
     def make_scripts(self):
         for name in ("start", "enter", "nodes", "dump"):
             shutil.copy(os.path.join(LAB, "guest", name), os.path.join(self.root, "lab", name))
-        modules = [MODULES.get(name, name) for name in self.options.devices]
+        # On COMMAND's PATH.
+        os.mkdir(os.path.join(self.root, "lab", "bin"))
+        for name in ("unplug", "check"):
+            shutil.copy(os.path.join(LAB, "guest", name), os.path.join(self.root, "lab", "bin", f"lab-{name}"))
+        modules = [self.module(name) for name in self.options.devices]
         settings = {
             "modules_base": self.kernel.modules_base or "",
             "modules": " ".join(modules),
@@ -67,6 +72,10 @@ class Folder:
         self.write("lab/command", self.command_script())
         with open(os.path.join(self.root, "lab", "end-of-stream"), "wb") as file:
             file.write(self.end_of_stream)
+
+    def module(self, device):
+        names = MODULES.get(device, (device,))
+        return next((name for name in names if self.kernel.has_module(name)), names[0])
 
     def write(self, name, text):
         # The names of files and the arguments need not be UTF-8.
@@ -88,14 +97,18 @@ class Folder:
             for name, value in os.environ.items()
             if (name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)) and name.isidentifier()
         }
-        for name in ("PRIME_LAB", "PRIME_LAB_RESULTS"):
+        for name in ("PRIME_LAB", "PRIME_LAB_KUNIT", "PRIME_LAB_RESULTS"):
             result.pop(name, None)
         result["PRIME_LAB"] = self.kernel.release
+        # The kernel's parser of KTAP, which lab/prepare takes from the kernel's source.
+        kunit = os.path.join(cache(), "kunit")
+        if os.path.exists(os.path.join(kunit, "kunit.py")):
+            result["PRIME_LAB_KUNIT"] = kunit
         if self.results:
             result["PRIME_LAB_RESULTS"] = self.results
         path = result.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         binaries = binary_folder()
-        result["PATH"] = f"{binaries}:{path}" if binaries else path
+        result["PATH"] = ":".join(filter(None, (binaries, path, "/run/prime-lab/bin")))
         return result
 
 

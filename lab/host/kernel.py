@@ -24,6 +24,21 @@ class Kernel:
     # The folder that holds lib/modules/RELEASE; None when all is built in.
     modules_base: str | None
 
+    def has_module(self, name):
+        """Whether the kernel has a module, built in or not, by the lists that depmod and the kernel's build leave."""
+        folder = os.path.join(self.modules_base or "/nonexistent", "lib", "modules", self.release)
+        # A module's file may spell its name with either.
+        spelled = re.escape(name).replace(r"\-", "[-_]")
+        pattern = re.compile(rf"^[^:\n]*/{spelled}\.ko", re.MULTILINE)
+        for index in ("modules.dep", "modules.builtin"):
+            try:
+                with open(os.path.join(folder, index), encoding="utf-8") as file:
+                    if pattern.search(file.read()):
+                        return True
+            except OSError:
+                pass
+        return False
+
 
 # What each run needs; lab/prepare checks for what only it needs.
 PACKAGES = {"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static", "modprobe": "kmod", "file": "file"}

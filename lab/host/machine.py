@@ -10,17 +10,20 @@ import time
 
 import accelerator
 import kernel_log
+import unplug
 from kernel import cache
 from report import CANNOT, DEADLINE, KERNEL_COMPLAINED
 
 VIRTME = "virtme-ng-1.42"
 QEMU_DEVICES = {
-    "cirrus": "cirrus-vga,id=cirrus",
-    "bochs": "bochs-display,id=bochs",
-    "virtio": "virtio-gpu-pci,id=virtio",
-    "qxl": "qxl,id=qxl",
+    "cirrus": "cirrus-vga",
+    "bochs": "bochs-display",
+    "virtio": "virtio-gpu-pci",
+    "qxl": "qxl",
 }
-CHANNELS = ("control", "stdout", "stderr")
+# The guest's virtio ports, each with a socket here; and QEMU's own monitor.
+CHANNELS = ("control", "stdout", "stderr", "devices")
+MONITOR = "qmp"
 
 
 def run(options, kernel, folder, report):
@@ -77,7 +80,7 @@ class Machine:
         self.line = b""
 
     def __enter__(self):
-        pairs = {name: socket.socketpair() for name in CHANNELS}
+        pairs = {name: socket.socketpair() for name in (*CHANNELS, MONITOR)}
         self.sockets = {name: ours for name, (ours, _) in pairs.items()}
         theirs = {name: other for name, (_, other) in pairs.items()}
         try:
@@ -89,6 +92,8 @@ class Machine:
             for other in theirs.values():
                 other.close()
         self.streams = {"stdout": Stream(self.folder.end_of_stream, 1), "stderr": Stream(self.folder.end_of_stream, 2)}
+        pluggable = [name for name in self.options.devices if name in QEMU_DEVICES]
+        self.unplug = unplug.Unplug(pluggable, lambda data: self.send(MONITOR, data), lambda data: self.send("devices", data))
         return self
 
     def __exit__(self, *_error):
@@ -137,13 +142,19 @@ class Machine:
         command += ["--show-boot-console", "--qemu-opts", "-device", "virtio-serial-pci,id=labserial,max_ports=8"]
         for name, descriptor in descriptors.items():
             command += ["-chardev", f"socket,id=lab{name},fd={descriptor}"]
+        command += ["-mon", f"chardev=lab{MONITOR},mode=control"]
+        for name in CHANNELS:
             command += ["-device", f"virtserialport,bus=labserial.0,name=lab.{name},chardev=lab{name}"]
         command += share("/", "lab.root", "readonly=on,")
         if self.folder.results:
             command += share(self.folder.results, "lab.results", "")
-        for name in options.devices:
+        for number, name in enumerate(options.devices):
+            bus = ""
+            if name in unplug.PLUGGABLE:
+                bus = f",bus={unplug.port(name)}"
+                command += ["-device", f"pcie-root-port,id={unplug.port(name)},chassis={number + 1},slot={number + 1}"]
             if name in QEMU_DEVICES:
-                command += ["-device", QEMU_DEVICES[name]]
+                command += ["-device", f"{QEMU_DEVICES[name]},id={name}{bus}"]
         if options.qmp:
             command += ["-qmp", f"unix:{comma(os.path.abspath(options.qmp))},server=on,wait=off"]
         return command + shlex.split(options.qemu_opts)
@@ -151,10 +162,7 @@ class Machine:
     def wait(self):
         """COMMAND's exit code, or None when it did not come to one."""
         deadline = time.monotonic() + self.options.timeout
-        try:
-            self.sockets["control"].sendall(b"hello\n")
-        except OSError:
-            pass
+        self.send("control", b"hello\n")
         sources = dict(self.sockets, console=self.process.stderr)
         while not self.done():
             left = deadline - time.monotonic()
@@ -162,7 +170,7 @@ class Machine:
                 self.timed_out = True
                 self.dump(sources.get("console"))
                 break
-            ready, _, _ = select.select(list(sources.values()), [], [], min(left, 1))
+            ready, _, _ = select.select(list(sources.values()), [], [], min(left, unplug.LOOK_EVERY if self.unplug.waiting else 1))
             for name, ours in list(sources.items()):
                 if ours in ready and not self.receive(name, ours.fileno()):
                     del sources[name]
@@ -172,6 +180,7 @@ class Machine:
                 # What SIGPIPE would have done to COMMAND, had it run here.
                 self.exit = 128 + signal.SIGPIPE
                 break
+            self.unplug.tick()
             if not self.started:
                 self.report.waiting(self.stage)
         for stream in self.streams.values():
@@ -180,15 +189,21 @@ class Machine:
 
     def dump(self, console):
         """Has the guest say, on its console, where it hangs; a guest that cannot is given 5 seconds."""
-        try:
-            self.sockets["control"].sendall(b"dump\n")
-        except OSError:
+        if not self.send("control", b"dump\n"):
             return
         end = time.monotonic() + 5
         while console and not self.log.dumped and (left := end - time.monotonic()) > 0:
             ready, _, _ = select.select([console], [], [], left)
             if ready and not self.receive("console", console.fileno()):
                 break
+
+    def send(self, name, data):
+        try:
+            self.sockets[name].sendall(data)
+        except OSError:
+            # The machine is gone, which its other end tells as well.
+            return False
+        return True
 
     def done(self):
         if self.exit is None:
@@ -207,6 +222,9 @@ class Machine:
             return False
         if name == "console":
             self.log.feed(data)
+            return True
+        if name in ("devices", MONITOR):
+            self.unplug.feed(name, data)
             return True
         if name != "control":
             self.streams[name].feed(data)

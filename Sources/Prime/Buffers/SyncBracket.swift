@@ -74,7 +74,7 @@ extension DMABuf {
     _ access: UInt64, waitingFor events: Int16, deadline: Deadline, _ body: () throws -> Result
   ) throws -> Result {
     // START itself would wait for a fence without end, so the wait is made where it can be bounded.
-    try awaitFences(events, deadline: deadline)
+    try kernel.awaitEvents(events, of: rawDescriptor, "the fences", deadline: deadline, on: subject)
     try sync(access, name: "DMA_BUF_IOCTL_SYNC(START)", deadline: deadline)
     let result: Result
     do {
@@ -97,18 +97,6 @@ extension DMABuf {
         try deadline.check(name, on: subject)
       case .failure(let errno):
         throw PrimeError(operation: name, errno: errno, subject: subject)
-      }
-    }
-  }
-
-  private borrowing func awaitFences(_ events: Int16, deadline: Deadline) throws(PrimeError) {
-    while true {
-      switch kernel.poll(rawDescriptor, events: events, milliseconds: deadline.pollSlice) {
-      case .success(0), .failure(.interrupted), .failure(.tryAgain):
-        try deadline.check("poll for the fences", on: subject)
-      case .success: return
-      case .failure(let errno):
-        throw PrimeError(operation: "poll", errno: errno, subject: subject)
       }
     }
   }

@@ -34,7 +34,8 @@ struct AtomicCommit {
         try deadline.check(operation, on: device.subject)
       case .failure(let errno):
         throw PrimeError(
-          operation: operation, errno: errno, subject: device.subject, reason: PrimeError.commonReason(errno))
+          operation: operation, errno: errno, subject: device.subject,
+          reason: PrimeError.displayReason(errno) ?? PrimeError.commonReason(errno))
       }
     }
   }

@@ -1,15 +1,19 @@
 internal import Glibc
 
-/// A CRTC with one plane and one connector, shown from and flipped by one owner, and put back to what it was at the end.
+/// A CRTC with one or two planes and one connector, shown from and flipped by one owner, and put back at the end.
 ///
 /// It needs DRM master, which it asks for. Framebuffers that it shows must outlive it or the next picture.
 public final class DisplayPipe {
   /// The way through the display engine.
   public let route: DisplayRoute
   private var saved: SavedState?
-  /// The fence of a picture that was given up on while the engine was still writing it.
-  private var unfinished: Descriptor?
-  private var flips: UInt64 = 0
+  /// A picture that was given up on while the engine was still writing it.
+  var unfinished: WritebackJob?
+  /// How many pictures the engine did not write in time, so that they had to be composed again or were given up.
+  private(set) var lostWritebacks = 0
+  var flips: UInt64 = 0
+  /// The second plane that was last switched on.
+  private var secondPlane: DisplayObject?
 
   /// What was shown before, in the way the device takes it back.
   private enum SavedState {
@@ -35,6 +39,18 @@ public final class DisplayPipe {
     var shown: (width: Int, height: Int)
     /// The framebuffer that a writeback connector writes, as large as the mode.
     var target: UInt32?
+    /// What a second plane shows above it.
+    var overlay: Overlay?
+  }
+
+  /// A framebuffer on a second plane, whole and unscaled, inside of the mode.
+  struct Overlay {
+    var plane: SecondPlane
+    /// The framebuffer's id.
+    var framebuffer: UInt32
+    var size: (width: Int, height: Int)
+    /// Where its upper left corner is on the screen.
+    var place: (x: Int, y: Int)
   }
 
   /// Becomes master and remembers what was shown.
@@ -70,9 +86,10 @@ public final class DisplayPipe {
     saved = nil
     let device = route.device
     defer { device.dropMaster() }
-    if let fence = unfinished.take() {
-      // vkms (6.12) loses a picture whose CRTC is switched off before it was written, and then writes none for anybody.
-      try? device.await(fence, "the writeback fence", deadline: Deadline(in: Self.patience))
+    if let job = unfinished.take() {
+      // An engine whose CRTC is switched off before a job was written keeps that job in its queue. vkms (6.12) signals
+      // every later fence one job late from then on, for anybody, until its module is loaded again.
+      _ = try? job.finish(on: route, patience: .seconds(2), deadline: Deadline(in: .seconds(10)))
     }
     switch state {
     case .atomic(let state):
@@ -83,17 +100,22 @@ public final class DisplayPipe {
     }
   }
 
-  /// How long an engine may take for the picture it is at: many frames of any display.
-  private static let patience = Duration.seconds(2)
-
-  /// Waits for a picture to be written, and keeps the fence for `close` where that takes too long.
-  private func finishWriting(_ fence: consuming Descriptor, deadline: Deadline) throws(PrimeError) {
+  /// Waits for a picture to be written, and keeps the job for `close` where the deadline comes first.
+  func finishWriting(_ job: consuming WritebackJob, deadline: Deadline) throws(PrimeError) {
+    let end: WritebackJob.End
     do throws(PrimeError) {
-      try route.device.await(fence, "the writeback fence", deadline: deadline)
+      end = try job.finish(on: route, deadline: deadline)
     } catch {
-      unfinished = consume fence
+      unfinished = consume job
       throw error
     }
+    guard end != .written else { return }
+    lostWritebacks += 1
+    guard case .lost(let reason) = end else { return }
+    throw PrimeError(
+      operation: "poll for the writeback fence", errno: .timedOut, subject: route.device.subject,
+      reason: "it never signalled this writeback, not within \(WritebackJob.patience.wholeSeconds), \(reason); what it "
+        + "writes back is not to be relied on until its driver is loaded again")
   }
 
   // MARK: - Modeset
@@ -112,41 +134,47 @@ public final class DisplayPipe {
       let state = KMSCRTC(framebuffer: picture.framebuffer, x: 0, y: 0, mode: mode.bytes)
       return try route.device.kernel.kmsSetCRTC(
         route.device.rawDescriptor, id: route.crtcID, state, connectors: [route.connector.id]
-      ).orThrow("drmModeSetCrtc", on: route.device.subject)
+      ).asDisplayCall("drmModeSetCrtc", on: route.device.subject)
     }
     let blob = try PropertyBlob(mode.bytes, on: route.device)
     let fences = try modeset(objects, picture, mode: blob).send(
       on: route.device, flags: .allowModeset, outFences: try outFences(objects, picture), deadline: deadline)
-    try awaitWriteback(fences, deadline: deadline)
+    secondPlane = picture.overlay?.plane.object
+    guard let job = try writebackJob(fences, picture) else { return }
+    try finishWriting(job, deadline: deadline)
+  }
+
+  func writebackJob(_ fences: [CInt], _ picture: Picture) throws(PrimeError) -> WritebackJob? {
+    guard let fence = fences.first, let target = picture.target else { return nil }
+    return try WritebackJob(fence: fence, target: target, on: route.device)
   }
 
   private func modeset(
     _ objects: DisplayRoute.Objects, _ picture: Picture, mode: borrowing PropertyBlob
   ) throws(PrimeError) -> AtomicCommit {
     var commit = AtomicCommit()
-    for other in objects.otherPlanes {
-      try commit.set(other, "FB_ID", 0)
-      try commit.set(other, "CRTC_ID", 0)
-    }
+    for other in objects.otherPlanes where other.id != picture.overlay?.plane.id { try commit.switchOff(other) }
     // vkms refuses a CRTC that feeds a wire and a buffer at once.
     for other in objects.otherConnectors { try commit.set(other, "CRTC_ID", 0) }
     try commit.set(objects.connector, "CRTC_ID", UInt64(route.crtcID))
     if let target = picture.target { try commit.set(objects.connector, "WRITEBACK_FB_ID", UInt64(target)) }
     try commit.set(objects.crtc, "MODE_ID", UInt64(mode.id))
     try commit.set(objects.crtc, "ACTIVE", 1)
-    try commit.set(objects.plane, "FB_ID", UInt64(picture.framebuffer))
-    try commit.set(objects.plane, "CRTC_ID", UInt64(route.crtcID))
-    let (width, height) = picture.shown
-    for (name, value) in [("SRC_X", 0), ("SRC_Y", 0), ("SRC_W", width << 16), ("SRC_H", height << 16)] {
-      try commit.set(objects.plane, name, UInt64(value))
-    }
-    for (name, value) in [("CRTC_X", 0), ("CRTC_Y", 0), ("CRTC_W", width), ("CRTC_H", height)] {
-      try commit.set(objects.plane, name, UInt64(value))
-    }
+    try commit.show(picture.framebuffer, on: objects.plane, of: route.crtcID, size: picture.shown)
+    try arrange(picture.overlay, in: &commit)
     return commit
   }
 
-  private func outFences(
+  /// Shows the second plane's picture, or switches off the plane that showed one.
+  private func arrange(_ overlay: Overlay?, in commit: inout AtomicCommit) throws(PrimeError) {
+    if let shown = secondPlane, shown.id != overlay?.plane.id { try commit.switchOff(shown) }
+    guard let overlay else { return }
+    let plane = overlay.plane.object
+    try commit.show(overlay.framebuffer, on: plane, of: route.crtcID, size: overlay.size, at: overlay.place)
+    try commit.blendByPixel(plane)
+  }
+
+  func outFences(
     _ objects: DisplayRoute.Objects, _ picture: Picture
   ) throws(PrimeError) -> [KMSAssignment] {
     guard picture.target != nil else { return [] }
@@ -164,24 +192,26 @@ public final class DisplayPipe {
     if let objects = route.objects {
       var commit = AtomicCommit()
       try commit.set(objects.plane, "FB_ID", UInt64(picture.framebuffer))
+      try arrange(picture.overlay, in: &commit)
       if let target = picture.target { try commit.set(objects.connector, "WRITEBACK_FB_ID", UInt64(target)) }
       fences = try commit.send(
         on: device, flags: [.nonBlocking, .event], outFences: try outFences(objects, picture), userData: flips,
         deadline: deadline)
+      secondPlane = picture.overlay?.plane.object
     } else {
       try device.kernel.kmsPageFlip(
         device.rawDescriptor, crtc: route.crtcID, framebuffer: picture.framebuffer, userData: flips
       ).orThrow("drmModePageFlip", on: device.subject)
     }
     // Taken over before anything can throw, so that a fence is closed whatever the event does.
-    unfinished = fences.first.map { Descriptor(adopting: $0, kernel: device.kernel) }
+    unfinished = try writebackJob(fences, picture)
     let event = try awaitFlip(flips, deadline: deadline)
     let latency = (ContinuousClock.now - start).nanoseconds
-    if let fence = unfinished.take() { try finishWriting(fence, deadline: deadline) }
+    if let job = unfinished.take() { try finishWriting(job, deadline: deadline) }
     return Flip(sequence: event.sequence, time: event.time, latency: latency)
   }
 
-  private func awaitFlip(
+  func awaitFlip(
     _ userData: UInt64, deadline: Deadline
   ) throws(PrimeError) -> (sequence: UInt32, time: DisplayEvent.Timestamp) {
     let device = route.device
@@ -199,32 +229,13 @@ public final class DisplayPipe {
     }
   }
 
-  private func awaitWriteback(_ fences: [CInt], deadline: Deadline) throws(PrimeError) {
-    guard let rawFence = fences.first else { return }
-    guard rawFence >= 0 else {
-      throw PrimeError(
-        operation: "DRM_IOCTL_MODE_ATOMIC", errno: .inputOutput, subject: route.device.subject,
-        reason: "the kernel accepted the commit and gave no writeback fence")
-    }
-    try finishWriting(Descriptor(adopting: rawFence, kernel: route.device.kernel), deadline: deadline)
-  }
+  /// What `poll` waits for: a fence has signalled, an event has come.
+  static let readable = Int16(POLLIN)
 }
 
 extension Device {
-  /// Waits until a fence has signalled.
-  fileprivate func await(_ fence: borrowing Descriptor, _ what: String, deadline: Deadline) throws(PrimeError) {
-    try awaitReadable(fence.rawValue, what, deadline: deadline)
-  }
-
   /// Waits until a descriptor has something to say.
   fileprivate func awaitReadable(_ descriptor: CInt, _ what: String, deadline: Deadline) throws(PrimeError) {
-    while true {
-      switch kernel.poll(descriptor, events: Int16(POLLIN), milliseconds: deadline.pollSlice) {
-      case .success(0), .failure(.interrupted), .failure(.tryAgain):
-        try deadline.check("poll for \(what)", on: subject)
-      case .success: return
-      case .failure(let errno): throw PrimeError(operation: "poll for \(what)", errno: errno, subject: subject)
-      }
-    }
+    try kernel.awaitEvents(Int16(POLLIN), of: descriptor, what, deadline: deadline, on: subject)
   }
 }

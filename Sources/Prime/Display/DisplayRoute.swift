@@ -215,7 +215,7 @@ extension DisplayRoute {
     return way
   }
 
-  private static func inFormats(_ plane: DisplayObject, of device: Device) throws(PrimeError) -> InFormats? {
+  static func inFormats(_ plane: DisplayObject, of device: Device) throws(PrimeError) -> InFormats? {
     guard let bytes = try blob("IN_FORMATS", of: plane, on: device) else { return nil }
     return try parsed("IN_FORMATS", on: device) { () throws(BlobError) in try InFormats(parsing: bytes) }
   }

@@ -43,7 +43,7 @@ final class PipeCRC {
   }
 
   /// The debugfs folder of a device is named by the number of its primary node.
-  private static func folder(of device: Device) throws(PrimeError) -> String {
+  static func folder(of device: Device) throws(PrimeError) -> String {
     let number = device.node.path.reversed().prefix { $0.isNumber }.reversed()
     let root = "/sys/kernel/debug/dri"
     guard FileSystem.exists(root) else {
@@ -60,13 +60,8 @@ final class PipeCRC {
   /// what comes at one moment counts as one.
   private func nextComputed(deadline: Deadline) throws(PrimeError) -> Entry {
     while true {
-      switch data.kernel.poll(data.rawValue, events: Int16(POLLIN), milliseconds: deadline.pollSlice) {
-      case .success(0), .failure(.interrupted), .failure(.tryAgain):
-        try deadline.check("poll for a frame checksum", on: subject)
-        continue
-      case .success: break
-      case .failure(let errno): throw PrimeError(operation: "poll", errno: errno, subject: subject)
-      }
+      try data.kernel.awaitEvents(
+        Int16(POLLIN), of: data.rawValue, "a frame checksum", deadline: deadline, on: subject)
       Pause.milliseconds(5)
       if let entry = try drained() { return entry }
       try deadline.check("read a frame checksum", on: subject)

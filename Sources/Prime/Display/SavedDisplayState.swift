@@ -36,6 +36,7 @@ struct SavedDisplayState {
 
   private static let planeProperties = [
     "FB_ID", "CRTC_ID", "SRC_X", "SRC_Y", "SRC_W", "SRC_H", "CRTC_X", "CRTC_Y", "CRTC_W", "CRTC_H",
+    "alpha", "pixel blend mode",
   ]
 
   /// Commits the saved state again, in one request.

@@ -22,6 +22,9 @@ public final class WritebackPipeline {
   /// The way through the display engine.
   var route: DisplayRoute { pipe.route }
 
+  /// How many pictures the engine did not write in time, so that they had to be composed again or were given up.
+  public var lostWritebacks: Int { pipe.lostWritebacks }
+
   /// Whether the plane fetches and the connector writes this format.
   public func supports(_ format: Fourcc) -> Bool {
     pipe.route.formats.formats.contains(format) && pipe.route.targetFormats.contains(format)
@@ -32,7 +35,8 @@ public final class WritebackPipeline {
   /// `shown` is the part of the picture, in pixels; `target` has exactly the size `mode`. What the part does not cover is
   /// black. Returns when the engine has finished writing.
   ///
-  /// - Throws: `DRM_IOCTL_MODE_ATOMIC` with its errno; `ETIMEDOUT` where the fence did not signal before the deadline.
+  /// - Throws: `DRM_IOCTL_MODE_ATOMIC` with its errno; `ETIMEDOUT` where the fence did not signal before the
+  ///   deadline, or not within five seconds and could not be made to.
   public func capture(
     _ picture: borrowing Framebuffer, shown: (width: Int, height: Int), into target: borrowing Framebuffer,
     mode: DisplayMode, deadline: Deadline

@@ -42,6 +42,9 @@ public struct Deadline: Sendable {
     max(.zero, end - ContinuousClock.now)
   }
 
+  /// Whether somebody asked to stop.
+  package var isCancelled: Bool { cancellation?.isRequested == true }
+
   /// Throws `ETIMEDOUT` when the moment has passed and `ECANCELED` when somebody asked to stop.
   public func check(_ operation: String, on subject: @autoclosure () -> String) throws(PrimeError) {
     if cancellation?.isRequested == true {

@@ -73,8 +73,36 @@ extension Errno {
   public static let overflow = Errno(rawValue: EOVERFLOW)
   /// The corresponding C constant is `EBADF`.
   public static let badDescriptor = Errno(rawValue: EBADF)
+  /// The corresponding C constant is `EFAULT`.
+  public static let badAddress = Errno(rawValue: EFAULT)
+  /// The corresponding C constant is `ERANGE`.
+  public static let outOfRange = Errno(rawValue: ERANGE)
+  /// The corresponding C constant is `ENOSPC`.
+  public static let noSpace = Errno(rawValue: ENOSPC)
+  /// The corresponding C constant is `ESPIPE`.
+  public static let illegalSeek = Errno(rawValue: ESPIPE)
+  /// The corresponding C constant is `EBADFD`.
+  public static let badDescriptorState = Errno(rawValue: EBADFD)
   /// The corresponding C constant is `ETIMEDOUT`: a deadline of this library or the kernel's own passed.
   public static let timedOut = Errno(rawValue: ETIMEDOUT)
+  /// The corresponding C constant is `ETIME`: a syncobj did not signal in the time that the kernel was given.
+  public static let timerExpired = Errno(rawValue: ETIME)
   /// The corresponding C constant is `ECANCELED`: the caller asked to stop.
   public static let cancelled = Errno(rawValue: ECANCELED)
+  /// The corresponding C constant is `EPROTO`: the other end of a socket did not keep to the protocol.
+  public static let protocolError = Errno(rawValue: EPROTO)
+  /// The corresponding C constant is `EPIPE`.
+  public static let brokenPipe = Errno(rawValue: EPIPE)
+  /// The corresponding C constant is `ECONNRESET`.
+  public static let connectionReset = Errno(rawValue: ECONNRESET)
+  /// The corresponding C constant is `ECONNREFUSED`.
+  public static let connectionRefused = Errno(rawValue: ECONNREFUSED)
+  /// The corresponding C constant is `EADDRINUSE`.
+  public static let addressInUse = Errno(rawValue: EADDRINUSE)
+  /// The corresponding C constant is `EPROTOTYPE`.
+  public static let wrongProtocolType = Errno(rawValue: EPROTOTYPE)
+  /// The corresponding C constant is `ENAMETOOLONG`.
+  public static let nameTooLong = Errno(rawValue: ENAMETOOLONG)
+  /// The corresponding C constant is `ENOTSOCK`.
+  public static let notASocket = Errno(rawValue: ENOTSOCK)
 }

@@ -88,8 +88,34 @@ package enum FileSystem {
     return unsafe String(cString: name)
   }
 
+  /// What tells one file from another, without following a link; nil where there is none.
+  package static func identity(of path: String) -> FileIdentity? {
+    var status = stat()
+    // Safe: lstat fills the struct it is given.
+    guard unsafe lstat(path, &status) == 0 else { return nil }
+    return FileIdentity(
+      device: UInt64(status.st_dev), inode: UInt64(status.st_ino), isSocket: status.st_mode & S_IFMT == S_IFSOCK)
+  }
+
+  /// Removes a file; false where that fails.
+  @discardableResult
+  package static func remove(_ path: String) -> Bool {
+    // Safe: the path is copied for the call.
+    unsafe unlink(path) == 0
+  }
+
+  /// The user that this process acts as.
+  package static var effectiveUser: UInt32 { geteuid() }
+
   /// The last component of a path.
   package static func lastComponent(of path: String) -> String {
     path.split(separator: "/").last.map(String.init) ?? path
   }
+}
+
+/// One file of the file system.
+package struct FileIdentity: Hashable, Sendable {
+  package var device: UInt64
+  package var inode: UInt64
+  package var isSocket: Bool
 }

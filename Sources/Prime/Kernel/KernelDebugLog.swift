@@ -36,8 +36,12 @@ package enum KernelDebugLog {
       } catch {
         FileSystem.write(before, to: KernelDebugLog.parameter)
         let own = "pid=\(getpid()),"
-        // Reference counts and the echo of each ioctl give no reason.
-        let noise = ["OBJ ID:", "drm_ioctl [drm]", "drm_ioctl:"]
+        // Reference counts and the echo of each ioctl give no reason; opening and closing are other programs', without
+        // a process id on most of their lines.
+        let noise = [
+          "OBJ ID:", "drm_ioctl [drm]", "drm_ioctl:", "drm_stub_open", "drm_open_helper", "drm_authmagic",
+          "drm_release", "drm_file_free", "drm_client_dev_restore",
+        ]
         lines = log.lines().filter { line in
           line.contains("drm") && (!line.contains("pid=") || line.contains(own))
             && !noise.contains(where: line.contains)

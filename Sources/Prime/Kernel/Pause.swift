@@ -7,3 +7,10 @@ package enum Pause {
     _ = usleep(count * 1000)
   }
 }
+
+extension Pause {
+  /// Sleeps until a signal ends the process, or the deadline passes.
+  package static func forever(atMost deadline: Deadline) {
+    while deadline.remaining > .zero { milliseconds(50) }
+  }
+}

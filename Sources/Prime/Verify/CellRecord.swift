@@ -44,10 +44,15 @@ extension PrimeError {
     }
   }
 
+  /// Whether an exporter has no CPU mappings at all: qxl answered `ENOSYS` from `gem_prime_mmap` up to 6.1.
+  var saysThatBuffersCannotBeMapped: Bool {
+    operation == "mmap" && (errno == .notImplemented || errno == .notSupported)
+  }
+
   /// The control, SYNC and the questions about a dma-buf: every one that exists answers them.
   private static let callsNobodyDeclines: Set<String> = [
-    "control", "DMA_BUF_IOCTL_SYNC(START)", "DMA_BUF_IOCTL_SYNC(END)", "poll", "fstatfs", "lseek", "fcntl(F_GETFL)",
-    "fstat", "fcntl(F_DUPFD_CLOEXEC)",
+    "control", "DMA_BUF_IOCTL_SYNC(START)", "DMA_BUF_IOCTL_SYNC(END)", "poll for the fences", "fstatfs", "lseek",
+    "fcntl(F_GETFL)", "fstat", "fcntl(F_DUPFD_CLOEXEC)",
   ]
 }
 

@@ -48,6 +48,9 @@ public struct CellReport: Hashable, Sendable, Codable {
   public var mismatch: Mismatch?
   /// How many looks were also compared with a wrong expectation, and rightly found different.
   public var controls: Int = 0
+  /// How many pictures the importer's display engine did not write back in time, so that they had to be composed again or
+  /// were given up; nil where there were none.
+  public var lostWritebacks: Int?
   /// What SYNC did for this exporter; nil where no bracket was reached.
   public var sync: SyncEffect?
   /// How long each step took, in nanoseconds.

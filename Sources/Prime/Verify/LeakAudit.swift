@@ -20,23 +20,14 @@ public struct LeakReport: Hashable, Sendable, Codable {
 /// Counts descriptors before and after a run, and asks debugfs for the run's own dma-bufs.
 struct LeakAudit {
   private let before: [String: String]
-  private static let bufferList = "/sys/kernel/debug/dma_buf/bufinfo"
 
   init() {
     before = Self.descriptors()
   }
 
   /// What is left of a run that made the dma-bufs with these inodes.
-  ///
-  /// The kernel frees a dma-buf a moment after its last descriptor was closed, so a buffer that is still listed is looked
-  /// for again until the deadline or for a second.
   func report(inodes: Set<UInt64>, deadline: Deadline) -> LeakReport {
-    let patience = deadline.atMost(.seconds(1))
-    var alive = Self.listedBuffers()?.intersection(inodes)
-    while let left = alive, !left.isEmpty, patience.remaining > .zero {
-      Pause.milliseconds(10)
-      alive = Self.listedBuffers()?.intersection(inodes)
-    }
+    let alive = DMABufList.stillListed(of: inodes, deadline: deadline.atMost(.seconds(1)))
     let left = Self.descriptors().filter { before[$0.key] != $0.value }
     return LeakReport(
       descriptors: left.map { "\($0.key) -> \($0.value)" }.sorted(), dmaBufs: alive.map { $0.sorted() })
@@ -51,22 +42,10 @@ struct LeakAudit {
       guard let target = FileSystem.linkTarget(of: "/proc/self/fd/\(number)") else { continue }
       let kinds = [
         "/dmabuf:", "/dev/dri/", "/dev/udmabuf", "/dev/dma_heap/", "/memfd:prime-tool", "anon_inode:sync_file",
+        "socket:",
       ]
       if kinds.contains(where: target.hasPrefix) { found[number] = target }
     }
     return found
-  }
-
-  /// The inodes that `bufinfo` lists.
-  ///
-  /// Its lines are: size, flags, mode, count, exporter, inode, name.
-  private static func listedBuffers() -> Set<UInt64>? {
-    guard let text = FileSystem.text(of: bufferList, limit: 16 << 20) else { return nil }
-    return Set(
-      text.split(separator: "\n").compactMap { line in
-        let columns = line.split(whereSeparator: \.isWhitespace)
-        guard columns.count >= 6, columns[0].allSatisfy(\.isHexDigit), columns[0].count >= 8 else { return nil }
-        return UInt64(columns[5])
-      })
   }
 }

@@ -83,7 +83,7 @@ public struct Matrix: Sendable {
         }
       }
     }
-    Self.explainRefusals(&cells)
+    Self.explainRefusals(&cells, devices: devices)
     let leaks = audit.report(inodes: inodes, deadline: options.deadline)
     let counts = Verdict.allCases.map { verdict in (verdict.rawValue, cells.count { $0.verdict == verdict }) }
     return VerifyReport(
@@ -93,7 +93,7 @@ public struct Matrix: Sendable {
   }
 
   /// Says of each refused import which side it was, from what both sides did with others in the same run.
-  static func explainRefusals(_ cells: inout [CellReport]) {
+  static func explainRefusals(_ cells: inout [CellReport], devices: [DeviceDescription]) {
     let all = cells
     for index in cells.indices where cells[index].verdict == .refused && cells[index].refusedBy == .either {
       let cell = cells[index]
@@ -105,7 +105,12 @@ public struct Matrix: Sendable {
         name: \.exporter)
       let errno = Errno(name: cell.errno ?? "") ?? .invalidArgument
       cells[index].refusedBy = RefusalReason.refuser(exporter: exporter, importer: importer)
-      cells[index].reason = RefusalReason.sentence((cell.exporter, exporter), (cell.importer, importer), errno: errno)
+      let device = devices.first { device in
+        [device.primary, device.render].contains { $0 != nil && $0?.path == cell.importerNode }
+      }
+      cells[index].reason = RefusalReason.sentence(
+        (cell.exporter, exporter), (cell.importer, importer), errno: errno,
+        advertised: device?.capabilities?.primeImport)
     }
   }
 

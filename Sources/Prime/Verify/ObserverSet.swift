@@ -54,11 +54,20 @@ final class ObserverSet {
       try deadline.check("observe", on: record.report.importer)
       let observer = try make()
       if let writeback = observer as? WritebackObserver { record.inodes.insert(writeback.targetInode) }
-      try record.seen(try observer.look(examination, deadline: deadline), by: name)
+      try look(with: observer, examination)
       active.append(observer)
     } catch let error as PrimeError where !error.isBreakage {
       giveWay(name, error)
     }
+  }
+
+  private func look(with observer: any Observer, _ examination: Examination) throws {
+    defer {
+      if let writeback = observer as? WritebackObserver, writeback.lostWritebacks > 0 {
+        record.report.lostWritebacks = writeback.lostWritebacks
+      }
+    }
+    try record.seen(try observer.look(examination, deadline: deadline), by: observer.name)
   }
 
   private func giveWay(_ name: ObserverName, _ error: PrimeError) {
@@ -72,7 +81,7 @@ final class ObserverSet {
   func secondLook(_ examination: Examination) throws {
     for observer in active {
       try deadline.check("observe", on: record.report.importer)
-      try record.seen(try observer.look(examination, deadline: deadline), by: observer.name)
+      try look(with: observer, examination)
     }
   }
 

@@ -134,7 +134,14 @@ struct PairCheck {
     }
     record.inodes.insert(buffer.identity.inode)
     record.report.sync = SyncEffect.of(exporterName: buffer.exporterName, driver: devices.exporter?.driver)
-    try record.timed("write") { try write(patterns.a, to: buffer, description) }
+    try record.timed("write") {
+      do {
+        try write(patterns.a, to: buffer, description)
+      } catch let error as PrimeError where error.saysThatBuffersCannotBeMapped {
+        let reason = "its driver does not let the CPU map what it exports, so nothing can be written there to be seen"
+        throw Stop(verdict: .refused, refusedBy: .exporter, error: error.explained(reason))
+      }
+    }
     // The exporter's own view comes first: what is wrong there says nothing about sharing.
     try record.timed("readBack") {
       try examine(buffer, description, Examination(expected: patterns.a, wrong: patterns.wrong), record)

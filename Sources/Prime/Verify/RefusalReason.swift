@@ -23,15 +23,23 @@ enum RefusalReason {
   }
 
   /// One sentence for a refused import.
+  ///
+  /// - Parameter advertised: whether the importer has `DRM_CAP_PRIME` import; nil where that is not known.
   static func sentence(
-    _ exporter: (name: String, elsewhere: Elsewhere), _ importer: (name: String, elsewhere: Elsewhere), errno: Errno
+    _ exporter: (name: String, elsewhere: Elsewhere), _ importer: (name: String, elsewhere: Elsewhere), errno: Errno,
+    advertised: Bool? = nil
   ) -> String {
     switch refuser(exporter: exporter.elsewhere, importer: importer.elsewhere) {
     case .importer:
       var proof = ""
       if case .shares(let other) = exporter.elsewhere { proof = ", while \(other) takes buffers of \(exporter.name)" }
-      return "\(importer.name) takes no buffers of other devices\(proof): \(importerMeaning(errno)); "
-        + "that it advertises DRM_CAP_PRIME import says nothing"
+      let claim =
+        switch advertised {
+        case true?: "; that it advertises DRM_CAP_PRIME import says nothing"
+        case false?: "; nor does it advertise DRM_CAP_PRIME import"
+        case nil: ""
+        }
+      return "\(importer.name) takes no buffers of other devices\(proof): \(importerMeaning(errno))\(claim)"
     case .exporter:
       var proof = ""
       if case .shares(let other) = importer.elsewhere { proof = ", while \(importer.name) takes those of \(other)" }

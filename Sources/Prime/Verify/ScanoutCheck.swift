@@ -1,13 +1,13 @@
-/// Takes an exporter's buffers to a display, flips between them, and has a witness look at what was fetched.
+/// Takes exporters' buffers to displays, flips between them, and has a witness look at what each display fetched.
 public struct ScanoutCheck {
   private let request: ScanoutRequest
   private let kernel: any KernelCalls
 
   /// What a run gives.
   public struct Outcome {
-    /// What is said of it.
+    /// What is said of the first display, with the others in `alongside`.
     public let report: ScanoutReport
-    /// What the display engine wrote last, where it could.
+    /// What a display engine wrote last, the first that could.
     public let captured: RGBImage?
     /// What the run left behind.
     public let leaks: LeakReport
@@ -21,265 +21,150 @@ public struct ScanoutCheck {
   }
 
   package init(_ request: ScanoutRequest, kernel: any KernelCalls) {
+    precondition(!request.displays.isEmpty, "a scanout has at least one display")
     self.request = request
     self.kernel = kernel
   }
 
-  /// Runs it; the display is put back and everything closed when this returns, whatever happened.
+  /// Runs it; the displays are put back and everything closed when this returns, whatever happened.
   ///
   /// `chose` is called with what was chosen before anything is shown, `progress` with each frame that was.
   public func run(
     chose: (ScanoutReport) -> Void = { _ in }, progress: (ScanoutReport.Frame) -> Void = { _ in }
   ) -> Outcome {
     let audit = LeakAudit()
-    let state = State(request)
+    let records = request.displays.map { ScanoutRecord(request, $0) }
+    var inodes: Set<UInt64> = []
     do {
-      if let problem = request.exporter.problem { throw Stop(verdict: .skipped, error: problem) }
-      try show(state, chose: chose, progress: progress)
+      for exporter in [request.exporter, request.overlay?.exporter].compactMap(\.self) {
+        if let problem = exporter.problem { throw Stop(verdict: .skipped, error: problem) }
+      }
+      try show(records, &inodes, chose: chose, progress: progress)
     } catch {
-      state.stopped(by: error)
+      let cause = records.first(where: \.hasStopped)
+      for record in records where record !== cause {
+        if let cause { record.ended(with: cause) } else { record.stopped(by: error) }
+      }
     }
-    let leaks = audit.report(inodes: state.inodes, deadline: Deadline(in: .seconds(2)))
+    let leaks = audit.report(inodes: inodes, deadline: Deadline(in: .seconds(2)))
     return Outcome(
-      report: state.report, captured: state.captured, leaks: leaks, wasCancelled: state.wasCancelled)
+      report: joined(records), captured: records.lazy.compactMap(\.captured).first, leaks: leaks,
+      wasCancelled: records.contains(where: \.wasCancelled))
   }
 
-  /// What a run knows so far.
-  private final class State {
-    var report: ScanoutReport
-    var captured: RGBImage?
-    var inodes: Set<UInt64> = []
-    var wasCancelled = false
-    let log: KernelDebugLog.Excerpt
-
-    init(_ request: ScanoutRequest) {
-      log = KernelDebugLog.Excerpt(isWanted: request.explains)
-      report = ScanoutReport(
-        exporter: request.exporter.name, exporterNode: request.exporter.node?.path,
-        allocator: request.exporter.allocator, display: request.displayName, displayNode: request.display.path,
-        format: request.format.fourcc.name, pattern: request.content.name, seed: request.seed)
-    }
-
-    func stopped(by error: any Error) {
-      let stop =
-        (error as? Stop)
-        ?? Stop(
-          verdict: .error,
-          error: error as? PrimeError
-            ?? PrimeError(operation: "scanout", errno: .inputOutput, subject: report.display, reason: "\(error)"))
-      wasCancelled = stop.error?.errno == .cancelled
-      // What was seen before somebody ended the hold stays true.
-      guard !wasCancelled || !report.verdict.passes else { return }
-      report.verdict = stop.verdict
-      report.refusedBy = stop.refusedBy
-      report.kernelLog = log.lines
-      guard let error = stop.error else { return }
-      report.call = error.operation
-      report.errno = error.errno.name
-      // One pair gives no evidence for the side of a refused import; `verify` has the whole matrix.
-      let meaning =
-        stop.refusedBy == .either
-        ? RefusalReason.sentence((report.exporter, .untried), (report.display, .untried), errno: error.errno)
-        : error.errno.meaning
-      report.reason = "\(error.subject): \(error.reason ?? meaning)"
-    }
+  private func joined(_ records: [ScanoutRecord]) -> ScanoutReport {
+    var report = records[0].report
+    if records.count > 1 { report.alongside = records.dropFirst().map(\.report) }
+    return report
   }
 
   private func show(
-    _ state: State, chose: (ScanoutReport) -> Void, progress: (ScanoutReport.Frame) -> Void
+    _ records: [ScanoutRecord], _ inodes: inout Set<UInt64>, chose: (ScanoutReport) -> Void,
+    progress: (ScanoutReport.Frame) -> Void
   ) throws {
-    let display = try Device.open(request.display, kernel: kernel)
-    // The kernel looks at a wire only for the master, so this comes before the connectors are read.
-    try Stop.declining(.refused, by: .importer) { try display.becomeMaster() }
-    let route = try Stop.declining(.refused, by: .importer) { try chooseRoute(on: display) }
-    let mode = try chooseMode(of: route)
+    var stages: [ScanoutStage] = []
+    for (display, record) in zip(request.displays, records) {
+      try record.attempt {
+        let stage = try ScanoutStage(request, display, record, kernel: kernel)
+        try stages.first.map { try stage.require(sizeOf: $0) }
+        stages.append(stage)
+      }
+    }
+    let size = stages[0].size
     let allocator = try Stop.declining(.refused, by: .exporter) {
       try Allocators.make(request.exporter, kernel: kernel)
     }
-    state.report.connector = route.connector.name
-    state.report.crtc = route.crtcIndex
-    state.report.plane = route.planeID
-    state.report.mode = mode.description
-    state.report.path = route.isAtomic ? "atomic" : "legacy"
     let frames = try ScanoutFrames(
-      request, allocator: allocator, on: display, size: (mode.width, mode.height),
+      request.exporter, allocator, request.format, size: size, modifiers: request.modifiers,
       check: { description in
-        state.report.modifier = description.modifier.description
-        try self.checkFormats(description, route)
-      }, log: state.log)
-    state.inodes.formUnion(frames.inodes)
-    chose(state.report)
-    let writeback = try makeWriteback(frames.description, allocator, route, state)
-    let pipe = try Stop.declining(.refused, by: .importer) { try DisplayPipe(route) }
+        for stage in stages { try stage.record.attempt { try stage.check(description) } }
+      })
+    inodes.formUnion(frames.inodes)
+    let overlay = try request.overlay.map { try makeOverlay($0, stages, size) }
+    inodes.formUnion(overlay?.inodes ?? [])
+    for stage in stages { try stage.record.attempt { try stage.take(frames, overlay: overlay) } }
+    chose(joined(records))
     do {
-      try present(frames, writeback, on: pipe, mode: mode, state, progress: progress)
+      for stage in stages {
+        try stage.record.attempt { try stage.begin(frames, overlay: overlay, targetFrom: allocator) }
+      }
+      try present(frames, overlay, on: stages, progress: progress)
     } catch {
-      state.report.restored = (try? pipe.close()) != nil
+      for stage in stages { try? stage.close() }
       throw error
     }
-    state.report.restored = false
-    try pipe.close()
-    state.report.restored = true
-  }
-
-  // MARK: - Choosing
-
-  private func chooseRoute(on display: Device) throws(PrimeError) -> DisplayRoute {
-    if let name = request.connector {
-      return try DisplayRoute(on: display, to: .connector(name), legacy: request.legacy)
-    }
-    // What cannot be seen cannot be proven, so a connector that shows it is preferred.
-    if !request.legacy, let route = try? DisplayRoute(on: display, to: .writeback) { return route }
-    return try DisplayRoute(on: display, to: .connected, legacy: request.legacy)
-  }
-
-  private func chooseMode(of route: DisplayRoute) throws -> DisplayMode {
-    if route.connector.isWriteback {
-      return try DisplayMode.withoutWire(width: request.mode?.width ?? 1024, height: request.mode?.height ?? 768)
-    }
-    guard let wanted = request.mode else {
-      guard let mode = route.modes.first(where: \.isPreferred) ?? route.modes.first else {
-        throw declined("\(route.connector.name) offers no mode: no display is connected", route, errno: .notSupported)
+    var failure: (any Error)?
+    for stage in stages {
+      do {
+        try stage.record.attempt { try stage.close() }
+      } catch {
+        failure = failure ?? error
       }
-      return mode
     }
-    guard let mode = wanted.best(of: route.modes) else {
-      throw declined("\(route.connector.name) offers \(wanted.refusal(among: route.modes))", route)
-    }
-    return mode
+    if let failure { throw failure }
   }
 
-  private func declined(_ reason: String, _ route: DisplayRoute, errno: Errno = .invalidArgument) -> Stop {
-    Stop(
-      verdict: .refused, refusedBy: .importer,
-      error: PrimeError(operation: "scanout", errno: errno, subject: route.device.subject, reason: reason))
+  private func makeOverlay(
+    _ overlay: ScanoutRequest.Overlay, _ stages: [ScanoutStage], _ mode: (width: Int, height: Int)
+  ) throws -> ScanoutFrames {
+    let allocator = try Stop.declining(.refused, by: .exporter) {
+      try Allocators.make(overlay.exporter, kernel: kernel)
+    }
+    let place = overlay.rectangle(in: mode)
+    return try ScanoutFrames(
+      overlay.exporter, allocator, overlay.format, size: (place.width, place.height), modifiers: nil,
+      check: { description in
+        for stage in stages { try stage.record.attempt { try stage.checkOverlay(description) } }
+      })
   }
 
-  /// Says from `IN_FORMATS`, before the kernel is asked, what it would only call `EINVAL`.
-  private func checkFormats(_ description: BufferDescription, _ route: DisplayRoute) throws {
-    if let objection = route.formats.objection(to: description.fourcc, description.modifier, plane: route.planeID) {
-      throw declined(objection, route)
-    }
-    guard route.widths.contains(description.width), route.heights.contains(description.height) else {
-      throw declined(
-        "\(description.width)x\(description.height) is no size of its framebuffers, which go from "
-          + "\(route.widths.lowerBound)x\(route.heights.lowerBound) to \(route.widths.upperBound)x"
-          + "\(route.heights.upperBound)", route)
-    }
-  }
-
-  private func makeWriteback(
-    _ description: BufferDescription, _ allocator: any Allocator, _ route: DisplayRoute, _ state: State
-  ) throws -> WritebackWitness? {
-    guard route.connector.isWriteback else { return nil }
-    return try Stop.declining(.refused, by: .importer) {
-      try WritebackWitness(description, targetFrom: allocator, route: route)
-    }
-  }
-
-  // MARK: - Showing
-
-  private func present(
-    _ frames: ScanoutFrames, _ writeback: WritebackWitness?, on pipe: DisplayPipe, mode: DisplayMode, _ state: State,
-    progress: (ScanoutReport.Frame) -> Void
-  ) throws {
-    func picture(_ frame: Int) -> DisplayPipe.Picture {
-      DisplayPipe.Picture(
-        framebuffer: frames.framebuffer(of: frame), shown: (mode.width, mode.height), target: writeback?.target)
-    }
+  /// Fills the buffers of a frame, and says what every display must then show.
+  private func write(
+    _ frame: Int, _ frames: ScanoutFrames, _ overlay: ScanoutFrames?, in mode: (width: Int, height: Int)
+  ) throws -> ScanoutExpectation {
     let deadline = request.deadline
-    try frames.write(0)
-    try Stop.declining(.refused, by: .importer) {
-      try state.log.explaining { try pipe.test(picture(0), mode: mode, deadline: deadline) }
+    let content = request.content(of: frame)
+    try frames.write(frame, deadline: deadline) { bytes, layout in try content.fill(&bytes, layout: layout) }
+    var above: OverlayContent?
+    if let overlay, let wanted = request.overlay {
+      let content = OverlayContent(
+        request, alpha: wanted.alpha, frame: frame, width: overlay.description.width,
+        height: overlay.description.height)
+      try overlay.write(frame, deadline: deadline) { bytes, layout in try content.fill(&bytes, layout: layout) }
+      above = content
     }
-    guard !request.testOnly else {
-      state.report.verdict = .shared
-      state.report.reason = "the kernel would show it (TEST_ONLY); nothing was shown"
-      return
-    }
-    let start = ContinuousClock.now
-    try Stop.declining(.refused, by: .importer) {
-      try state.log.explaining { try pipe.show(picture(0), mode: mode, deadline: deadline) }
-    }
-    var frame = ScanoutReport.Frame(
-      index: 0, sequence: nil, latency: (ContinuousClock.now - start).nanoseconds, missedVblanks: 0, content: .unseen)
-    let checksum = writeback == nil ? try makeChecksum(picture(0), frames.description, pipe.route, state) : nil
-    let witness: (any ScanoutWitness)? = writeback ?? checksum
-    try judge(&frame, witness, on: pipe, state, progress: progress)
-    let period = 1_000_000_000_000 / Int64(max(1, mode.refreshMillihertz ?? 60_000))
-    for index in 1..<max(1, request.frames) {
-      try deadline.check("show frame \(index)", on: pipe.route.device.subject)
-      try frames.write(index)
-      let flip = try pipe.flip(to: picture(index), deadline: deadline)
-      frame = ScanoutReport.Frame(
-        index: index, sequence: flip.sequence, latency: flip.latency,
-        missedVblanks: Int(flip.latency / period), content: .unseen)
-      checksum?.isShowing(picture(index))
-      // A checksum costs several frames, so only the last one is looked at again.
-      let looks = writeback != nil || index == request.frames - 1
-      try judge(&frame, looks ? witness : nil, on: pipe, state, progress: progress)
-    }
-    state.captured = try writeback?.picture(deadline: deadline)
-    state.report.tolerance = writeback?.allowance ?? 0
-    conclude(state, witness)
-    try hold(pipe)
+    return try request.expectation(of: frame, in: mode, overlay: above)
   }
 
-  private func makeChecksum(
-    _ picture: DisplayPipe.Picture, _ description: BufferDescription, _ route: DisplayRoute, _ state: State
-  ) throws -> CRCWitness? {
-    do throws(PrimeError) {
-      return try CRCWitness(showing: picture, description, route: route)
-    } catch {
-      guard !error.isBreakage else { throw error }
-      state.report.tried.append(
-        CellReport.Attempt(
-          observer: .crc, call: error.operation, errno: error.errno.name,
-          reason: "\(error.subject): \(error.reason ?? error.errno.meaning)"))
-      return nil
-    }
-  }
-
-  private func judge(
-    _ frame: inout ScanoutReport.Frame, _ witness: (any ScanoutWitness)?, on pipe: DisplayPipe, _ state: State,
+  /// Shows every frame on every display before anybody looks at it.
+  private func present(
+    _ frames: ScanoutFrames, _ overlay: ScanoutFrames?, on stages: [ScanoutStage],
     progress: (ScanoutReport.Frame) -> Void
   ) throws {
-    var complaint: String?
-    if let witness {
-      complaint = try witness.look(
-        request.content(of: frame.index), wrong: request.wrongContent, on: pipe, deadline: request.deadline)
-      frame.content = complaint == nil ? .proven : .mismatch
-      if state.report.witnesses.isEmpty { state.report.witnesses = [witness.name] }
+    func onEach(_ body: (ScanoutStage) throws -> Void) throws {
+      for stage in stages { try stage.record.attempt { try body(stage) } }
     }
-    state.report.frames.append(frame)
-    progress(frame)
-    guard let complaint, let witness else { return }
-    state.report.reason =
-      "frame \(frame.index): \(witness.name.rawValue) on \(request.displayName) sees something else: \(complaint)"
-    throw Stop(verdict: .mismatch)
+    let size = stages[0].size
+    let first = try write(0, frames, overlay, in: size)
+    try onEach { try $0.test() }
+    guard !request.testOnly else { return try onEach { $0.concludeTest() } }
+    try onEach { try $0.show(overlay, frames) }
+    try onEach { try $0.look(first, progress: progress) }
+    for index in 1..<max(1, request.frames) {
+      try request.deadline.check("show frame \(index)", on: request.displays[0].name)
+      let expected = try write(index, frames, overlay, in: size)
+      try onEach { try $0.flip(to: index) }
+      try onEach { try $0.look(expected, progress: progress) }
+    }
+    try onEach { try $0.conclude() }
+    try hold()
   }
 
-  private func hold(_ pipe: DisplayPipe) throws {
+  private func hold() throws {
     let end = request.deadline.atMost(request.hold)
     while end.remaining > .zero {
-      try request.deadline.check("hold the picture", on: pipe.route.device.subject)
+      try request.deadline.check("hold the picture", on: request.displays[0].name)
       Pause.milliseconds(20)
-    }
-  }
-
-  private func conclude(_ state: State, _ witness: (any ScanoutWitness)?) {
-    let unseen = state.report.frames.count { $0.content != .proven }
-    switch (witness, unseen) {
-    case (nil, _):
-      state.report.verdict = .shared
-      state.report.reason =
-        "the kernel accepted every frame; nothing here could look at what the display engine fetched"
-    case (_, 0):
-      state.report.verdict = .proven
-    case (let witness?, _):
-      state.report.verdict = .proven
-      state.report.reason =
-        "\(witness.name.rawValue) looked at the first and the last of \(state.report.frames.count) frames"
     }
   }
 }

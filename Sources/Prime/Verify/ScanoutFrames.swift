@@ -1,55 +1,67 @@
-/// Two buffers of an exporter that a display shows in turns; each is written again while the other is on the screen.
+/// Two buffers of an exporter that displays show in turns; each is written again while the other is on the screen.
 final class ScanoutFrames {
-  // Framebuffers first: they go before the buffers that they show.
-  private let framebuffers: [2 of Framebuffer]
   private let buffers: [2 of DMABuf]
   /// How the buffers lie in memory.
   let description: BufferDescription
-  private let request: ScanoutRequest
 
-  /// Allocates, exports, imports and wraps both buffers.
+  /// Allocates and exports both buffers; `check` sees the description before anything is exported.
   init(
-    _ request: ScanoutRequest, allocator: any Allocator, on display: Device, size: (width: Int, height: Int),
-    check: (BufferDescription) throws -> Void, log: KernelDebugLog.Excerpt
+    _ exporter: Exporter, _ allocator: any Allocator, _ format: PixelFormat, size: (width: Int, height: Int),
+    modifiers: [Modifier]?, check: (BufferDescription) throws -> Void
   ) throws {
-    self.request = request
     let allocation = AllocationRequest(
-      format: request.format, width: size.width, height: size.height, modifiers: request.modifiers,
-      usage: request.exporter.allocator == .gbm && request.modifiers == nil ? [.linear, .scanout] : .linear)
+      format: format, width: size.width, height: size.height, modifiers: modifiers,
+      usage: exporter.allocator == .gbm && modifiers == nil ? [.linear, .scanout] : .linear)
     let first = try Stop.declining(.refused, by: .exporter) { try allocator.allocate(allocation) }
     let second = try Stop.declining(.refused, by: .exporter) { try allocator.allocate(allocation) }
     description = first.description
     try check(first.description)
     let firstBuffer = try Stop.declining(.refused, by: .exporter) { try first.export(.readWrite) }
     let secondBuffer = try Stop.declining(.refused, by: .exporter) { try second.export(.readWrite) }
-    let firstHandle = try Stop.declining(.refused, by: .either) { try GEMHandle(importing: firstBuffer, into: display) }
-    let secondHandle = try Stop.declining(.refused, by: .either) {
-      try GEMHandle(importing: secondBuffer, into: display)
-    }
-    let firstFramebuffer = try Stop.declining(.refused, by: .importer) {
-      try log.explaining { try Framebuffer(firstHandle, first.description) }
-    }
-    let secondFramebuffer = try Stop.declining(.refused, by: .importer) {
-      try Framebuffer(secondHandle, second.description)
-    }
-    framebuffers = [firstFramebuffer, secondFramebuffer]
     buffers = [firstBuffer, secondBuffer]
-  }
-
-  /// The framebuffer of a frame.
-  func framebuffer(of frame: Int) -> UInt32 {
-    framebuffers[frame % 2].id
   }
 
   /// The inodes of both buffers.
   var inodes: [UInt64] { [buffers[0].identity.inode, buffers[1].identity.inode] }
 
-  /// Writes the content of a frame into its buffer.
-  func write(_ frame: Int) throws {
-    let content = request.content(of: frame)
-    try buffers[frame % 2].write(deadline: request.deadline) { bytes in
-      try content.fill(&bytes, layout: description.layout)
+  /// Fills the buffer of a frame.
+  func write(
+    _ frame: Int, deadline: Deadline, _ fill: (inout MutableSpan<UInt8>, PictureLayout) throws -> Void
+  ) throws {
+    try buffers[frame % 2].write(deadline: deadline) { bytes in try fill(&bytes, description.layout) }
+  }
+
+  /// Imports and wraps both buffers on a display.
+  func framebuffers(on display: Device, log: KernelDebugLog.Excerpt) throws -> ScanoutFramebuffers {
+    let first = try Stop.declining(.refused, by: .either) { try GEMHandle(importing: buffers[0], into: display) }
+    let second = try Stop.declining(.refused, by: .either) { try GEMHandle(importing: buffers[1], into: display) }
+    return ScanoutFramebuffers(
+      first: try wrapped(first, log),
+      second: try Stop.declining(.refused, by: .importer) { try Framebuffer(second, description) })
+  }
+
+  private func wrapped(_ handle: borrowing GEMHandle, _ log: KernelDebugLog.Excerpt) throws -> Framebuffer {
+    do {
+      return try log.explaining { try Framebuffer(handle, description) }
+    } catch let error as PrimeError where !error.isBreakage {
+      let isPlain = error.errno == .invalidArgument && error.reason == nil
+      let reason = isPlain ? Framebuffer.refusalReason(of: handle, description, byteCount: buffers[0].byteCount) : nil
+      throw Stop(verdict: .refused, refusedBy: .importer, error: reason.map(error.explained) ?? error)
     }
+  }
+}
+
+/// The buffers of a `ScanoutFrames` as one display knows them.
+final class ScanoutFramebuffers {
+  private let framebuffers: [2 of Framebuffer]
+
+  init(first: consuming Framebuffer, second: consuming Framebuffer) {
+    framebuffers = [first, second]
+  }
+
+  /// The framebuffer of a frame.
+  func id(of frame: Int) -> UInt32 {
+    framebuffers[frame % 2].id
   }
 }
 
@@ -80,21 +92,19 @@ extension ScanoutRequest {
   private func seeded(_ seed: UInt64, _ frame: Int) -> PictureContent {
     let pattern = Pattern(seed: seed, index: frame)
     guard format.fourcc != .xrgb8888, format.fourcc != .argb8888 else { return .pattern(pattern) }
-    return .picture(.image(Self.colours(of: pattern)))
+    // A picture of 256 by 256 colours, which is drawn in the middle of a larger one.
+    return .picture(.image(Self.colours(of: pattern, width: 256, height: 256)))
   }
 
-  /// A picture of 256 by 256 colours, which is drawn in the middle of a larger one.
-  private static func colours(of pattern: Pattern) -> RGBImage {
-    let pixels = (0..<256).flatMap { y in (0..<256).map { x in (x, y) } }.map { x, y in
-      UInt32(truncatingIfNeeded: pattern.rowColour(x: x, y: y)) & 0xff_ffff
+  /// The colours that a pattern's bytes would be.
+  static func colours(of pattern: Pattern, width: Int, height: Int) -> RGBImage {
+    let columns = (0..<width).map { pattern.columnWord(plane: 0, at: $0) }
+    var pixels: [UInt32] = []
+    pixels.reserveCapacity(width * height)
+    for y in 0..<height {
+      let key = pattern.rowKey(plane: 0, y: y)
+      for column in columns { pixels.append(UInt32(truncatingIfNeeded: column ^ key) & 0xff_ffff) }
     }
-    return RGBImage(width: 256, height: 256, pixels: pixels)
-  }
-}
-
-extension Pattern {
-  /// Thirty-two bits that depend on the position, for content that is drawn and not stored.
-  fileprivate func rowColour(x: Int, y: Int) -> UInt64 {
-    columnWord(plane: 0, at: x) ^ rowKey(plane: 0, y: y)
+    return RGBImage(width: width, height: height, pixels: pixels)
   }
 }

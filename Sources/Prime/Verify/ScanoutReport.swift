@@ -29,6 +29,48 @@ public struct ScanoutReport: Hashable, Sendable, Codable {
     public var content: Content
   }
 
+  /// A part of the screen, in pixels from its upper left corner.
+  public struct Rectangle: Hashable, Sendable, Codable {
+    /// The first column.
+    public var x: Int
+    /// The first row.
+    public var y: Int
+    /// How many columns.
+    public var width: Int
+    /// How many rows.
+    public var height: Int
+
+    /// Names a part of the screen.
+    public init(x: Int, y: Int, width: Int, height: Int) {
+      self.x = x
+      self.y = y
+      self.width = width
+      self.height = height
+    }
+  }
+
+  /// What was shown on a second plane, above the picture.
+  public struct Overlay: Hashable, Sendable, Codable {
+    /// The exporter's name.
+    public var exporter: String
+    /// The node the exporter was opened through, nil for system memory.
+    public var exporterNode: String?
+    /// How the buffers were allocated.
+    public var allocator: AllocatorKind
+    /// The pixel format's name.
+    public var format: String
+    /// The modifier of the buffers.
+    public var modifier: String?
+    /// The alpha of its pixels, of 255.
+    public var alpha: Int
+    /// The part of the screen that it covers.
+    public var rectangle: Rectangle?
+    /// The plane's object id.
+    public var plane: UInt32?
+    /// What the driver offers that plane for.
+    public var planeKind: SecondPlane.Kind?
+  }
+
   /// Which schema this is.
   public var schema = Self.currentSchema
   /// Where it was made.
@@ -49,6 +91,8 @@ public struct ScanoutReport: Hashable, Sendable, Codable {
   public var crtc: Int?
   /// The plane's object id.
   public var plane: UInt32?
+  /// What was shown above the picture, nil for one plane.
+  public var overlay: Overlay?
   /// The mode, as `1024x768@60.004`.
   public var mode: String?
   /// The pixel format's name.
@@ -79,8 +123,13 @@ public struct ScanoutReport: Hashable, Sendable, Codable {
   public var kernelLog: [String]?
   /// The frames, in order.
   public var frames: [Frame] = []
+  /// How many frames the display engine did not write back in time, so that they had to be composed again or were given
+  /// up; what a frame's content is known to be is not touched by it.
+  public var lostWritebacks: Int = 0
   /// The largest difference of a component that was met and allowed, in steps of an eight-bit component.
   public var tolerance: Int = 0
   /// Whether the display shows again what it showed before; nil where nothing was changed.
   public var restored: Bool?
+  /// The same buffers on further displays at the same time, each with a verdict of its own; nil for one display.
+  public var alongside: [ScanoutReport]?
 }

@@ -16,14 +16,27 @@ public struct ScanoutRequest: Sendable {
     }
   }
 
+  /// One display that the buffers are shown on.
+  public struct Display: Hashable, Sendable {
+    /// The name of the display device.
+    public var name: String
+    /// Its primary node.
+    public var node: DRMNode
+    /// The connector's name; nil for a writeback connector where there is one, else the first with a display.
+    public var connector: String?
+
+    /// Names a display.
+    public init(name: String, node: DRMNode, connector: String? = nil) {
+      self.name = name
+      self.node = node
+      self.connector = connector
+    }
+  }
+
   /// Where the buffers come from.
   public var exporter: Exporter
-  /// The name of the display device.
-  public var displayName: String
-  /// The primary node of the display device.
-  public var display: DRMNode
-  /// The connector's name; nil for a writeback connector where there is one, else the first with a display.
-  public var connector: String?
+  /// The displays that show the same buffers at once, at least one, each device once: it has one DRM master.
+  public var displays: [Display]
   /// The mode; nil for the display's preferred one.
   public var mode: ModeRequest?
   /// The pixel format.
@@ -32,6 +45,8 @@ public struct ScanoutRequest: Sendable {
   public var modifiers: [Modifier]?
   /// What the buffers hold.
   public var content: Content
+  /// A buffer of another exporter on a plane above them; nil for one plane.
+  public var overlay: Overlay?
   /// How many frames to show, at least 1.
   public var frames: Int
   /// How long the last frame stays.
@@ -52,8 +67,7 @@ public struct ScanoutRequest: Sendable {
     exporter: Exporter, displayName: String, display: DRMNode, format: PixelFormat, seed: UInt64, deadline: Deadline
   ) {
     self.exporter = exporter
-    self.displayName = displayName
-    self.display = display
+    displays = [Display(name: displayName, node: display)]
     self.format = format
     self.seed = seed
     self.deadline = deadline

@@ -58,6 +58,10 @@ public struct VerifyReport: Hashable, Sendable, Codable {
   public var cells: [CellReport]
   /// How many cells have each verdict; every verdict is there.
   public var summary: [String: Int]
+  /// How fences hold back the importers, of the pairs that share; nil where it was not asked for.
+  public var fences: [RuleReport]?
+  /// How long shared buffers live, of the pairs that share; nil where it was not asked for.
+  public var lifetimes: [RuleReport]?
   /// What the run left behind.
   public var leaks: LeakReport
   /// Whether somebody stopped it before every cell had been tried.

@@ -46,6 +46,9 @@ final class WritebackObserver: Observer {
   /// The inode of the second buffer.
   var targetInode: UInt64 { targetBuffer.identity.inode }
 
+  /// How many pictures the engine did not write in time.
+  var lostWritebacks: Int { pipeline.lostWritebacks }
+
   func look(_ examination: Examination, deadline: Deadline) throws -> Mismatch? {
     try pipeline.capture(picture, shown: shown, into: target, mode: mode, deadline: deadline)
     return try targetBuffer.read(deadline: deadline) { bytes in

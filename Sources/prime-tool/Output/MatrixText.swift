@@ -137,10 +137,13 @@ struct MatrixText {
       let tried = cell.tried.map {
         "    \($0.observer.rawValue) could not look: \($0.call) \($0.errno): \($0.reason ?? "")"
       }
+      var head = "\(cell.exporter) \(cell.allocator.rawValue) → \(cell.importer): \(cell.verdict.rawValue)"
+      if !seen.isEmpty { head += " by \(seen)" }
+      head += ", \(cell.controls) controls"
+      if let sync = cell.sync { head += ", SYNC: \(sync.rawValue)" }
+      if let lost = cell.lostWritebacks { head += ", \(lost) writebacks not written in time" }
       return [
-        "\(cell.exporter) \(cell.allocator.rawValue) → \(cell.importer): \(cell.verdict.rawValue)"
-          + (seen.isEmpty ? "" : " by \(seen)") + ", \(cell.controls) controls"
-          + (cell.sync.map { ", SYNC: \($0.rawValue)" } ?? ""),
+        head,
         "    \(times)",
       ] + tried
     } + [""]

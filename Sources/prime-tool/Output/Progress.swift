@@ -7,9 +7,10 @@ struct Progress {
     self.total = total
   }
 
-  func show(_ done: Int, _ text: String) {
+  /// Says what is done now; `total` only where it became known later.
+  func show(_ done: Int, of total: Int? = nil, _ text: String) {
     guard shown else { return }
-    StandardError.write("\r\u{1b}[K[\(done + 1)/\(total)] \(text)")
+    StandardError.write("\r\u{1b}[K[\(done + 1)/\(total ?? self.total)] \(text)")
   }
 
   func clear() {

@@ -12,8 +12,19 @@ struct ScanoutText {
   /// What was chosen, before anything is shown.
   func choice(_ report: ScanoutReport) -> String {
     let buffer = "\(report.exporter) \(report.allocator.rawValue), \(report.format) \(report.modifier ?? "")"
+    var lines: [String] = []
     let way = "\(report.connector ?? "?"), CRTC \(report.crtc ?? 0), plane \(report.plane ?? 0), \(report.path ?? "")"
-    return "\(buffer) → \(report.display): \(way), mode \(report.mode ?? "?"), \(report.pattern)"
+    lines.append("\(buffer) → \(report.display): \(way), mode \(report.mode ?? "?"), \(report.pattern)")
+    if let overlay = report.overlay { lines.append("  above it " + text(overlay)) }
+    for other in report.alongside ?? [] { lines.append(choice(other)) }
+    return lines.joined(separator: "\n")
+  }
+
+  private func text(_ overlay: ScanoutReport.Overlay) -> String {
+    let buffer = "\(overlay.exporter) \(overlay.allocator.rawValue), \(overlay.format) \(overlay.modifier ?? "")"
+    let place = overlay.rectangle.map { "\($0.width)x\($0.height) at (\($0.x),\($0.y))" } ?? "?"
+    let alpha = overlay.alpha < 255 ? ", alpha \(overlay.alpha)" : ""
+    return "\(buffer): \(overlay.planeKind?.rawValue ?? "?") plane \(overlay.plane ?? 0), \(place)\(alpha)"
   }
 
   /// One frame.
@@ -26,6 +37,15 @@ struct ScanoutText {
 
   /// The verdict and the figures behind it.
   func result(_ report: ScanoutReport) -> String {
+    guard let others = report.alongside else { return lines(of: report).joined(separator: "\n") + "\n" }
+    let blocks = ([report] + others).map { report in
+      // The name before the verdict, whatever colour that has.
+      lines(of: report).map { "\(report.display): \($0)" }.joined(separator: "\n")
+    }
+    return blocks.joined(separator: "\n") + "\n"
+  }
+
+  private func lines(of report: ScanoutReport) -> [String] {
     var lines: [String] = []
     if report.frames.count > 1 { lines.append(statistics(report.frames)) }
     let seen = report.witnesses.map(\.rawValue).joined(separator: ", ")
@@ -37,7 +57,7 @@ struct ScanoutText {
       }
     var verdict = style.paint(report.verdict.rawValue, colour)
     if report.verdict == .proven { verdict += " by \(seen)" }
-    if report.tolerance > 0 { verdict += ", within \(report.tolerance) of 255 for the conversion of formats" }
+    if report.tolerance > 0 { verdict += ", within \(report.tolerance) of 255 for \(cause(report))" }
     let call = [report.call, report.errno].compactMap { $0 }.joined(separator: " ")
     let reason = report.reason.map { call.isEmpty ? ": \($0)" : ": \(call): \($0)" } ?? ""
     lines.append(verdict + reason)
@@ -46,8 +66,22 @@ struct ScanoutText {
         "  \(attempt.observer.rawValue) could not look: \(attempt.call) \(attempt.errno): \(attempt.reason ?? "")")
     }
     for line in report.kernelLog ?? [] { lines.append("  kernel: \(line)") }
+    if report.lostWritebacks > 0 { lines.append(lost(report)) }
     if report.restored == true && verbose { lines.append("the display shows again what it showed before") }
-    return lines.joined(separator: "\n") + "\n"
+    return lines
+  }
+
+  /// What the allowance is for.
+  private func cause(_ report: ScanoutReport) -> String {
+    guard let overlay = report.overlay, overlay.alpha < 255 else { return "the conversion of formats" }
+    return report.tolerance > 1 ? "blending and the conversion of formats" : "blending"
+  }
+
+  /// Whether the verdict stands or not, a display engine that loses pictures is worth a line.
+  private func lost(_ report: ScanoutReport) -> String {
+    let count = report.lostWritebacks
+    return "\(report.display) lost \(count) writeback\(count == 1 ? "" : "s"): not written within 5 s"
+      + (report.verdict == .proven ? ", composed again, and the content then looked at like any other" : "")
   }
 
   private func statistics(_ frames: [ScanoutReport.Frame]) -> String {

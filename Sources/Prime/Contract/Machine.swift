@@ -1,0 +1,160 @@
+internal import Glibc
+
+/// What the machine has, probed once before any statement runs.
+package struct Machine: Sendable {
+  /// Major and minor of the running kernel.
+  package struct KernelVersion: Hashable, Sendable {
+    package var major: Int
+    package var minor: Int
+
+    package init(major: Int, minor: Int) { (self.major, self.minor) = (major, minor) }
+
+    /// Reads `6.12.117+deb12-amd64`.
+    package init?(release: String) {
+      let numbers = release.split(whereSeparator: { !$0.isNumber }).prefix(2).compactMap { Int($0) }
+      guard numbers.count == 2 else { return nil }
+      (major, minor) = (numbers[0], numbers[1])
+    }
+
+    package func isAtLeast(_ major: Int, _ minor: Int) -> Bool {
+      (self.major, self.minor) >= (major, minor)
+    }
+  }
+
+  /// Every DRM device.
+  package let devices: [DeviceDescription]
+  /// The running kernel.
+  package let kernelVersion: KernelVersion
+  /// How the devices that may be pulled out are; nil where nobody allowed it.
+  package let unplugging: Unplugging?
+  private let removable: [DeviceDescription]
+  let isRoot: Bool
+  let hasDebugfs: Bool
+  let hasSyncFiles: Bool
+  let hasBufferStatistics: Bool
+  let masterProblem: [DeviceDescription: String]
+  private let exporters: [Subject.Exporter]
+  private let pairs: [Pair]
+  private let displays: [DeviceDescription]
+
+  private struct Pair: Sendable {
+    var exporter: Subject.Exporter
+    var importer: DeviceDescription
+    var imports: Bool
+    var makesFramebuffers: Bool
+  }
+
+  /// vgem's description where it is loaded and can be opened.
+  package var vgem: DeviceDescription? { devices.first { $0.driver == "vgem" && $0.primary == $0.usableNode } }
+
+  /// Looks around; `selected` are the devices that may be used, all where nil, and `removable`
+  /// those that may be pulled out.
+  package init(
+    selected: [DeviceDescription]? = nil, removable: [DeviceDescription] = [], unplugging: Unplugging? = nil
+  ) {
+    let probe = KernelProbe()
+    devices = selected ?? DeviceDiscovery().devices()
+    let release = HostDescription.current().kernel
+    kernelVersion = KernelVersion(release: release) ?? KernelVersion(major: 0, minor: 0)
+    self.removable = removable
+    self.unplugging = unplugging
+    isRoot = geteuid() == 0
+    hasDebugfs = FileSystem.text(of: "/sys/kernel/debug/dma_buf/bufinfo", limit: 1) != nil
+    hasBufferStatistics = FileSystem.exists("/sys/kernel/dmabuf/buffers")
+    let openable = devices.filter { $0.primary != nil && $0.usableNode == $0.primary }
+    let candidates =
+      openable.map(Subject.Exporter.dumb) + (FileSystem.isWritable("/dev/udmabuf") ? [.udmabuf] : [])
+      + (FileSystem.isWritable("/dev/dma_heap/system") ? [.heap] : [])
+    var buffers: [(Subject.Exporter, ProbeBuffer)] = []
+    for exporter in candidates {
+      if let buffer = try? ProbeBuffer.make(exporter, with: probe).get() { buffers.append((exporter, buffer)) }
+    }
+    exporters = buffers.map(\.0)
+    hasSyncFiles =
+      buffers.first.map { _, buffer in
+        if case .success = probe.exportSyncFile(buffer.dmaBuf, flags: 1) { true } else { false }
+      } ?? false
+    displays = openable.filter { $0.capabilities?.atomic != nil }
+    var found: [Pair] = []
+    var problems: [DeviceDescription: String] = [:]
+    for importer in openable {
+      guard let node = importer.primary, let opened = try? probe.open(node.path, flags: O_RDWR).get() else { continue }
+      if displays.contains(importer) {
+        if case .failure(let errno) = probe.setMaster(opened) {
+          problems[importer] = "somebody else is master of \(importer.driver) (\(node.path)): \(errno.name)"
+        }
+        _ = probe.dropMaster(opened)
+      }
+      for (exporter, buffer) in buffers where exporter != .dumb(importer) {
+        let handle = try? probe.primeFDToHandle(opened, buffer.dmaBuf).get()
+        let takes = handle.map { probe.takesFramebuffer(opened, handle: $0, of: buffer) } ?? false
+        if let handle { _ = probe.closeHandle(opened, handle) }
+        found.append(
+          Pair(exporter: exporter, importer: importer, imports: handle != nil, makesFramebuffers: takes))
+      }
+    }
+    pairs = found
+    masterProblem = problems
+    probe.cleanUp()
+  }
+
+  func hasPipeCRC(_ device: DeviceDescription) -> Bool {
+    guard let node = device.primary else { return false }
+    let number = FileSystem.lastComponent(of: node.path).drop { !$0.isNumber }
+    return FileSystem.isWritable("/sys/kernel/debug/dri/\(number)/crtc-0/crc/control")
+  }
+
+  /// Everything of one kind that this machine has.
+  package func subjects(_ kind: SubjectKind) -> [Subject] {
+    func one(_ device: DeviceDescription) -> Subject {
+      Subject(device: device, name: name(of: device), driver: device.driver)
+    }
+    func both(_ pair: Pair) -> Subject {
+      Subject(
+        exporter: pair.exporter, device: pair.importer, name: "\(name(of: pair.exporter)) → \(name(of: pair.importer))",
+        driver: pair.importer.driver)
+    }
+    let openable = devices.filter { $0.primary != nil && $0.usableNode == $0.primary }
+    switch kind {
+    case .machine: return [Subject(name: "", driver: "")]
+    case .exporter: return exporters.map { Subject(exporter: $0, name: name(of: $0), driver: name(of: $0)) }
+    case .dumbDevice:
+      return exporters.compactMap { exporter in
+        guard case .dumb(let device) = exporter else { return nil }
+        return Subject(exporter: exporter, device: device, name: name(of: device), driver: device.driver)
+      }
+    case .device: return openable.map(one)
+    case .renderDevice: return devices.filter { $0.render != nil && $0.problem == nil }.map(one)
+    case .sharingPair: return pairs.filter(\.imports).map(both)
+    case .pair: return pairs.map(both)
+    case .display: return displays.map(one)
+    case .shownPair: return pairs.filter(\.makesFramebuffers).map(both)
+    case .vgem: return vgem.map { [Subject(exporter: .dumb($0), device: $0, name: "vgem", driver: "vgem")] } ?? []
+    case .fencedExporter:
+      guard let vgem else { return [] }
+      return subjects(.vgem) + pairs.filter { $0.importer == vgem && $0.imports }.map(both)
+    case .fencedDisplay:
+      guard let vgem else { return [] }
+      return pairs.filter { $0.exporter == .dumb(vgem) && $0.makesFramebuffers }.map(both)
+    case .udmabuf:
+      return exporters.contains(.udmabuf) ? [Subject(exporter: .udmabuf, name: "udmabuf", driver: "udmabuf")] : []
+    case .heap: return exporters.contains(.heap) ? [Subject(exporter: .heap, name: "heap", driver: "heap")] : []
+    case .systemMemory: return subjects(.udmabuf) + subjects(.heap)
+    case .udmabufPair: return pairs.filter { $0.exporter == .udmabuf }.map(both)
+    case .heapPair: return pairs.filter { $0.exporter == .heap }.map(both)
+    case .removableDisplay:
+      guard unplugging != nil else { return [] }
+      return displays.filter { $0.bus.name == "pci" && removable.contains($0) }.map(one)
+    }
+  }
+
+  private func name(of device: DeviceDescription) -> String { device.label(among: devices) }
+
+  private func name(of exporter: Subject.Exporter) -> String {
+    switch exporter {
+    case .dumb(let device): name(of: device)
+    case .udmabuf: "udmabuf"
+    case .heap: "heap"
+    }
+  }
+}

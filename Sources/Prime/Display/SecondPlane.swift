@@ -1,0 +1,112 @@
+/// A plane that a CRTC shows above its primary plane.
+public struct SecondPlane: Sendable {
+  /// What the driver offers the plane for.
+  public enum Kind: String, Hashable, Sendable, Codable {
+    /// Any picture, `DRM_PLANE_TYPE_OVERLAY`.
+    case overlay
+    /// A mouse pointer, `DRM_PLANE_TYPE_CURSOR`; hardware often takes a few sizes only.
+    case cursor
+
+    /// The value of the plane's property `type`.
+    fileprivate var type: UInt64 {
+      switch self {
+      case .overlay: 0
+      case .cursor: 2
+      }
+    }
+  }
+
+  /// The plane's object id.
+  public let id: UInt32
+  /// What the driver offers it for.
+  public let kind: Kind
+  /// The formats and modifiers it says it fetches.
+  public let formats: PlaneFormats
+  /// Its properties.
+  let object: DisplayObject
+}
+
+extension DisplayRoute {
+  /// The planes that the route's CRTC can show above its primary plane, overlays before cursors.
+  ///
+  /// A plane that shows something on another CRTC is left to it.
+  ///
+  /// - Throws: `ENOTSUP` where the device or the caller has no atomic mode setting, which shows two planes in one commit.
+  public func secondPlanes() throws(PrimeError) -> [SecondPlane] {
+    guard let objects else {
+      throw PrimeError(
+        operation: "scanout", errno: .notSupported, subject: device.subject,
+        reason: "two planes in one commit need atomic mode setting, which this display is not driven by")
+    }
+    let floor = objects.plane.value("zpos")
+    var found: [SecondPlane] = []
+    for id in try device.kernel.kmsPlanes(device.rawDescriptor)
+      .orThrow("drmModeGetPlaneResources", on: device.subject) where id != planeID
+    {
+      let answer = try device.kernel.kmsPlane(device.rawDescriptor, id: id)
+        .orThrow("drmModeGetPlane", on: device.subject)
+      let object = try DisplayObject(id, .plane, of: device)
+      let kind = [SecondPlane.Kind.overlay, .cursor].first { $0.type == object.value("type") }
+      guard let kind, answer.possibleCRTCs & (1 << UInt32(crtcIndex)) != 0,
+        [0, UInt64(crtcID)].contains(object.value("CRTC_ID") ?? 0)
+      else { continue }
+      // Where planes have an order, one below the picture would be hidden by it.
+      if let floor, let height = object.value("zpos"), height <= floor { continue }
+      let formats = PlaneFormats(
+        formats: answer.formats.map(Fourcc.init(rawValue:)), inFormats: try Self.inFormats(object, of: device))
+      found.append(SecondPlane(id: id, kind: kind, formats: formats, object: object))
+    }
+    return found.filter { $0.kind == .overlay } + found.filter { $0.kind == .cursor }
+  }
+
+  /// The first of the second planes that fetches a format with a modifier.
+  ///
+  /// - Throws: `ENOTSUP` where there is no second plane; `EINVAL` where none fetches it, with what one of them offers.
+  public func secondPlane(fetching fourcc: Fourcc, _ modifier: Modifier) throws(PrimeError) -> SecondPlane {
+    let planes = try secondPlanes()
+    guard let first = planes.first else {
+      throw PrimeError(
+        operation: "scanout", errno: .notSupported, subject: device.subject,
+        reason: "CRTC \(crtcIndex) has no second plane: neither an overlay nor a cursor plane feeds it")
+    }
+    if let plane = planes.first(where: { $0.formats.objection(to: fourcc, modifier, plane: $0.id) == nil }) {
+      return plane
+    }
+    throw PrimeError(
+      operation: "scanout", errno: .invalidArgument, subject: device.subject,
+      reason: first.formats.objection(to: fourcc, modifier, plane: first.id))
+  }
+}
+
+extension AtomicCommit {
+  /// Shows the upper left part of a framebuffer on a plane, unscaled.
+  mutating func show(
+    _ framebuffer: UInt32, on plane: DisplayObject, of crtc: UInt32, size: (width: Int, height: Int),
+    at place: (x: Int, y: Int) = (0, 0)
+  ) throws(PrimeError) {
+    try set(plane, "FB_ID", UInt64(framebuffer))
+    try set(plane, "CRTC_ID", UInt64(crtc))
+    for (name, value) in [("SRC_X", 0), ("SRC_Y", 0), ("SRC_W", size.width << 16), ("SRC_H", size.height << 16)] {
+      try set(plane, name, UInt64(value))
+    }
+    for (name, value) in [
+      ("CRTC_X", place.x), ("CRTC_Y", place.y), ("CRTC_W", size.width), ("CRTC_H", size.height),
+    ] {
+      try set(plane, name, UInt64(value))
+    }
+  }
+
+  /// Lets the plane's pixels alone say how opaque they are, their colours multiplied by alpha already.
+  ///
+  /// That is what a plane without these properties does (`drm_blend.c`).
+  mutating func blendByPixel(_ plane: DisplayObject) throws(PrimeError) {
+    if plane.value("pixel blend mode") != nil { try set(plane, "pixel blend mode", 0) }
+    if plane.value("alpha") != nil { try set(plane, "alpha", 0xffff) }
+  }
+
+  /// Takes a plane off its CRTC.
+  mutating func switchOff(_ plane: DisplayObject) throws(PrimeError) {
+    try set(plane, "FB_ID", 0)
+    try set(plane, "CRTC_ID", 0)
+  }
+}

@@ -1,0 +1,84 @@
+internal import CDrm
+internal import Glibc
+internal import Synchronization
+
+/// A call on a thread of its own, to see whether it blocks and what lets it go on.
+///
+/// A statement's process has no deadline inside a call: where the call never returns, the process is ended by its parent.
+package final class BackgroundCall<Value: Sendable>: Sendable {
+  private final class Work: Sendable {
+    let body: @Sendable () -> Value
+    let result = Mutex<Value?>(nil)
+
+    init(_ body: @escaping @Sendable () -> Value) { self.body = body }
+
+    func run() {
+      let value = body()
+      result.withLock { $0 = value }
+    }
+  }
+
+  private let work: Work
+  private let thread: Mutex<pthread_t>
+
+  /// Starts `body`.
+  package init(_ body: @escaping @Sendable () -> Value) {
+    work = Work(body)
+    thread = Mutex(KernelThread.start { [work] in work.run() } ?? pthread_self())
+  }
+
+  /// What the call answered, waiting at most `limit`; nil while it blocks.
+  package func result(within limit: Duration) -> Value? {
+    let deadline = Deadline(in: limit)
+    while true {
+      if let value = work.result.withLock({ $0 }) { return value }
+      if deadline.remaining == .zero { return nil }
+      Pause.milliseconds(1)
+    }
+  }
+
+  /// Sends the thread SIGUSR1, which does nothing but interrupt; see `Interruptions.arm`.
+  package func interrupt() {
+    _ = cdrm_interrupt_thread(thread.withLock { $0 })
+  }
+}
+
+/// A thread of this process.
+enum KernelThread {
+  /// Starts `body`; nil where the kernel gives no thread.
+  static func start(_ body: @escaping @Sendable () -> Void) -> pthread_t? {
+    var started = pthread_t()
+    return unsafe cdrm_start_thread(&started, Self.work, Self.argument(body)) == 0 ? started : nil
+  }
+
+  /// Runs `body` to its end on a thread of its own, which may fork; false where the kernel gives no thread.
+  static func run(_ body: @escaping @Sendable () -> Void) -> Bool {
+    unsafe cdrm_run_on_thread(Self.work, Self.argument(body)) == 0
+  }
+
+  /// Safe: the thread takes over the reference it is given and releases it.
+  private static func argument(_ body: @escaping @Sendable () -> Void) -> UnsafeMutableRawPointer {
+    unsafe Unmanaged.passRetained(AnyWork(body)).toOpaque()
+  }
+
+  private static let work: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { argument in
+    guard let argument = unsafe argument else { return nil }
+    // Safe: this is the reference that was handed over, once.
+    unsafe Unmanaged<AnyWork>.fromOpaque(argument).takeRetainedValue().body()
+    return nil
+  }
+
+  /// What a C thread function can be handed.
+  private final class AnyWork: Sendable {
+    let body: @Sendable () -> Void
+    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+  }
+}
+
+/// What SIGUSR1 does to a call that waits.
+package enum Interruptions {
+  /// From now on SIGUSR1 interrupts; with `restarting` the kernel goes on waiting by itself (`SA_RESTART`).
+  package static func arm(restarting: Bool) {
+    _ = cdrm_arm_interruption(restarting ? 1 : 0)
+  }
+}

@@ -1,0 +1,141 @@
+internal import CDrm
+internal import Glibc
+
+/// A child that runs one piece of work and tells about it through a pipe.
+///
+/// It is a fork without exec, so the process must not have started a thread. The child is a process group of its own,
+/// which ends as a whole.
+package final class ChildProcess: Sendable {
+  /// The child's process number.
+  package let identifier: CInt
+  /// Where its words come from; end of file when it and all its children are gone.
+  package let output: CInt
+
+  /// What became of a child.
+  package enum End: Hashable, Sendable {
+    /// It ended with this code.
+    case exited(CInt)
+    /// This signal ended it.
+    case killed(CInt)
+  }
+
+  /// Starts `body` in a child; it gets a function that sends bytes to the parent.
+  ///
+  /// The child does it on a thread of its own. `Mutex` remembers the number of the thread that locks, and a fork keeps
+  /// what it remembers but not the number: its first contended lock would trap. A new thread asks for its number anew.
+  package static func start(
+    _ body: (_ send: @escaping @Sendable ([UInt8]) -> Void) -> Void
+  ) -> CallResult<ChildProcess> {
+    var ends: [CInt] = [-1, -1]
+    // Safe: pipe2 fills the two numbers it is given.
+    guard unsafe pipe2(&ends, O_CLOEXEC) == 0 else { return .failure(Errno(rawValue: Glibc.errno)) }
+    let (reading, writing) = (ends[0], ends[1])
+    let child = cdrm_fork()
+    if child == 0 {
+      _ = Glibc.close(reading)
+      cdrm_enter_child()
+      let isDone = withoutActuallyEscaping(body) { body in
+        // Safe: this thread does nothing but wait until the other has run it.
+        nonisolated(unsafe) let work = body
+        return KernelThread.run { unsafe work { bytes in ChildProcess.send(bytes, to: writing) } }
+      }
+      // Nothing of the parent's may run twice: no handlers, no buffers.
+      _exit(isDone ? 0 : 71)
+    }
+    let number = Glibc.errno
+    _ = Glibc.close(writing)
+    guard child > 0 else {
+      _ = Glibc.close(reading)
+      return .failure(Errno(rawValue: number))
+    }
+    // Both sides set it, so that it is set whichever comes first.
+    _ = setpgid(child, child)
+    return .success(ChildProcess(identifier: child, output: reading))
+  }
+
+  private init(identifier: CInt, output: CInt) {
+    self.identifier = identifier
+    self.output = output
+  }
+
+  deinit { _ = Glibc.close(output) }
+
+  private static func send(_ bytes: [UInt8], to descriptor: CInt) {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      // Safe: write reads at most the bytes it is given.
+      let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0 && Glibc.errno == EINTR { continue }
+      guard count > 0 else { return }
+      rest = rest.dropFirst(count)
+    }
+  }
+
+  /// Ends the child and everything it started, at once.
+  package func kill() {
+    _ = Glibc.kill(-identifier, SIGKILL)
+  }
+
+  /// How it ended; nil where it has not within the time, though it was killed: a call of the kernel holds it.
+  package func reap(within limit: Duration) -> End? {
+    let deadline = Deadline(in: limit)
+    var status: CInt = 0
+    while true {
+      // Safe: waitpid fills the number it is given.
+      let found = unsafe cdrm_wait_status(identifier, &status, WNOHANG)
+      if found != 0 {
+        let signal = cdrm_end_signal(status)
+        return signal != 0 ? .killed(signal) : .exited(cdrm_exit_code(status))
+      }
+      if deadline.remaining == .zero { return nil }
+      Pause.milliseconds(2)
+    }
+  }
+
+  /// Where in the kernel it waits, for example `dma_fence_default_wait`, as far as procfs tells.
+  package func waitingPlace() -> String? {
+    // Its first thread only waits for the one that works.
+    let tasks = FileSystem.entries(of: "/proc/\(identifier)/task").filter { $0 != "\(identifier)" }
+    return tasks.compactMap { FileSystem.text(of: "/proc/\(identifier)/task/\($0)/wchan") }
+      .first { $0 != "0" && !$0.isEmpty && !$0.hasPrefix("futex") }
+  }
+}
+
+/// SIGINT and SIGTERM as something to poll, for a process without threads.
+package struct StopSignals: ~Copyable {
+  /// Readable when a signal came; -1 where watching failed.
+  package let descriptor: CInt
+
+  /// Watches from now on; children are started with their default actions.
+  package init() { descriptor = cdrm_watch_stop_signals() }
+
+  deinit { _ = Glibc.close(descriptor) }
+
+  /// The signal that came, nil where none did.
+  package borrowing func received() -> CInt? {
+    var bytes = [UInt8](repeating: 0, count: 128)
+    // Safe: a signalfd answers one record of 128 bytes, and the first four are the number.
+    guard unsafe Glibc.read(descriptor, &bytes, 128) == 128 else { return nil }
+    return CInt(bytes[0])
+  }
+}
+
+/// The descriptors that have something to read, of those given.
+package enum Readiness {
+  /// Waits until one of them is readable or at its end, or the time has passed.
+  package static func wait(for descriptors: [CInt], within limit: Duration) -> Set<CInt> {
+    var requests = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+    let milliseconds = CInt(max(0, min(limit / .milliseconds(1), 60_000)).rounded(.up))
+    // Safe: poll reads and writes the array it is given.
+    guard unsafe Glibc.poll(&requests, nfds_t(requests.count), milliseconds) > 0 else { return [] }
+    return Set(requests.filter { $0.revents != 0 }.map(\.fd))
+  }
+
+  /// What is there to read, up to 64 KiB; empty at the end.
+  package static func read(_ descriptor: CInt) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: 65536)
+    // Safe: read fills at most the array it is given.
+    let count = unsafe Glibc.read(descriptor, &bytes, bytes.count)
+    return Array(bytes.prefix(max(0, count)))
+  }
+}

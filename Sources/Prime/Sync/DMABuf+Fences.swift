@@ -1,0 +1,100 @@
+internal import Glibc
+
+/// The fences of a dma-buf: what readers and writers of its bytes have to wait for.
+///
+/// They belong to the buffer and not to a descriptor or a handle: every device and every process sees the same.
+extension DMABuf {
+  /// Who need not wait at this moment (`dma_buf_poll`).
+  public struct Readiness: Hashable, Sendable {
+    /// Nobody writes (`POLLIN`).
+    public let forReading: Bool
+    /// Nobody writes and nobody reads (`POLLOUT`).
+    public let forWriting: Bool
+
+    /// Makes the pair.
+    public init(forReading: Bool, forWriting: Bool) {
+      self.forReading = forReading
+      self.forWriting = forWriting
+    }
+  }
+
+  /// Who need not wait at this moment, without waiting (`poll`).
+  ///
+  /// The kernel keeps a buffer that was found busy until the fence it saw has signalled, closed or not.
+  public borrowing func readiness() throws(PrimeError) -> Readiness {
+    let found = try kernel.currentEvents(
+      Int16(POLLIN | POLLOUT), of: rawDescriptor, "the fences", on: subject)
+    return Readiness(forReading: found & Int16(POLLIN) != 0, forWriting: found & Int16(POLLOUT) != 0)
+  }
+
+  /// Waits until a reader or a writer need not wait any more (`poll`).
+  ///
+  /// - Throws: `poll for the fences` with `ETIMEDOUT` and the drivers and timelines that are still pending, where the kernel
+  ///   can tell them, or with `ECANCELED`.
+  public borrowing func awaitReadiness(for access: FenceAccess, deadline: Deadline) throws(PrimeError) {
+    let events = Int16(access == .read ? POLLIN : POLLOUT)
+    do throws(PrimeError) {
+      try kernel.awaitEvents(events, of: rawDescriptor, "the fences", deadline: deadline, on: subject)
+    } catch {
+      guard error.errno == .timedOut, let pending = pendingInWords(for: access) else { throw error }
+      throw error.explained("\(error.reason.map { "\($0); " } ?? "")still pending: \(pending)")
+    }
+  }
+
+  private borrowing func pendingInWords(for access: FenceAccess) -> String? {
+    do throws(PrimeError) {
+      let fences = try exportSyncFile(for: access)
+      return try fences.info().pendingInWords
+    } catch {
+      // An older kernel, or no descriptor left: the wait's own error is told without the names.
+      return nil
+    }
+  }
+
+  /// The fences that a reader or a writer has to wait for, as a sync_file of now (`DMA_BUF_IOCTL_EXPORT_SYNC_FILE`).
+  ///
+  /// A reader's holds the writers' fences, a writer's holds all. Those that come later do not enter it; that of an idle buffer
+  /// has signalled. The caller owns it.
+  ///
+  /// - Throws: `DMA_BUF_IOCTL_EXPORT_SYNC_FILE` with `ENOTTY` on a kernel before 6.0 or without `CONFIG_SYNC_FILE`.
+  public borrowing func exportSyncFile(for access: FenceAccess) throws(PrimeError) -> SyncFile {
+    let operation = "DMA_BUF_IOCTL_EXPORT_SYNC_FILE"
+    switch kernel.dmaBufExportSyncFile(rawDescriptor, flags: Self.flags(access)) {
+    case .success(let file): return SyncFile(adopting: Descriptor(adopting: file, kernel: kernel))
+    case .failure(let errno):
+      throw PrimeError(
+        operation: operation, errno: errno, subject: subject,
+        reason: errno == .notATerminal ? Self.olderKernel : PrimeError.commonReason(errno))
+    }
+  }
+
+  /// Adds the fences of a sync_file to the buffer's, as a reader's or as a writer's (`DMA_BUF_IOCTL_IMPORT_SYNC_FILE`).
+  ///
+  /// From then on a writer waits for a reader's, and everybody waits for a writer's. The sync_file stays the caller's.
+  ///
+  /// - Throws: `DMA_BUF_IOCTL_IMPORT_SYNC_FILE` with `ENOTTY` on a kernel before 6.0 or without `CONFIG_SYNC_FILE`, and with
+  ///   `EINVAL` for a file that is not a sync_file.
+  public borrowing func importSyncFile(_ file: borrowing SyncFile, as access: FenceAccess) throws(PrimeError) {
+    let operation = "DMA_BUF_IOCTL_IMPORT_SYNC_FILE"
+    let syncFile = file.rawDescriptor
+    switch kernel.dmaBufImportSyncFile(rawDescriptor, flags: Self.flags(access), syncFile: syncFile) {
+    case .success: return
+    case .failure(let errno):
+      let reason: String? =
+        switch errno {
+        case .notATerminal: Self.olderKernel
+        case .invalidArgument: "descriptor \(syncFile) is not a sync_file"
+        default: PrimeError.commonReason(errno)
+        }
+      throw PrimeError(operation: operation, errno: errno, subject: subject, reason: reason)
+    }
+  }
+
+  private static let olderKernel =
+    "this kernel has no sync_files for dma-bufs: they need Linux 6.0 or later, built with CONFIG_SYNC_FILE"
+
+  /// `DMA_BUF_SYNC_READ` and `DMA_BUF_SYNC_WRITE` of `linux/dma-buf.h`.
+  private static func flags(_ access: FenceAccess) -> UInt32 {
+    access == .read ? 1 << 0 : 1 << 1
+  }
+}

@@ -1,0 +1,130 @@
+/// A DRM synchronisation object: a place for a fence that can be replaced, or a timeline of them.
+///
+/// Made and shared by devices with `DRM_CAP_SYNCOBJ`; its points need `DRM_CAP_SYNCOBJ_TIMELINE`
+/// (`drivers/gpu/drm/drm_syncobj.c`). It keeps its device open and destroys its handle; the object itself lives as long as
+/// anybody has a handle or a descriptor of it.
+public struct Syncobj: ~Copyable, Sendable {
+  let device: Device
+  let handle: UInt32
+
+  private init(adopting handle: UInt32, of device: Device) {
+    self.device = device
+    self.handle = handle
+  }
+
+  /// Makes one, without a fence or with one that has signalled (`DRM_IOCTL_SYNCOBJ_CREATE`).
+  ///
+  /// - Throws: `DRM_IOCTL_SYNCOBJ_CREATE` with `EOPNOTSUPP` where the driver has no syncobjs.
+  public init(on device: Device, isSignalled: Bool = false) throws(PrimeError) {
+    let handle = try Self.answer(
+      device.kernel.syncobjCreate(device.rawDescriptor, isSignalled: isSignalled), "CREATE", on: device)
+    self.init(adopting: handle, of: device)
+  }
+
+  /// A handle of an object that was exported, on this or another device (`DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE`).
+  ///
+  /// - Throws: `DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE` with `EINVAL` for a file that is not a syncobj.
+  public init(importing syncobj: borrowing Descriptor, into device: Device) throws(PrimeError) {
+    let rawValue = syncobj.rawValue
+    let handle = try Self.answer(
+      device.kernel.syncobjFromDescriptor(device.rawDescriptor, rawValue), "FD_TO_HANDLE", on: device,
+      invalid: "descriptor \(rawValue) is not a syncobj")
+    self.init(adopting: handle, of: device)
+  }
+
+  deinit {
+    // An error says that the device is gone, and the handle with it.
+    _ = device.kernel.syncobjDestroy(device.rawDescriptor, handle: handle)
+  }
+
+  /// The object as a descriptor that another device or process can import (`DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD`).
+  ///
+  /// The caller owns it.
+  public borrowing func export() throws(PrimeError) -> Descriptor {
+    let file = try Self.answer(
+      device.kernel.syncobjToDescriptor(device.rawDescriptor, handle: handle, asSyncFile: false), "HANDLE_TO_FD",
+      on: device)
+    return Descriptor(adopting: file, kernel: device.kernel)
+  }
+
+  /// The fence of now as a sync_file, which the caller owns (`DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD`, `EXPORT_SYNC_FILE`).
+  ///
+  /// - Throws: `DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD` with `EINVAL` where there is no fence yet.
+  public borrowing func exportSyncFile() throws(PrimeError) -> SyncFile {
+    let file = try Self.answer(
+      device.kernel.syncobjToDescriptor(device.rawDescriptor, handle: handle, asSyncFile: true), "HANDLE_TO_FD",
+      on: device, invalid: Self.noFence)
+    return SyncFile(adopting: Descriptor(adopting: file, kernel: device.kernel))
+  }
+
+  /// Puts the fence of a sync_file in the place of the one that was there (`DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE`).
+  ///
+  /// - Throws: `DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE` with `EINVAL` for a file that is not a sync_file.
+  public borrowing func importSyncFile(_ file: borrowing SyncFile) throws(PrimeError) {
+    let syncFile = file.rawDescriptor
+    try Self.answer(
+      device.kernel.syncobjImportSyncFile(device.rawDescriptor, handle: handle, syncFile: syncFile), "FD_TO_HANDLE",
+      on: device, invalid: "descriptor \(syncFile) is not a sync_file")
+  }
+
+  /// Puts a fence there that has signalled (`DRM_IOCTL_SYNCOBJ_SIGNAL`); who waits for the one before goes on waiting.
+  public borrowing func signal() throws(PrimeError) {
+    try Self.answer(device.kernel.syncobjSignal(device.rawDescriptor, handle: handle), "SIGNAL", on: device)
+  }
+
+  /// Takes the fence away (`DRM_IOCTL_SYNCOBJ_RESET`).
+  public borrowing func reset() throws(PrimeError) {
+    try Self.answer(device.kernel.syncobjReset(device.rawDescriptor, handle: handle), "RESET", on: device)
+  }
+
+  /// Waits until the fence has signalled (`DRM_IOCTL_SYNCOBJ_WAIT`).
+  ///
+  /// - Parameters:
+  ///   - deadline: When to give up.
+  ///   - forSubmission: Whether to wait for a fence to come where there is none yet.
+  /// - Throws: `DRM_IOCTL_SYNCOBJ_WAIT` with `ETIMEDOUT` or `ECANCELED` when the deadline ends it, and with `EINVAL` where there
+  ///   is no fence and none is waited for.
+  public borrowing func wait(deadline: Deadline, forSubmission: Bool = false) throws(PrimeError) {
+    try wait(point: nil, deadline: deadline, forSubmission: forSubmission)
+  }
+
+  borrowing func wait(point: UInt64?, deadline: Deadline, forSubmission: Bool) throws(PrimeError) {
+    let call = point == nil ? "WAIT" : "TIMELINE_WAIT"
+    while true {
+      let answer = device.kernel.syncobjWait(
+        device.rawDescriptor, handle: handle, point: point, forSubmission: forSubmission,
+        nanoseconds: Int64(deadline.pollSlice) * 1_000_000)
+      switch answer {
+      case .success: return
+      case .failure(.timerExpired), .failure(.interrupted), .failure(.tryAgain):
+        try deadline.check(Self.operation(call), on: device.subject)
+      case .failure: try Self.answer(answer, call, on: device, invalid: Self.noFence)
+      }
+    }
+  }
+}
+
+extension Syncobj {
+  static let noFence = "no fence was submitted to it yet: signal it, import one, or wait for the submission too"
+
+  static func operation(_ call: String) -> String { "DRM_IOCTL_SYNCOBJ_\(call)" }
+
+  /// The value, or the error with what is known about it.
+  @discardableResult static func answer<Value>(
+    _ result: CallResult<Value>, _ call: String, on device: Device, invalid: String? = nil
+  ) throws(PrimeError) -> Value {
+    switch result {
+    case .success(let value): return value
+    case .failure(let errno):
+      let reason: String? =
+        switch errno {
+        case .notSupported where call.hasPrefix("TIMELINE") || call == "QUERY" || call == "TRANSFER":
+          "\(device.driver) has no timeline syncobjs (DRM_CAP_SYNCOBJ_TIMELINE): use binary ones, or sync_files"
+        case .notSupported: "\(device.driver) has no syncobjs (DRM_CAP_SYNCOBJ): use sync_files"
+        case .invalidArgument: invalid
+        default: PrimeError.commonReason(errno)
+        }
+      throw PrimeError(operation: operation(call), errno: errno, subject: device.subject, reason: reason)
+    }
+  }
+}

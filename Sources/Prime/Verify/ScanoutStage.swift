@@ -1,0 +1,308 @@
+/// One display's share of a scanout: its way, what it imported, and who looks at what it shows.
+final class ScanoutStage {
+  let record: ScanoutRecord
+  let mode: DisplayMode
+  private let request: ScanoutRequest
+  private let route: DisplayRoute
+  private let second: (plane: SecondPlane, rectangle: ScanoutReport.Rectangle)?
+  private var framebuffers: ScanoutFramebuffers?
+  private var overlays: ScanoutFramebuffers?
+  private var writeback: WritebackWitness?
+  private var checksum: CRCWitness?
+  private var pipe: DisplayPipe?
+  private var frame: ScanoutReport.Frame?
+
+  /// Opens the display and chooses its route and mode, changing nothing.
+  init(
+    _ request: ScanoutRequest, _ display: ScanoutRequest.Display, _ record: ScanoutRecord, kernel: any KernelCalls
+  ) throws {
+    let device = try Device.open(display.node, kernel: kernel)
+    // The kernel looks at a wire only for the master, so this comes before the connectors are read.
+    try Stop.declining(.refused, by: .importer) { try device.becomeMaster() }
+    let route = try Stop.declining(.refused, by: .importer) {
+      try Self.chooseRoute(on: device, display.connector, legacy: request.legacy)
+    }
+    let mode = try Self.chooseMode(of: route, request.mode)
+    self.mode = mode
+    self.request = request
+    self.route = route
+    self.record = record
+    record.report.connector = route.connector.name
+    record.report.crtc = route.crtcIndex
+    record.report.plane = route.planeID
+    record.report.mode = mode.description
+    record.report.path = route.isAtomic ? "atomic" : "legacy"
+    second = try request.overlay.map { overlay in
+      try Self.chooseSecondPlane(of: route, overlay, in: (mode.width, mode.height), record)
+    }
+  }
+
+  var size: (width: Int, height: Int) { (mode.width, mode.height) }
+
+  // MARK: - Choosing
+
+  private static func chooseRoute(
+    on display: Device, _ connector: String?, legacy: Bool
+  ) throws(PrimeError) -> DisplayRoute {
+    if let connector { return try DisplayRoute(on: display, to: .connector(connector), legacy: legacy) }
+    // What cannot be seen cannot be proven, so a connector that shows it is preferred.
+    if !legacy, let route = try? DisplayRoute(on: display, to: .writeback) { return route }
+    return try DisplayRoute(on: display, to: .connected, legacy: legacy)
+  }
+
+  private static func chooseMode(of route: DisplayRoute, _ wanted: ModeRequest?) throws -> DisplayMode {
+    if route.connector.isWriteback {
+      return try DisplayMode.withoutWire(width: wanted?.width ?? 1024, height: wanted?.height ?? 768)
+    }
+    guard let wanted else {
+      guard let mode = route.modes.first(where: \.isPreferred) ?? route.modes.first else {
+        throw declined("\(route.connector.name) offers no mode: no display is connected", route, errno: .notSupported)
+      }
+      return mode
+    }
+    guard let mode = wanted.best(of: route.modes) else {
+      throw declined("\(route.connector.name) offers \(wanted.refusal(among: route.modes))", route)
+    }
+    return mode
+  }
+
+  /// Chooses the plane by the format; the modifier is known once the buffers are.
+  private static func chooseSecondPlane(
+    of route: DisplayRoute, _ overlay: ScanoutRequest.Overlay, in mode: (width: Int, height: Int),
+    _ record: ScanoutRecord
+  ) throws -> (plane: SecondPlane, rectangle: ScanoutReport.Rectangle) {
+    let plane = try Stop.declining(.refused, by: .importer) {
+      try route.secondPlane(fetching: overlay.format.fourcc, .invalid)
+    }
+    record.report.overlay?.plane = plane.id
+    record.report.overlay?.planeKind = plane.kind
+    let rectangle = overlay.rectangle(in: mode)
+    record.report.overlay?.rectangle = rectangle
+    guard rectangle.x >= 0, rectangle.y >= 0, rectangle.x + rectangle.width <= mode.width,
+      rectangle.y + rectangle.height <= mode.height
+    else {
+      throw declined(
+        "an overlay of \(rectangle.width)x\(rectangle.height) at (\(rectangle.x),\(rectangle.y)) does not lie within "
+          + "the mode \(mode.width)x\(mode.height)", route)
+    }
+    return (plane, rectangle)
+  }
+
+  private static func declined(
+    _ reason: String, _ route: DisplayRoute, errno: Errno = .invalidArgument
+  ) -> Stop {
+    Stop(
+      verdict: .refused, refusedBy: .importer,
+      error: PrimeError(operation: "scanout", errno: errno, subject: route.device.subject, reason: reason))
+  }
+
+  /// Refuses to share buffers with a display of another size: the buffers are as large as the mode.
+  func require(sizeOf other: ScanoutStage) throws {
+    guard size != other.size else { return }
+    throw Self.declined(
+      "its mode is \(mode.width)x\(mode.height) and that of \(other.record.report.display) "
+        + "\(other.mode.width)x\(other.mode.height), and one buffer cannot have both sizes: ask for a --mode that "
+        + "both displays offer", route)
+  }
+
+  /// Says from `IN_FORMATS`, before the kernel is asked, what it would only call `EINVAL`.
+  func check(_ description: BufferDescription) throws {
+    record.report.modifier = description.modifier.description
+    try check(description, route.formats, plane: route.planeID)
+  }
+
+  /// The same for the overlay's buffers.
+  func checkOverlay(_ description: BufferDescription) throws {
+    record.report.overlay?.modifier = description.modifier.description
+    guard let plane = second?.plane else { return }
+    try check(description, plane.formats, plane: plane.id)
+  }
+
+  private func check(_ description: BufferDescription, _ formats: PlaneFormats, plane: UInt32) throws {
+    if let objection = formats.objection(to: description.fourcc, description.modifier, plane: plane) {
+      throw Self.declined(objection, route)
+    }
+    guard route.widths.contains(description.width), route.heights.contains(description.height) else {
+      throw Self.declined(
+        "\(description.width)x\(description.height) is no size of its framebuffers, which go from "
+          + "\(route.widths.lowerBound)x\(route.heights.lowerBound) to \(route.widths.upperBound)x"
+          + "\(route.heights.upperBound)", route)
+    }
+  }
+
+  // MARK: - Taking over
+
+  /// Imports the buffers.
+  func take(_ frames: ScanoutFrames, overlay: ScanoutFrames?) throws {
+    framebuffers = try frames.framebuffers(on: route.device, log: record.log)
+    guard let overlay else { return }
+    do {
+      overlays = try overlay.framebuffers(on: route.device, log: record.log)
+    } catch let stop as Stop {
+      throw namingOverlay(stop)
+    }
+  }
+
+  /// The report names one exporter; a refusal of the other one's buffer says so.
+  private func namingOverlay(_ stop: Stop) -> Stop {
+    guard let error = stop.error, let exporter = request.overlay?.exporter.name else { return stop }
+    let meaning =
+      stop.refusedBy == .either
+      ? RefusalReason.sentence((exporter, .untried), (record.report.display, .untried), errno: error.errno)
+      : error.errno.meaning
+    var stop = stop
+    stop.error = error.explained("the overlay's buffer from \(exporter): \(error.reason ?? meaning)")
+    return stop
+  }
+
+  /// Makes the writeback's target where there is one, and takes the display.
+  func begin(_ frames: ScanoutFrames, overlay: ScanoutFrames?, targetFrom allocator: any Allocator) throws {
+    if route.connector.isWriteback {
+      let above = request.overlay.map { (format: $0.format.fourcc, alpha: $0.alpha) }
+      writeback = try Stop.declining(.refused, by: .importer) {
+        try WritebackWitness(frames.description, targetFrom: allocator, route: route, overlay: above)
+      }
+    }
+    pipe = try Stop.declining(.refused, by: .importer) { try DisplayPipe(route) }
+  }
+
+  /// Puts the display back, where it was taken; the report says whether that worked.
+  func close() throws {
+    guard let pipe = pipe.take() else { return }
+    record.report.lostWritebacks = pipe.lostWritebacks
+    record.report.restored = false
+    try pipe.close()
+    record.report.restored = true
+  }
+
+  // MARK: - Showing
+
+  private func picture(_ frame: Int) -> DisplayPipe.Picture? {
+    guard let framebuffers else { return nil }
+    var picture = DisplayPipe.Picture(framebuffer: framebuffers.id(of: frame), shown: size, target: writeback?.target)
+    if let overlays, let second {
+      picture.overlay = DisplayPipe.Overlay(
+        plane: second.plane, framebuffer: overlays.id(of: frame),
+        size: (second.rectangle.width, second.rectangle.height), place: (second.rectangle.x, second.rectangle.y))
+    }
+    return picture
+  }
+
+  /// Asks the kernel whether it would show the first frame.
+  func test() throws {
+    guard let pipe, let picture = picture(0) else { return }
+    let deadline = request.deadline
+    func ask(_ picture: DisplayPipe.Picture) throws {
+      try Stop.declining(.refused, by: .importer) {
+        try record.log.explaining { try pipe.test(picture, mode: mode, deadline: deadline) }
+      }
+    }
+    guard let second, picture.overlay != nil else { return try ask(picture) }
+    var alone = picture
+    alone.overlay = nil
+    try ask(alone)
+    do {
+      try ask(picture)
+    } catch var stop as Stop {
+      let place = second.rectangle
+      stop.error = stop.error?.explained(
+        "it shows the picture alone, and refuses \(place.width)x\(place.height) \(request.overlay?.format.fourcc.name ?? "")"
+          + " at (\(place.x),\(place.y)) on its \(second.plane.kind.rawValue) plane \(second.plane.id): try another "
+          + "--overlay-size, and -v for the kernel's own words")
+      throw stop
+    }
+  }
+
+  /// Sets the mode and shows the first frame.
+  func show(_ overlay: ScanoutFrames?, _ frames: ScanoutFrames) throws {
+    guard let pipe, let picture = picture(0) else { return }
+    let start = ContinuousClock.now
+    try Stop.declining(.refused, by: .importer) {
+      try record.log.explaining {
+        try naming(0) { () throws(PrimeError) in try pipe.show(picture, mode: mode, deadline: request.deadline) }
+      }
+    }
+    frame = ScanoutReport.Frame(
+      index: 0, sequence: nil, latency: (ContinuousClock.now - start).nanoseconds, missedVblanks: 0, content: .unseen)
+    guard writeback == nil else { return }
+    let above = request.overlay.flatMap { wanted in overlay.map { ($0.description, wanted.alpha) } }
+    do throws(PrimeError) {
+      checksum = try CRCWitness(showing: picture, frames.description, route: route, overlay: above)
+    } catch {
+      guard !error.isBreakage else { throw error }
+      record.report.tried.append(
+        CellReport.Attempt(
+          observer: .crc, call: error.operation, errno: error.errno.name,
+          reason: "\(error.subject): \(error.reason ?? error.errno.meaning)"))
+    }
+  }
+
+  /// Shows another frame at the next vertical blank.
+  func flip(to index: Int) throws {
+    guard let pipe, let picture = picture(index) else { return }
+    let flip = try naming(index) { () throws(PrimeError) in
+      try pipe.flip(to: picture, deadline: request.deadline)
+    }
+    let period = 1_000_000_000_000 / Int64(max(1, mode.refreshMillihertz ?? 60_000))
+    frame = ScanoutReport.Frame(
+      index: index, sequence: flip.sequence, latency: flip.latency, missedVblanks: Int(flip.latency / period),
+      content: .unseen)
+    checksum?.isShowing(picture)
+  }
+
+  /// Runs a step of one frame, whose number is said where it does not end in time.
+  private func naming<Result>(_ frame: Int, _ body: () throws(PrimeError) -> Result) throws(PrimeError) -> Result {
+    do {
+      return try body()
+    } catch {
+      guard error.errno == .timedOut else { throw error }
+      throw error.explained("frame \(frame): \(error.reason ?? error.errno.meaning)")
+    }
+  }
+
+  /// Has the witness look at the frame that is on the screen, and puts the frame into the report.
+  func look(_ expected: ScanoutExpectation, progress: (ScanoutReport.Frame) -> Void) throws {
+    guard let pipe, var frame = frame.take() else { return }
+    var complaint: String?
+    let witness: (any ScanoutWitness)? = writeback ?? checksum
+    // A checksum costs several frames, so only the first and the last are looked at.
+    if let witness, writeback != nil || frame.index == 0 || frame.index == request.frames - 1 {
+      complaint = try witness.look(expected, on: pipe, deadline: request.deadline)
+      frame.content = complaint == nil ? .proven : .mismatch
+      if record.report.witnesses.isEmpty { record.report.witnesses = [witness.name] }
+    }
+    record.report.frames.append(frame)
+    progress(frame)
+    guard let complaint, let witness else { return }
+    record.report.reason =
+      "frame \(frame.index): \(witness.name.rawValue) on \(record.report.display) sees something else: \(complaint)"
+    throw Stop(verdict: .mismatch)
+  }
+
+  /// Draws the verdict from what was seen.
+  func conclude() throws {
+    record.captured = try writeback?.picture(deadline: request.deadline)
+    record.report.tolerance = writeback?.allowance ?? 0
+    guard let witness: any ScanoutWitness = writeback ?? checksum else {
+      record.report.verdict = .shared
+      record.report.reason =
+        "the kernel accepted every frame; nothing here could look at what the display engine fetched"
+      return
+    }
+    record.report.verdict = .proven
+    var notes: [String] = []
+    if record.report.frames.contains(where: { $0.content != .proven }) {
+      notes.append("\(witness.name.rawValue) looked at the first and the last of \(record.report.frames.count) frames")
+    }
+    if checksum?.hasLayeredTwin == true {
+      notes.append("its twin had both planes, so how the display engine blends them was not looked at")
+    }
+    record.report.reason = notes.isEmpty ? nil : notes.joined(separator: "; ")
+  }
+
+  /// Says that the kernel was only asked.
+  func concludeTest() {
+    record.report.verdict = .shared
+    record.report.reason = "the kernel would show it (TEST_ONLY); nothing was shown"
+  }
+}

@@ -1,0 +1,220 @@
+import Foundation
+import Glibc
+import Prime
+import Testing
+
+extension ToolOnARealKernel {
+  /// Who may take part, what may be in the way, and what becomes of one end when the other goes.
+  @Suite("The two ends of a hand-over")
+  struct HandoverPeers {
+    private func newPath() -> String { Handover.newPath() }
+
+    /// `prime-tool` as nobody, in the group of the render nodes.
+    private func asNobody(_ arguments: [String]) throws -> RunningTool {
+      try RunningTool(
+        command: ["setpriv", "--reuid=65534", "--regid=65534", "--groups=render", Tool.path] + arguments)
+    }
+
+    private func mode(_ path: String) -> mode_t {
+      var status = stat()
+      return lstat(path, &status) == 0 ? status.st_mode & 0o7777 : 0
+    }
+
+    @Test func `may belong to two users, the importer unprivileged on a render node`() throws {
+      let path = newPath()
+      let exporter = try RunningTool(
+        ["export", "--from", "udmabuf", "--to", path, "--size", "64x48", "--write-back", "--allow-uid", "65534"])
+      #expect(exporter.wait { self.mode(path) == 0o666 })
+      let importer = try asNobody(["import", "--on", "vgem", "--from", path, "--allow-uid", "0", "--json"]).finish()
+      let report = try Handover.report(importer)
+      #expect(report.node?.hasPrefix("/dev/dri/renderD") == true)
+      #expect(report.verdict == .shared)
+      #expect(report.wroteBack)
+      #expect(importer.code == 0)
+      let exported = try exporter.finish()
+      #expect(
+        exported.standardOutput == "shared: udmabuf 64x48 XRGB8888 linear → user 65534, written back and seen\n")
+      #expect(Tool.hasNoDMABufs())
+    }
+
+    @Test func `keep strangers out by the file's mode and by the kernel's word`() throws {
+      let path = newPath()
+      let exporter = try RunningTool(["export", "--from", "heap", "--to", path, "--timeout", "40"])
+      #expect(exporter.wait { self.mode(path) != 0 })
+      #expect(mode(path) == 0o600)
+      let barred = try asNobody(["import", "--on", "vgem", "--from", path, "--timeout", "5"]).finish()
+      #expect(
+        barred.standardOutput.contains(
+          "connect EACCES: \(path): it is not for this user: the exporter's --allow-uid 65534 opens it"),
+        "\(barred.standardOutput)")
+      #expect(barred.code == 1)
+      // The wait goes on for whoever may come.
+      let welcome = try Tool.run("import", "--on", "vgem", "--from", path)
+      #expect(welcome.code == 0)
+      #expect(try exporter.finish().code == 0)
+
+      let name = "abstract:prime-tool-strangers"
+      let open = try RunningTool(["export", "--from", "heap", "--to", name, "--timeout", "40"])
+      let stranger = try asNobody(
+        ["import", "--on", "vgem", "--from", name, "--allow-uid", "0", "--timeout", "20"]
+      ).finish()
+      #expect(stranger.standardOutput.contains("the other end went away before an offer came"))
+      #expect(stranger.code == 1)
+      #expect(try Tool.run("import", "--on", "vgem", "--from", name).code == 0)
+      let exported = try open.finish()
+      #expect(
+        exported.standardError
+          == "prime-tool: turned away: the other end is user 65534: only user 0 may take part; --allow-uid 65534 lets it\n"
+      )
+      #expect(exported.code == 0)
+      #expect(Tool.hasNoDMABufs())
+    }
+
+    @Test func `replace a socket that nobody listens on, and nothing else`() throws {
+      let path = newPath()
+      let killed = try RunningTool(["export", "--from", "heap", "--to", path])
+      #expect(killed.wait { self.mode(path) != 0 })
+      let second = try Tool.run("export", "--from", "heap", "--to", path)
+      #expect(
+        second.standardOutput.contains("bind EADDRINUSE: \(path): somebody listens there: end the other export"),
+        "\(second.standardOutput)")
+      #expect(second.code == 1)
+      killed.send(SIGKILL)
+      _ = try killed.finish()
+      #expect(mode(path) != 0)
+      let next = try RunningTool(["export", "--from", "heap", "--to", path, "--size", "64x48"])
+      let imported = try Tool.run("import", "--on", "vgem", "--from", path)
+      #expect(imported.code == 0, "\(imported.standardOutput)\(imported.standardError)")
+      #expect(try next.finish().code == 0)
+      try Data("mine".utf8).write(to: URL(fileURLWithPath: path))
+      let file = try Tool.run("export", "--from", "heap", "--to", path)
+      #expect(file.standardOutput.contains("something is there that is no socket"), "\(file.standardOutput)")
+      #expect(try String(contentsOfFile: path, encoding: .utf8) == "mine")
+      unlink(path)
+      #expect(Tool.hasNoDMABufs())
+    }
+
+    @Test func `may be started with one socket each`() throws {
+      var ends: [CInt] = [-1, -1]
+      try #require(socketpair(AF_UNIX, CInt(SOCK_SEQPACKET.rawValue), 0, &ends) == 0)
+      // Each process gets one end: an end that somebody else holds too is never closed.
+      let commands = [
+        ["export", "--from", "vgem", "--to", "fd:\(ends[0])"], ["import", "--on", "vgem", "--from", "fd:\(ends[1])"],
+      ]
+      var tools: [RunningTool] = []
+      for (index, command) in commands.enumerated() {
+        #expect(fcntl(ends[1 - index], F_SETFD, FD_CLOEXEC) == 0)
+        #expect(fcntl(ends[index], F_SETFD, 0) == 0)
+        tools.append(try RunningTool(command))
+      }
+      for end in ends { close(end) }
+      for tool in tools {
+        let ran = try tool.finish()
+        #expect(ran.standardOutput.hasPrefix("proven"), "\(ran.standardOutput)\(ran.standardError)")
+        #expect(ran.code == 0)
+      }
+      let file = try Tool.shell("prime-tool import --on vgem --from fd:7 7</dev/null")
+      #expect(file.standardOutput.contains("getsockopt ENOTSOCK: fd:7"), "\(file.standardOutput)")
+      #expect(file.code == 1)
+    }
+
+    /// `PRIME_HANDOVER_KILLS`, or few enough for every run.
+    @Test func `survive each other's death at any moment`() throws {
+      let kills = ProcessInfo.processInfo.environment["PRIME_HANDOVER_KILLS"].flatMap(Int.init) ?? 10
+      let limit = 6
+      var (succeeded, failed) = (0, 0)
+      var generator = SystemRandomNumberGenerator()
+      for round in 0..<kills {
+        let path = newPath()
+        // One in three has little enough to do that it may be done before.
+        let time = ["--timeout", "\(limit)", "--count", round % 3 == 0 ? "1" : "1000"]
+        let exporter = try RunningTool(
+          ["export", "--from", "vgem", "--to", path, "--size", "64x48", "--write-back"] + time)
+        let importer = try RunningTool(["import", "--on", "vgem", "--from", path] + time)
+        // Half of them while they are at work, half from their very start on.
+        // Two that are quick are done before the file is seen.
+        if round % 2 == 0 { _ = exporter.wait(.seconds(2)) { self.mode(path) != 0 } }
+        usleep(UInt32.random(in: 0...700_000, using: &generator))
+        let (victim, survivor) = round / 2 % 2 == 0 ? (exporter, importer) : (importer, exporter)
+        victim.send(SIGKILL)
+        _ = try victim.finish()
+        // Its own deadline and what ends it when it does not obey that, on a machine that may be slow to start it.
+        let ran = try survivor.finish(within: .seconds(limit + 60))
+        #expect([0, 1].contains(ran.code), "round \(round): \(ran.code) \(ran.standardError)")
+        if ran.code == 0 {
+          succeeded += 1
+        } else {
+          failed += 1
+          #expect(
+            ran.standardOutput.contains("the other end went away")
+              || ran.standardOutput.contains("nobody exports there")
+              || ran.standardOutput.contains("ETIMEDOUT"), "round \(round): \(ran.standardOutput)")
+        }
+        #expect(Tool.hasNoDMABufs(), "round \(round)")
+        unlink(path)
+      }
+      print("\(kills) kills: \(failed) survivors said what happened, \(succeeded) had succeeded")
+    }
+
+    /// `PRIME_HANDOVERS`, or few enough for every run.
+    @Test func `hand over many times and need no more than for one`() throws {
+      let count = ProcessInfo.processInfo.environment["PRIME_HANDOVERS"].flatMap(Int.init) ?? 100
+      let arguments = ["--count", "\(count)", "--timeout", "3000"]
+      let path = newPath()
+      let exporter = try RunningTool(
+        ["export", "--from", "vgem", "--to", path, "--size", "32x32", "--write-back"] + arguments)
+      let importer = try RunningTool(["import", "--on", "vgem", "--from", path] + arguments)
+      var samples: [[Sample]] = [[], []]
+      let start = ContinuousClock.now
+      while kill(importer.pid, 0) == 0, Sample(importer.pid) != nil {
+        for (index, tool) in [exporter, importer].enumerated() {
+          if let sample = Sample(tool.pid) { samples[index].append(sample) }
+        }
+        usleep(20_000)
+      }
+      let imported = try importer.finish(within: .seconds(3100))
+      let exported = try exporter.finish(within: .seconds(3100))
+      #expect(imported.standardOutput.contains("\n\(count) of \(count) hand-overs in "), "\(imported.standardOutput)")
+      #expect(exported.standardOutput.contains("\n\(count) of \(count) hand-overs in "), "\(exported.standardOutput)")
+      for (name, found) in zip(["exporter", "importer"], samples) {
+        try #require(found.count > 20)
+        // From when everything is loaded until the end.
+        let steady = found.dropFirst(found.count / 4).dropLast(2)
+        let descriptors = steady.map(\.descriptors)
+        let early = steady.prefix(steady.count / 4).map(\.memory).max() ?? 0
+        let late = steady.suffix(steady.count / 4).map(\.memory).max() ?? 0
+        let most = steady.map(\.dmaBufs).max() ?? 0
+        print(
+          "\(name): \(count) hand-overs, descriptors \(descriptors.min() ?? 0) to \(descriptors.max() ?? 0), "
+            + "of dma-bufs at most \(most), memory \(early / 1024) KiB early, \(late / 1024) KiB late")
+        #expect((descriptors.max() ?? 0) < 40)
+        #expect(most <= 6)
+        #expect(late < early + 512 * 1024)
+      }
+      print("\(count) hand-overs in \(ContinuousClock.now - start)")
+      #expect(Tool.hasNoDMABufs())
+    }
+
+    /// What a process holds at one moment; nil when it has ended.
+    struct Sample {
+      var descriptors = 0
+      var dmaBufs = 0
+      var memory = 0
+
+      init?(_ process: pid_t) {
+        let folder = "/proc/\(process)/fd"
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder), !names.isEmpty else {
+          return nil
+        }
+        descriptors = names.count
+        dmaBufs = names.count {
+          (try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\($0)")) == "/dmabuf:"
+        }
+        guard let text = try? String(contentsOfFile: "/proc/\(process)/statm", encoding: .utf8) else { return nil }
+        let pages = text.split(separator: " ").compactMap { Int($0) }
+        guard pages.count > 1 else { return nil }
+        memory = pages[1] * 4096
+      }
+    }
+  }
+}

@@ -1,0 +1,165 @@
+import Foundation
+import Glibc
+import Prime
+import Testing
+
+extension ToolOnARealKernel {
+  /// `export` and `import` in two processes.
+  @Suite("A buffer handed to another process")
+  struct Handover {
+    /// A path that no other test uses.
+    static func newPath() -> String { "\(NSTemporaryDirectory())/handover-\(UInt32.random(in: 0 ... .max))" }
+
+    static func report(_ ran: Ran) throws -> HandoverReport {
+      try JSONDecoder().decode(HandoverReport.self, from: Data(ran.standardOutput.utf8))
+    }
+
+    /// Runs both ends with a small picture, and gives what each of them printed.
+    func handOver(
+      _ exporting: [String], _ importing: [String], at address: String = newPath(), limit: Duration = .seconds(60)
+    ) throws -> (exporter: Ran, importer: Ran) {
+      let exporter = try RunningTool(["export", "--to", address, "--size", "64x48"] + exporting)
+      let importer = try RunningTool(["import", "--from", address] + importing)
+      let imported = try importer.finish(within: limit)
+      return (try exporter.finish(within: limit), imported)
+    }
+
+    @Test func `is proven, written back and seen on both ends`() throws {
+      let path = Self.newPath()
+      let ran = try handOver(["--from", "vgem", "--write-back"], ["--on", "vgem"], at: path)
+      #expect(ran.exporter.standardError == "")
+      #expect(
+        ran.exporter.standardOutput == "proven: vgem dumb 64x48 XRGB8888 linear → user 0, written back and seen\n")
+      #expect(
+        ran.importer.standardOutput
+          == "proven by native-map, identity: user 0 64x48 XRGB8888 linear → vgem, written back and seen\n")
+      #expect([ran.exporter.code, ran.importer.code] == [0, 0])
+      #expect(!FileManager.default.fileExists(atPath: path))
+      #expect(Tool.hasNoDMABufs())
+    }
+
+    @Test func `through the abstract name space reaches a display engine`() throws {
+      let ran = try handOver(
+        ["--from", "udmabuf", "--json"], ["--on", "vkms", "--json", "--write-back"], at: "abstract:prime-tool-test")
+      let importer = try Self.report(ran.importer)
+      #expect(importer.verdict == .proven)
+      #expect(importer.observers == [.writeback, .identity])
+      #expect(importer.wroteBack)
+      let exporter = try Self.report(ran.exporter)
+      #expect(exporter.verdict == .proven)
+      #expect(exporter.wroteBack)
+      #expect(exporter.seed == importer.seed)
+      #expect(Tool.hasNoDMABufs())
+    }
+
+    @Test func `is refused by the importer's kernel, and both ends say why`() throws {
+      let ran = try handOver(["--from", "heap"], ["--on", "virtio_gpu"])
+      let reason =
+        "drmPrimeFDToHandle ENODEV: its driver imports only what it exported itself; `prime-tool verify` of the whole "
+        + "matrix shows which of the two refuses\n"
+      #expect(
+        ran.importer.standardOutput.hasSuffix(reason)
+          && ran.importer.standardOutput.hasPrefix("refused: user 0 64x48 XRGB8888 linear → virtio_gpu: "),
+        "\(ran.importer.standardOutput)")
+      #expect(
+        ran.exporter.standardOutput == "refused: heap 64x48 XRGB8888 linear → user 0: \(reason)",
+        "\(ran.exporter.standardOutput)")
+      #expect([ran.exporter.code, ran.importer.code] == [1, 1])
+    }
+
+    @Test func `has the verdicts of one process in two, for every pair`() throws {
+      let one = try Tool.run("verify", "--json", "--size", "64x48", limit: .seconds(300))
+      let report = try JSONDecoder().decode(VerifyReport.self, from: Data(one.standardOutput.utf8))
+      #expect(report.cells.count == 48)
+      for cell in report.cells {
+        let ran = try handOver(
+          ["--from", cell.exporter, "--json", "--write-back"], ["--on", cell.importer, "--json"], limit: .seconds(120))
+        let name = "\(cell.exporter) → \(cell.importer)"
+        let importer = try Self.report(ran.importer)
+        let exporter = try Self.report(ran.exporter)
+        #expect(importer.verdict == cell.verdict, "\(name): \(importer.reason ?? "")")
+        #expect(exporter.verdict == cell.verdict, "\(name): \(exporter.reason ?? "")")
+        #expect(importer.observers == cell.observers, "\(name)")
+        #expect([importer.call, importer.errno] == [cell.call, cell.errno], "\(name)")
+      }
+      #expect(Tool.hasNoDMABufs())
+    }
+
+    @Test func `is taken and given by a client in C that knows the documentation alone`() throws {
+      let source = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().appendingPathComponent("examples/handover.c").path
+      let client = Self.newPath()
+      defer { unlink(client) }
+      let built = try RunningTool(
+        command: ["cc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-o", client, source]
+      ).finish(within: .seconds(120))
+      try #require(built.code == 0, "\(built.standardError)")
+      let path = Self.newPath()
+      let exporter = try RunningTool(["export", "--from", "vgem", "--to", path, "--write-back"])
+      #expect(exporter.wait { FileManager.default.fileExists(atPath: path) })
+      let taken = try RunningTool(command: [client, "import", path]).finish()
+      #expect(taken.standardOutput == "1024x768 verified, written back and seen\n", "\(taken.standardError)")
+      let exported = try exporter.finish()
+      #expect(
+        exported.standardOutput == "shared: vgem dumb 1024x768 XRGB8888 linear → user 0, written back and seen\n")
+      #expect([taken.code, exported.code] == [0, 0])
+      let giving = try RunningTool(command: [client, "export", path])
+      let imported = try Tool.run("import", "--on", "vgem", "--from", path)
+      let given = try giving.finish()
+      #expect(given.standardOutput == "64x48 written back and verified\n", "\(given.standardError)")
+      #expect(
+        imported.standardOutput == "shared by identity: user 0 64x48 XRGB8888 linear → vgem, written back and seen\n")
+      #expect([given.code, imported.code] == [0, 0])
+      #expect(Tool.hasNoDMABufs())
+    }
+
+    @Test func `is inherited by a program, alone and described`() throws {
+      let ran = try Tool.shell(
+        "prime-tool export --from vgem --size 64x48 --seed 5 -- sh -c '"
+          + "test \"$(readlink /proc/self/fd/$PRIME_FD)\" = /dmabuf: || exit 99; ls /proc/self/fd | wc -w; "
+          + "echo $PRIME_FOURCC $PRIME_WIDTH $PRIME_HEIGHT $PRIME_PITCH $PRIME_OFFSET $PRIME_MODIFIER $PRIME_SIZE "
+          + "$PRIME_SEED $PRIME_PLANES; exit 7'")
+      // Standard ones, the folder that ls reads, and the dma-buf.
+      #expect(ran.standardOutput == "5\nXR24 64 48 256 0 0x0000000000000000 12288 5 1\n")
+      #expect(ran.standardError == "")
+      #expect(ran.code == 7)
+      let idle = try Tool.run("export", "--from", "vgem", "--size", "64x48", "--write-back", "--", "true")
+      #expect(idle.standardError.contains("it still shows pattern A, written earlier"), "\(idle.standardError)")
+      #expect(idle.code == 1)
+      let missing = try Tool.run("export", "--from", "vgem", "--", "/no/such/program")
+      #expect(
+        missing.standardError == "prime-tool: /no/such/program could not be started: No such file or directory\n")
+      #expect(missing.code == 64)
+      let slow = try Tool.run("export", "--from", "vgem", "--timeout", "1", "--", "sleep", "30")
+      #expect(slow.standardError == "prime-tool: the program did not end in time and was ended: raise --timeout\n")
+      #expect(slow.code == 1)
+      #expect(Tool.hasNoDMABufs())
+    }
+
+    @Test(arguments: [(SIGINT, 130), (SIGTERM, 143)] as [(CInt, Int32)])
+    func `waited for in vain is given up at a signal`(signal: CInt, code: Int32) throws {
+      let path = Self.newPath()
+      let exporter = try RunningTool(["export", "--from", "heap", "--to", path])
+      #expect(exporter.wait { FileManager.default.fileExists(atPath: path) })
+      exporter.send(signal)
+      let ran = try exporter.finish(within: .seconds(20))
+      #expect(ran.code == code)
+      #expect(ran.standardError == "prime-tool: interrupted after 0 of 1 hand-overs\n")
+      #expect(!FileManager.default.fileExists(atPath: path))
+      #expect(Tool.hasNoDMABufs())
+    }
+
+    @Test(arguments: [
+      (["export", "--from", "vgem"], "give either --to with an address, or a program behind --"),
+      (["export", "--from", "vgem", "--to", "x", "--", "true"], "give either --to with an address"),
+      (["export", "--from", "vgem", "--to", "fd:x"], "--to takes a path or abstract:NAME, of at most 107 bytes"),
+      (["import", "--on", "vgem", "--from", "fd:3", "--count", "2"], "--from fd:N is one connection"),
+    ])
+    func `asked for wrongly is a sentence`(arguments: [String], sentence: String) throws {
+      let ran = try RunningTool(arguments).finish()
+      #expect(ran.standardError.contains(sentence), "\(ran.standardError)")
+      #expect(ran.standardOutput == "")
+      #expect(ran.code == 64)
+    }
+  }
+}

@@ -1,0 +1,164 @@
+import Foundation
+import Testing
+
+@testable import Prime
+
+extension ToolOnARealKernel {
+  /// A display engine whose writeback is not there: the checksum of its CRTC is all that can tell what it fetched.
+  ///
+  /// It loads vkms again, whose connectors may then have other numbers, so it stays away from tests that know those.
+  @Suite("Without a writeback connector")
+  struct WithoutWriteback {
+    /// Runs the body with a vkms that has no writeback connector, and loads the module again as it was.
+    private func withoutWriteback(_ body: () throws -> Void) throws {
+      let reload = "modprobe -r vkms && modprobe vkms"
+      try #require(try Tool.shell("\(reload) enable_writeback=0").code == 0)
+      defer {
+        let code = try? Tool.shell(reload).code
+        #expect(code == 0, "vkms is not what it was for the tests behind this one")
+      }
+      #expect(!(try Tool.shell("cat /sys/class/drm/card*-Writeback-*/status").code == 0))
+      try body()
+    }
+
+    @Test func `a buffer is proven by checksum alone, and verify names it`() throws {
+      try withoutWriteback {
+        let ran = try Tool.run(
+          "verify", "--exporter", "vgem", "--importer", "vkms", "--size", "320x240", "--json", limit: .seconds(240))
+        #expect(ran.standardError == "")
+        #expect(ran.code == 0)
+        let report = try JSONDecoder().decode(VerifyReport.self, from: Data(ran.standardOutput.utf8))
+        let cell = try #require(report.cells.first)
+        #expect(report.cells.count == 1)
+        #expect(cell.verdict == .proven)
+        #expect(cell.observers == [.crc, .identity])
+        let attempt = try #require(cell.tried.first)
+        #expect(attempt.observer == .writeback)
+        #expect(attempt.call == "drmModeGetConnector")
+        #expect(attempt.errno == "EOPNOTSUPP")
+        let sentence = /it has no writeback connector: it has Virtual-\d \((connected|unknown)\)$/
+        #expect(attempt.reason?.contains(sentence) == true)
+        #expect(cell.lostWritebacks == nil)
+      }
+    }
+
+    @Test func `a frame is proven by checksum alone, and scanout names it`() throws {
+      try withoutWriteback {
+        let ran = try Tool.run(
+          "scanout", "--from", "vgem", "--on", "vkms", "--mode", "640x480", "--frames", "2", "--json",
+          limit: .seconds(240))
+        #expect(ran.standardError == "")
+        #expect(ran.code == 0)
+        let report = try JSONDecoder().decode(ScanoutReport.self, from: Data(ran.standardOutput.utf8))
+        #expect(report.verdict == .proven)
+        #expect(report.witnesses == [.crc])
+        #expect(report.connector?.hasPrefix("Virtual-") == true)
+        #expect(report.frames.map(\.content) == [.proven, .proven])
+        #expect(report.restored == true)
+      }
+      #expect(Tool.hasNoDMABufs())
+    }
+  }
+
+  /// A display engine that loses a picture, because somebody else switches its composer off.
+  @Suite("Scanout with lost writebacks")
+  struct ScanoutWithLostWritebacks {
+    /// Closing a CRTC's checksums switches the composer of vkms off, also under a writeback that was not composed yet.
+    private static let interference = """
+      for n in $(seq 60); do
+        true </sys/kernel/debug/dri/vkms/crtc-0/crc/data
+        sleep 0.1
+      done 2>/dev/null
+      """
+
+    @Test func `has them composed again, counts them, and leaves an engine that works`() throws {
+      let tool = try RunningTool(
+        ["scanout", "--json", "--from", "vgem", "--on", "vkms", "--mode", "64x48", "--frames", "100"])
+      let other = try RunningTool(command: ["sh", "-c", Self.interference])
+      let ran = try tool.finish(within: .seconds(300))
+      other.send(SIGKILL)
+      _ = try other.finish()
+      #expect(ran.standardError == "")
+      #expect(ran.code == 0)
+      let report = try JSONDecoder().decode(ScanoutReport.self, from: Data(ran.standardOutput.utf8))
+      #expect(report.verdict == .proven)
+      #expect(report.frames.map(\.content) == [ScanoutReport.Frame.Content](repeating: .proven, count: 100))
+      #expect(report.lostWritebacks > 0)
+      #expect(report.restored == true)
+      // A fence that came one job late would show the picture before.
+      let after = try Tool.run(
+        "scanout", "--from", "vgem", "--on", "vkms", "--mode", "64x48", "--frames", "5", "--json")
+      let second = try JSONDecoder().decode(ScanoutReport.self, from: Data(after.standardOutput.utf8))
+      #expect(second.verdict == .proven)
+      #expect(second.lostWritebacks == 0)
+      #expect(Tool.hasNoDMABufs())
+    }
+  }
+
+  /// What the kernel itself says of a call that it refused.
+  @Suite("Scanout with the kernel's own words")
+  struct ScanoutKernelWords {
+    private static let parameter = "/sys/module/drm/parameters/debug"
+    private static let arguments = ["scanout", "--from", "vgem", "--on", "vkms", "--mode", "64x48"]
+    /// `DRM_MODE_ROTATE_0` and `DRM_MODE_ROTATE_90`.
+    private static let upright: UInt64 = 1
+    private static let onItsSide: UInt64 = 2
+
+    /// Leaves the primary plane of vkms as a program may that turned its picture, and turns it back behind the body.
+    ///
+    /// The device stays open meanwhile: the last one to close it has the kernel put the plane straight.
+    private func withTurnedPlane(_ body: () throws -> Void) throws {
+      let node = try #require(DeviceDiscovery().devices().first { $0.driver == "vkms" }?.primary)
+      let device = try Device.open(node)
+      let route = try DisplayRoute(on: device, to: .writeback)
+      func turn(_ rotation: UInt64) throws {
+        try device.becomeMaster()
+        defer { device.dropMaster() }
+        var commit = AtomicCommit()
+        try commit.set(try #require(route.objects?.plane), "rotation", rotation)
+        _ = try commit.send(on: device, flags: .allowModeset, deadline: Deadline(in: .seconds(10)))
+      }
+      try turn(Self.onItsSide)
+      defer { #expect(throws: Never.self) { try turn(Self.upright) } }
+      try body()
+    }
+
+    @Test func `is refused a commit, and -v shows what the kernel printed for that call and nothing else`() throws {
+      let before = try String(contentsOfFile: Self.parameter, encoding: .utf8)
+      // Somebody whose calls the kernel comments on at the same time.
+      let other = try RunningTool(command: ["sh", "-c", "while :; do prime-tool list >/dev/null; done"])
+      defer {
+        kill(-other.pid, SIGKILL)
+        _ = try? other.finish()
+      }
+      try withTurnedPlane {
+        let tool = try RunningTool(Self.arguments + ["-v"])
+        let pid = tool.pid
+        let ran = try tool.finish()
+        #expect(ran.standardError == "")
+        #expect(ran.code == 1)
+        #expect(ran.standardOutput.contains("\nrefused: DRM_IOCTL_MODE_ATOMIC ERANGE: vkms (/dev/dri/card"))
+        let mark = "  kernel: "
+        let lines = ran.standardOutput.split(separator: "\n").filter { $0.hasPrefix(mark) }
+        #expect(lines.contains { $0.hasSuffix("Invalid scaling of plane") })
+        #expect(lines.allSatisfy { $0.contains("drm") })
+        let others = ["virtio", "qxl", "bochs", "cirrus", "vgem", "drm_release", "drm_stub_open"]
+        #expect(lines.allSatisfy { line in !others.contains(where: line.contains) })
+        #expect(lines.allSatisfy { !$0.contains("pid=") || $0.contains("pid=\(pid),") })
+        // The echo of every ioctl, and what a whole run prints, are hundreds.
+        #expect(lines.count < 40)
+        #expect(lines.allSatisfy { !$0.contains("drm_ioctl") && !$0.contains("OBJ ID:") })
+        print("kernel: \(lines.count) lines, the last of them \(lines.last ?? "")")
+
+        let quiet = try Tool.run("scanout", "--from", "vgem", "--on", "vkms", "--mode", "64x48")
+        #expect(quiet.code == 1)
+        #expect(!quiet.standardOutput.contains(mark))
+      }
+      // What is not refused says nothing.
+      let shown = try RunningTool(Self.arguments + ["-v"]).finish()
+      #expect(shown.code == 0)
+      #expect(!shown.standardOutput.contains("  kernel: "))
+      #expect(try String(contentsOfFile: Self.parameter, encoding: .utf8) == before)
+    }
+  }
+}
