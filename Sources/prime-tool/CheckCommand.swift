@@ -134,11 +134,17 @@ struct CheckCommand: ParsableCommand {
     }
     let regressed = stored.map { Baseline.showsRegression(of: report.entries, since: $0) } ?? false
     if report.fails(strict: strict) || regressed { throw ExitStatus.failed }
-    guard report.statements.contains(where: { $0.outcome != .skip }) else {
-      let reason = present.isEmpty ? Advice.noDevices : report.statements.compactMap(\.reason).first
-      StandardError.note("prime-tool: \(reason ?? "nothing could be tested")")
+    if let reason = untestedReason(report, machine, present) {
+      StandardError.note("prime-tool: \(reason)")
       throw ExitStatus.untested
     }
+  }
+
+  /// Why nothing was tested; nil where something was.
+  private func untestedReason(_ report: CheckReport, _ machine: Machine, _ present: [DeviceDescription]) -> String? {
+    if let emptiness = machine.emptiness { return present.isEmpty ? Advice.noDevices : emptiness }
+    guard report.statements.allSatisfy({ $0.outcome == .skip }) else { return nil }
+    return report.statements.compactMap(\.reason).first ?? "nothing could be tested"
   }
 
   private func rendered(_ report: CheckReport) throws -> String {

@@ -114,12 +114,76 @@ extension ToolOnARealKernel {
       #expect(try Tool.shell("pgrep -xc prime-tool").standardOutput == "0\n")
     }
 
-    @Test func `skips what this user may not look at, and says why`() throws {
-      let ran = try Tool.shell(
-        "setpriv --reuid 65534 --regid 65534 --clear-groups prime-tool check --group A,J --json", limit: .seconds(100))
+    /// As a user of these groups, or of none.
+    private func asNobody(in groups: String?, _ arguments: String) throws -> Ran {
+      let membership = groups.map { "--groups \($0)" } ?? "--clear-groups"
+      return try Tool.shell(
+        "setpriv --reuid 65534 --regid 65534 \(membership) prime-tool check --json \(arguments)", limit: .seconds(100))
+    }
+
+    @Test func `of a user who may open the nodes skips only what needs root or a closed device`() throws {
+      let ran = try asNobody(in: "video,render", "--group A,D,L,N --jobs 4")
+      #expect(ran.code == 0, "\(ran.standardError)")
       let results = try results(ran)
-      #expect(results.allSatisfy { $0["outcome"] as? String == "skip" || $0["outcome"] as? String == "pass" })
-      #expect(results.contains { $0["outcome"] as? String == "skip" })
+      #expect(outcome("A01", on: "vgem", in: results) == "pass")
+      #expect(outcome("L01", on: "virtio_gpu", in: results) == "pass")
+      func reasons(_ id: String) -> Set<String> {
+        Set(results.filter { $0["id"] as? String == id }.compactMap { $0["reason"] as? String })
+      }
+      #expect(reasons("D08") == ["this needs debugfs, which only root may read where it is mounted"])
+      #expect(reasons("L08") == ["only root can become another user to look as one"])
+      #expect(reasons("N01") == ["/dev/udmabuf cannot be opened, or this kernel has none"])
+    }
+
+    @Test func `of a user who may open no node says which group to join, and passes nothing off as tested`() throws {
+      let ran = try asNobody(in: nil, "")
+      #expect(ran.code == 77)
+      #expect(
+        ran.standardError == """
+          prime-tool: no device here can be opened: open on /dev/dri/card0: EACCES (Permission denied): \
+          it belongs to the group video: join it with `sudo usermod -aG video $USER` and log in again
+
+          """)
+      // What is true of any file is all that can be seen.
+      #expect(try results(ran).filter { $0["outcome"] as? String != "skip" }.map { $0["id"] as? String } == ["C07"])
+    }
+
+    @Test func `where there is no device ends with 77 and a report of skips`() throws {
+      let hidden = "/dev/dri /sys/class/drm /dev/dma_heap"
+      let ran = try Tool.shell(
+        "unshare -m sh -c 'for dir in \(hidden); do mount -t tmpfs none $dir; done; mount --bind /dev/null /dev/udmabuf; "
+          + "prime-tool check --json'", limit: .seconds(100))
+      #expect(ran.code == 77)
+      #expect(ran.standardError.hasPrefix("prime-tool: this machine shows no DRM device: load the virtual one with "))
+      let results = try results(ran)
+      #expect(results.count == 217)
+      #expect(results.allSatisfy { $0["outcome"] as? String == ($0["id"] as? String == "C07" ? "pass" : "skip") })
+    }
+
+    @Test func `without debugfs, or with one device, runs the rest`() throws {
+      let ran = try Tool.shell(
+        "unshare -m sh -c 'umount /sys/kernel/debug; prime-tool check --group A,D,M --device vgem --json'",
+        limit: .seconds(100))
+      #expect(ran.code == 0, "\(ran.standardError)")
+      let results = try results(ran)
+      #expect(outcome("A01", on: "vgem", in: results) == "pass")
+      #expect(outcome("M01", on: "udmabuf → vgem", in: results) == "pass")
+      let skipped = results.filter { $0["outcome"] as? String == "skip" }
+      #expect(Set(skipped.compactMap { $0["id"] as? String }).isSuperset(of: ["D08", "D10", "M03", "M06"]))
+    }
+
+    @Test func `tells in text once what is the same on many devices`() throws {
+      let ran = try RunningTool(["check", "--only", "B10,G12,L10", "--jobs", "4"]).finish(within: .seconds(100))
+      #expect(ran.code == 0, "\(ran.standardError)")
+      #expect(
+        ran.standardOutput.contains(
+          "known B10 on vgem, vkms, cirrus, virtio_gpu: a mapping that begins at a page shows that page\n"))
+      #expect(
+        ran.standardOutput.contains(
+          "skip G12: each of vgem, vkms, cirrus, virtio_gpu, qxl is not one of the VRAM helpers' drivers\n"))
+      let none = try Tool.shell("setpriv --reuid 65534 --regid 65534 --groups render prime-tool check")
+      #expect(none.standardOutput.contains("skip A01-A07 A12-A15 B01-B14 "))
+      #expect(none.standardOutput.contains(": vgem has no primary node here that can be opened\n"))
     }
 
     @Test func `and a stored report show what got worse`() throws {

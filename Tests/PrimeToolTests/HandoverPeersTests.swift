@@ -189,7 +189,8 @@ extension ToolOnARealKernel {
         let mapped = steady.map(\.mappings).max() ?? 0
         print(
           "\(name): \(count) hand-overs, descriptors \(descriptors.min() ?? 0) to \(descriptors.max() ?? 0), "
-            + "of dma-bufs at most \(most), mappings of them \(mapped), heap \(heap.early) KiB early, \(heap.late) KiB late")
+            + "of dma-bufs at most \(most), mappings of them \(mapped), heap \(heap.early) KiB early, \(heap.late) KiB late"
+        )
         #expect((descriptors.max() ?? 0) < 40)
         #expect(most <= 6)
         #expect(mapped <= 3)
@@ -206,9 +207,11 @@ extension ToolOnARealKernel {
       var dmaBufs = 0
       /// Mappings of dma-bufs.
       var mappings = 0
-      /// Resident private memory and the whole address space, in KiB. Pages of the program's own files come and go
-      /// with what it last did, so they are no measure.
+      /// Resident private memory, in KiB.
+      ///
+      /// Pages of the program's own files come and go with what it last did, so they are no measure.
       var heap = 0
+      /// In KiB.
       var addressSpace = 0
 
       init?(_ process: pid_t) {

@@ -104,6 +104,12 @@ package struct Machine: Sendable {
     return FileSystem.isWritable("/sys/kernel/debug/dri/\(number)/crtc-0/crc/control")
   }
 
+  /// What is missing where this machine has nothing of a kind.
+  func absence(of kind: SubjectKind) -> String {
+    guard [.vgem, .fencedExporter].contains(kind) else { return kind.absence }
+    return devices.contains { $0.driver == "vgem" } ? "vgem has no primary node here that can be opened" : kind.absence
+  }
+
   /// Everything of one kind that this machine has.
   package func subjects(_ kind: SubjectKind) -> [Subject] {
     func one(_ device: DeviceDescription) -> Subject {
@@ -146,6 +152,16 @@ package struct Machine: Sendable {
       guard unplugging != nil else { return [] }
       return displays.filter { $0.bus.name == "pci" && removable.contains($0) }.map(one)
     }
+  }
+
+  /// Why nothing here can be looked at, in a sentence; nil where something can: a device that opens, or what makes dma-bufs.
+  ///
+  /// What the kernel promises of files that are no dma-bufs can be seen everywhere, and says nothing of a machine.
+  package var emptiness: String? {
+    let kinds: [SubjectKind] = [.device, .renderDevice, .exporter]
+    guard kinds.allSatisfy({ subjects($0).isEmpty }) else { return nil }
+    return devices.compactMap(\.problem).first.map { "no device here can be opened: \($0)" }
+      ?? "this machine shows no DRM device"
   }
 
   private func name(of device: DeviceDescription) -> String { device.label(among: devices) }

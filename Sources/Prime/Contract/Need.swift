@@ -41,7 +41,7 @@ extension Machine {
       hasSyncFiles ? nil : "this kernel has no DMA_BUF_IOCTL_EXPORT_SYNC_FILE (Linux 6.0, CONFIG_SYNC_FILE)"
     case .bufferStatistics:
       hasBufferStatistics ? nil : "this kernel was built without CONFIG_DMABUF_SYSFS_STATS"
-    case .vgem: vgem == nil ? "this needs the fences of vgem: `sudo modprobe vgem`" : nil
+    case .vgem: vgem == nil ? "this needs the fences of vgem: \(absence(of: .vgem))" : nil
     case .twoDevices: devices.count { $0.usableNode != nil } >= 2 ? nil : "this needs a second device"
     case .master: subject.device.flatMap { masterProblem[$0] }
     case .atomic: subject.device?.capabilities?.atomic == true ? nil : "the driver has no atomic mode setting"

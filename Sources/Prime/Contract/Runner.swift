@@ -128,7 +128,7 @@ package struct Runner {
     guard statement.body != nil else { return }
     let subjects = machine.subjects(statement.subject)
     if subjects.isEmpty {
-      results[next()] = CheckResult(statement, on: nil, .skip, reason: statement.subject.absence)
+      results[next()] = CheckResult(statement, on: nil, .skip, reason: machine.absence(of: statement.subject))
     }
     for subject in subjects {
       let missing = statement.needs.compactMap { machine.missing($0, for: subject) }

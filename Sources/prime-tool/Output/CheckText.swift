@@ -17,34 +17,86 @@ struct CheckText {
   }
 
   private var details: [String] {
-    report.statements.flatMap { result -> [String] in
-      guard verbose || ![.pass, .skip].contains(result.outcome) else { return [] }
-      let place = result.subject.map { " on \($0)" } ?? ""
-      var lines = ["\(style.paint(word(result.outcome), colour(result.outcome))) \(result.id)\(place): \(result.title)"]
-      if let reason = result.reason { lines.append("  \(reason)") }
-      if result.outcome == .fail || result.outcome == .deviation {
-        for finding in result.findings.dropFirst() {
-          lines.append("  \(finding.call): expected \(finding.expected), got \(finding.got)")
-        }
-        lines.append(style.paint("  \(result.source)", .grey))
+    guard !verbose else { return report.statements.flatMap { lines(about: $0, on: $0.subject.map { [$0] } ?? []) } }
+    var told: [(result: CheckResult, subjects: [String])] = []
+    for result in report.statements where ![.pass, .skip].contains(result.outcome) {
+      let subjects = result.subject.map { [$0] } ?? []
+      // What is known and the same on many devices is told once.
+      if result.outcome == .knownDeviation,
+        let same = told.firstIndex(where: {
+          $0.result.outcome == .knownDeviation && ($0.result.id, $0.result.reason) == (result.id, result.reason)
+        })
+      {
+        told[same].subjects += subjects
+      } else {
+        told.append((result, subjects))
       }
-      if verbose { lines += result.calls.map { style.paint("    \($0)", .grey) } }
-      return lines + result.kernelLog.map { "  kernel: \($0)" }
+    }
+    return told.flatMap { lines(about: $0.result, on: $0.subjects) }
+  }
+
+  private func lines(about result: CheckResult, on subjects: [String]) -> [String] {
+    let place = subjects.isEmpty ? "" : " on \(subjects.joined(separator: ", "))"
+    var lines = ["\(style.paint(word(result.outcome), colour(result.outcome))) \(result.id)\(place): \(result.title)"]
+    if let reason = result.reason { lines.append("  \(reason)") }
+    if result.outcome == .fail || result.outcome == .deviation {
+      for finding in result.findings.dropFirst() {
+        lines.append("  \(finding.call): expected \(finding.expected), got \(finding.got)")
+      }
+      lines.append(style.paint("  \(result.source)", .grey))
+    }
+    if verbose { lines += result.calls.map { style.paint("    \($0)", .grey) } }
+    return lines + result.kernelLog.map { "  kernel: \($0)" }
+  }
+
+  /// Each reason once, with the statements it kept from running; what is true of several devices names them all.
+  private var skips: [String] {
+    struct Skipped {
+      var ids: [String]
+      var subjects: [String]
+      var reason: String
+    }
+    var byReason: [Skipped] = []
+    for result in report.statements where result.outcome == .skip {
+      let reason = result.reason ?? "no reason given"
+      if let subject = result.subject, reason.hasPrefix("\(subject) ") {
+        let rest = String(reason.dropFirst(subject.count + 1))
+        if let index = byReason.firstIndex(where: { $0.ids == [result.id] && $0.reason == rest }) {
+          byReason[index].subjects.append(subject)
+        } else {
+          byReason.append(Skipped(ids: [result.id], subjects: [subject], reason: rest))
+        }
+      } else if let index = byReason.firstIndex(where: { $0.subjects.isEmpty && $0.reason == reason }) {
+        if !byReason[index].ids.contains(result.id) { byReason[index].ids.append(result.id) }
+      } else {
+        byReason.append(Skipped(ids: [result.id], subjects: [], reason: reason))
+      }
+    }
+    return byReason.map { skipped in
+      let who =
+        switch skipped.subjects.count {
+        case 0: ""
+        case 1: skipped.subjects[0] + " "
+        default: "each of \(skipped.subjects.joined(separator: ", ")) "
+        }
+      return "\(style.paint("skip", .yellow)) \(Self.ranges(skipped.ids)): \(who)\(skipped.reason)"
     }
   }
 
-  /// Each reason once, with the statements it kept from running.
-  private var skips: [String] {
-    var byReason: [(reason: String, ids: [String])] = []
-    for result in report.statements where result.outcome == .skip {
-      let reason = result.reason ?? "no reason given"
-      if let index = byReason.firstIndex(where: { $0.reason == reason }) {
-        if !byReason[index].ids.contains(result.id) { byReason[index].ids.append(result.id) }
+  /// `A01-A07 A12` for the eight of them: three or more that follow each other are a range.
+  private static func ranges(_ ids: [String]) -> String {
+    var runs: [[String]] = []
+    for id in ids {
+      if let last = runs.last?.last, last.first == id.first, let before = Int(last.dropFirst()),
+        Int(id.dropFirst()) == before + 1
+      {
+        runs[runs.count - 1].append(id)
       } else {
-        byReason.append((reason, [result.id]))
+        runs.append([id])
       }
     }
-    return byReason.map { "\(style.paint("skip", .yellow)) \($0.ids.joined(separator: " ")): \($0.reason)" }
+    return runs.map { $0.count < 3 ? $0.joined(separator: " ") : "\($0[0])-\($0[$0.count - 1])" }
+      .joined(separator: " ")
   }
 
   private var summary: [String] {
