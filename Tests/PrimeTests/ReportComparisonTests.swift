@@ -1,3 +1,4 @@
+import Foundation
 import Prime
 import Testing
 
@@ -58,5 +59,43 @@ struct ReportComparisonTests {
     let comparison = ReportComparison(old: [], new: entries([("A01", "fail")]))
     #expect(comparison.appeared.map(\.key) == ["A01"])
     #expect(!comparison.hasRegression)
+  }
+
+  /// A report of one pair whose fences were looked at, where `rules` is a JSON array.
+  private func report(fences rules: String?) throws -> VerifyReport {
+    let fences = rules.map { #""fences": \#($0),"# } ?? ""
+    let text = """
+      {"schema": "prime-tool/verify/1", "host": {"kernel": "6.12.0", "architecture": "x86_64"}, "seed": 1, "devices": [],
+       "summary": {}, "leaks": {"descriptors": []}, "interrupted": false, \(fences)
+       "cells": [{"exporter": "vgem", "importer": "vkms", "allocator": "dumb", "format": "XRGB8888", "width": 64,
+         "height": 48, "verdict": "proven", "observers": ["writeback"], "tried": [], "controls": 1, "nanoseconds": {}}]}
+      """
+    return try JSONDecoder().decode(VerifyReport.self, from: Data(text.utf8))
+  }
+
+  private func fence(_ verdict: String) -> String {
+    """
+    [{"exporter": "vgem", "importer": "vkms", "allocator": "dumb", "check": "write-busy", "verdict": "\(verdict)",
+      "expected": "the importer waits", "nanoseconds": 1}]
+    """
+  }
+
+  private func compareFences(_ old: String?, _ new: String?) throws -> ReportComparison {
+    ReportComparison(
+      old: try report(fences: old.map(fence)).entries, new: try report(fences: new.map(fence)).entries)
+  }
+
+  @Test(arguments: ["broken", "error", "skipped"])
+  func `of verify show a fence that held and does not any more`(verdict: String) throws {
+    let comparison = try compareFences("held", verdict)
+    #expect(
+      comparison.worse == [.init(key: "vgem → vkms dumb fences: write-busy", old: "held", new: verdict)])
+    #expect(comparison.same == 1)
+  }
+
+  @Test func `of verify count fences that are not looked at any more as lost, and new ones as new`() throws {
+    #expect(try compareFences("held", nil).lost.map(\.key) == ["vgem → vkms dumb fences: write-busy"])
+    #expect(try !compareFences(nil, "held").hasRegression)
+    #expect(try compareFences("broken", "held").better.count == 1)
   }
 }

@@ -36,10 +36,7 @@ extension ToolOnARealKernel {
         }
         for exporter in ["udmabuf", "heap"] { #expect(outcome(id, on: exporter, in: results) == "pass") }
       }
-      let schema = try Tool.shell(
-        "/usr/bin/python3 -Es -c 'import json,sys,jsonschema;"
-          + " jsonschema.validate(json.load(open(sys.argv[1])), json.load(open(sys.argv[2])))' "
-          + "\(folder)/r.json schema/check-1.schema.json", limit: .seconds(120))
+      let schema = try Tool.validate("\(folder)/r.json", "schema/check-1.schema.json")
       #expect(schema.code == 0, "\(schema.standardError)")
       let junit = try Tool.shell("xmllint --noout --schema schema/junit.xsd \(folder)/j.xml")
       #expect(junit.code == 0, "\(junit.standardError)")
@@ -167,7 +164,7 @@ extension ToolOnARealKernel {
       #expect(ran.code == 0, "\(ran.standardError)")
       let results = try results(ran)
       #expect(outcome("A01", on: "vgem", in: results) == "pass")
-      #expect(outcome("M01", on: "udmabuf → vgem", in: results) == "pass")
+      #expect(outcome("M01", on: "vgem", in: results) == "pass")
       let skipped = results.filter { $0["outcome"] as? String == "skip" }
       #expect(Set(skipped.compactMap { $0["id"] as? String }).isSuperset(of: ["D08", "D10", "M03", "M06"]))
     }

@@ -168,6 +168,14 @@ enum Tool {
     try RunningTool(command: ["sh", "-c", line]).finish(within: limit)
   }
 
+  /// Whether a JSON file is as a schema of the repository says.
+  static func validate(_ path: String, _ schema: String) throws -> Ran {
+    try shell(
+      "/usr/bin/python3 -Es -c 'import json,sys,jsonschema;"
+        + " jsonschema.validate(json.load(open(sys.argv[1])), json.load(open(sys.argv[2])))' \(path) \(schema)",
+      limit: .seconds(120))
+  }
+
   /// How many dma-bufs the kernel has, and their size in bytes, as the last line of `bufinfo` tells.
   static func dmaBufs() -> (count: Int, bytes: Int) {
     guard let text = try? String(contentsOfFile: "/sys/kernel/debug/dma_buf/bufinfo", encoding: .utf8),

@@ -31,6 +31,14 @@ extension ToolOnARealKernel {
       #expect(Tool.hasNoDMABufs())
     }
 
+    @Test func `are told in a report that its schema describes`() throws {
+      let path = NSTemporaryDirectory() + "prime-tool-verify-\(getpid()).json"
+      defer { unlink(path) }
+      try Self.run.get().0.standardOutput.write(toFile: path, atomically: true, encoding: .utf8)
+      let valid = try Tool.validate(path, "schema/verify-1.schema.json")
+      #expect(valid.code == 0, "\(valid.standardError)")
+    }
+
     @Test(arguments: [
       "write-busy", "read-busy", "bracket-read", "bracket-write", "snapshot", "timeout", "commit", "commit-in-fence",
     ])

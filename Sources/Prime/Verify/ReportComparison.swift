@@ -80,8 +80,26 @@ public struct ReportComparison: Hashable, Sendable, Codable {
 }
 
 extension VerifyReport {
-  /// The cells, for a comparison with another run's.
+  /// The cells, and the fences and lifetimes that were looked at, for a comparison with another run's.
   public var entries: [ReportComparison.Entry] {
+    cellEntries + Self.entries(of: fences, "fences") + Self.entries(of: lifetimes, "lifetimes")
+  }
+
+  private static func entries(of rules: [RuleReport]?, _ kind: String) -> [ReportComparison.Entry] {
+    (rules ?? []).map { rule in
+      let rank: Int? =
+        switch rule.verdict {
+        case .held: 1
+        case .broken, .error: 0
+        case .skipped: nil
+        }
+      return ReportComparison.Entry(
+        key: "\(rule.exporter) → \(rule.importer) \(rule.allocator.rawValue) \(kind): \(rule.check)",
+        result: rule.verdict.rawValue, rank: rank, holds: rule.verdict == .held)
+    }
+  }
+
+  private var cellEntries: [ReportComparison.Entry] {
     cells.map { cell in
       let rank: Int? =
         switch cell.verdict {
