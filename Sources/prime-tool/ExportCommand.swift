@@ -88,7 +88,7 @@ struct ExportCommand: ParsableCommand {
     let report = export.lend { dmaBuf, description, byteCount in
       let variables = ExportedProgram.variables(dmaBuf: dmaBuf, description, byteCount: byteCount, seed: export.seed)
       do {
-        code = try ExportedProgram(command, inheriting: dmaBuf, variables: variables).wait(interruption, deadline)
+        code = try ChildProgram(command, inheriting: dmaBuf, variables: variables).wait(interruption, deadline)
       } catch let exit as ExitCode {
         unstarted = exit
       }

@@ -12,6 +12,6 @@ struct PrimeTool: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       ListCommand.self, VerifyCommand.self, ScanoutCommand.self, ExportCommand.self, ImportCommand.self,
-      CheckCommand.self, DiffCommand.self,
+      BuffersCommand.self, CheckCommand.self, DiffCommand.self,
     ])
 }

@@ -5,9 +5,12 @@ internal import Glibc
 /// All answers are optional: what is not there is not an error.
 package enum FileSystem {
   /// Names in a folder without `.` and `..`, sorted; empty where it cannot be read.
-  package static func entries(of folder: String) -> [String] {
+  package static func entries(of folder: String) -> [String] { readableEntries(of: folder) ?? [] }
+
+  /// Names in a folder without `.` and `..`, sorted; nil where it cannot be read.
+  package static func readableEntries(of folder: String) -> [String]? {
     // Safe: readdir's entry is copied before the next call, and the folder is closed once.
-    guard let directory = unsafe opendir(folder) else { return [] }
+    guard let directory = unsafe opendir(folder) else { return nil }
     defer { unsafe closedir(directory) }
     var names: [String] = []
     while let entry = unsafe readdir(directory) {
@@ -21,6 +24,13 @@ package enum FileSystem {
 
   /// A text file without its last line break, at most about `limit` bytes of it.
   package static func text(of path: String, limit: Int = 1 << 20) -> String? {
+    guard var bytes = bytes(of: path, limit: limit) else { return nil }
+    while bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// What a file holds, at most about `limit` bytes of it; nil where it cannot be opened.
+  package static func bytes(of path: String, limit: Int) -> [UInt8]? {
     // Safe: the path is copied for the call.
     let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
@@ -33,8 +43,7 @@ package enum FileSystem {
       guard count > 0 else { break }
       bytes.append(contentsOf: chunk.prefix(count))
     }
-    while bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
-    return String(decoding: bytes, as: UTF8.self)
+    return bytes
   }
 
   /// Writes a short text in one call, as sysfs wants it; false where that fails.
@@ -95,6 +104,14 @@ package enum FileSystem {
     guard unsafe lstat(path, &status) == 0 else { return nil }
     return FileIdentity(
       device: UInt64(status.st_dev), inode: UInt64(status.st_ino), isSocket: status.st_mode & S_IFMT == S_IFSOCK)
+  }
+
+  /// The inode and the size in bytes of what a path leads to, every link followed; nil where there is nothing, or no way to it.
+  package static func inodeAndSize(of path: String) -> (inode: UInt64, byteCount: Int)? {
+    var status = stat()
+    // Safe: fstatat fills the struct it is given.
+    guard unsafe fstatat(AT_FDCWD, path, &status, 0) == 0 else { return nil }
+    return (UInt64(status.st_ino), Int(status.st_size))
   }
 
   /// Removes a file; false where that fails.

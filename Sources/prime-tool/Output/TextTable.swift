@@ -18,16 +18,17 @@ struct TextTable {
     rows.append(row)
   }
 
-  /// The rows as lines; the last column is not padded.
+  /// The rows as lines; nothing pads the end of a line.
   func lines(_ style: TextStyle) -> [String] {
     let columns = rows.map(\.count).max() ?? 0
     let widths = (0..<columns).map { column in
       rows.map { $0.indices.contains(column) ? $0[column].text.count : 0 }.max() ?? 0
     }
     return rows.map { row in
-      row.indices.map { column in
+      let last = row.lastIndex { !$0.text.isEmpty } ?? 0
+      return row.indices.prefix(last + 1).map { column in
         let cell = row[column]
-        let padding = column == row.count - 1 ? 0 : widths[column] - cell.text.count
+        let padding = column == last ? 0 : widths[column] - cell.text.count
         return style.paint(cell.text, cell.colour) + String(repeating: " ", count: padding)
       }.joined(separator: "  ")
     }

@@ -1,0 +1,135 @@
+/// Every dma-buf of the machine that the caller may see, at one moment.
+///
+/// Processes tell what they hold (`/proc`), the kernel's own list what nobody holds by descriptor or mapping and which
+/// devices are attached (debugfs, for root). A descriptor that lies in a socket's queue is in neither, and counts as one of the
+/// kernel's references.
+public struct DMABufInventory: Hashable, Sendable {
+  /// The dma-bufs in the order in which they were made.
+  public var buffers: [Entry]
+  /// Whether the kernel's list could be read; without it a dma-buf that no visible process holds is not seen.
+  public var showsKernel: Bool
+  /// How many processes could not be looked at.
+  public var hiddenProcesses: Int
+
+  /// One dma-buf and who holds it.
+  public struct Entry: Hashable, Sendable, Codable {
+    /// What tells it from every other since the machine was started.
+    public var inode: UInt64
+    /// Its size in bytes; nil where a process only maps it and the kernel's list cannot be read.
+    public var byteCount: Int?
+    /// What the exporter calls itself; nil as above.
+    public var exporter: String?
+    /// What `DMA_BUF_SET_NAME` gave it, nil where nothing did.
+    public var name: String?
+    /// The processes that hold it, by their numbers.
+    public var holders: [DMABufHolder]
+    /// References that no descriptor or mapping explains: GEM handles, framebuffers, messages under way; nil where the kernel's
+    /// list or a process could not be looked at.
+    public var kernelReferences: Int?
+    /// The devices that are attached to it; nil where the kernel's list cannot be read.
+    public var attachedDevices: [AttachedDevice]?
+    /// The fences that are attached to it; nil as above.
+    public var fences: [ListedDMABuf.AttachedFence]?
+
+    /// Whether nobody holds it by descriptor or mapping.
+    public var isHeldByKernelAlone: Bool { holders.isEmpty }
+  }
+
+  /// A device that may reach a dma-buf's memory.
+  public struct AttachedDevice: Hashable, Sendable, Codable {
+    /// Its name in the kernel's device model: a PCI address, `vkms`.
+    public var name: String
+    /// The driver that it is bound to, nil where no bus has a device of that name with one.
+    public var driver: String?
+  }
+
+  /// How many bytes all of them have, as far as their size is known.
+  public var byteCount: Int { buffers.reduce(0) { $0 + ($1.byteCount ?? 0) } }
+
+  /// Looks at this machine.
+  public static func current() -> DMABufInventory { look(systemRoot: "") }
+
+  /// Looks at `systemRoot/proc` and `systemRoot/sys`.
+  ///
+  /// The two are read one after the other: where dma-bufs were made or freed meanwhile they are read again, a few times.
+  package static func look(systemRoot: String) -> DMABufInventory {
+    var before = DMABufList.listed(systemRoot: systemRoot)
+    var inventory = DMABufInventory(buffers: [], showsKernel: false, hiddenProcesses: 0)
+    for _ in 0..<3 {
+      let listed: [ListedDMABuf]?
+      (inventory, listed) = readOnce(systemRoot: systemRoot)
+      if before?.map(\.inode) == listed?.map(\.inode) { break }
+      before = listed
+    }
+    return inventory
+  }
+
+  private static func readOnce(systemRoot: String) -> (DMABufInventory, [ListedDMABuf]?) {
+    var entries: [UInt64: Entry] = [:]
+    var hidden = 0
+    for process in FileSystem.entries(of: "\(systemRoot)/proc") {
+      guard let number = Int32(process) else { continue }
+      let found = ProcessHoldings(of: process, systemRoot: systemRoot)
+      if !found.isVisible { hidden += 1 }
+      for (inode, holding) in found.holdings {
+        var entry = entries[inode] ?? Entry(inode: inode, holders: [])
+        entry.byteCount = entry.byteCount ?? holding.byteCount
+        entry.exporter = entry.exporter ?? holding.exporter
+        entry.name = entry.name ?? holding.name
+        entry.holders.append(holder(number, holding, folder: "\(systemRoot)/proc/\(process)"))
+        entries[inode] = entry
+      }
+    }
+    // Read last: what a process held and the list does not have is gone by now.
+    let listed = DMABufList.listed(systemRoot: systemRoot)
+    if let listed {
+      let drivers = Drivers(systemRoot: systemRoot)
+      entries = Dictionary(
+        listed.map { buffer in (buffer.inode, joined(buffer, entries[buffer.inode], drivers, isWhole: hidden == 0)) },
+        uniquingKeysWith: { first, _ in first })
+    }
+    for inode in entries.keys { entries[inode]?.holders.sort { $0.process < $1.process } }
+    let inventory = DMABufInventory(
+      buffers: entries.values.sorted { $0.inode < $1.inode }, showsKernel: listed != nil, hiddenProcesses: hidden)
+    return (inventory, listed)
+  }
+
+  private static func holder(_ process: Int32, _ holding: ProcessHoldings.Holding, folder: String) -> DMABufHolder {
+    let user = (FileSystem.text(of: "\(folder)/status") ?? "").split(separator: "\n").first { $0.hasPrefix("Uid:") }
+    return DMABufHolder(
+      process: process, command: FileSystem.text(of: "\(folder)/comm") ?? "?",
+      // Real, effective, saved and file system's.
+      user: user?.split(whereSeparator: \.isWhitespace).dropFirst(2).first.flatMap { UInt32($0) } ?? 0,
+      descriptors: holding.descriptors, mappings: holding.mappings, startTime: ProcessState(folder)?.startTime ?? 0)
+  }
+
+  private static func joined(_ listed: ListedDMABuf, _ entry: Entry?, _ drivers: Drivers, isWhole: Bool) -> Entry {
+    let holders = entry?.holders ?? []
+    // A mapping keeps the file as a descriptor does.
+    let explained = holders.reduce(0) { $0 + $1.descriptors.count + $1.mappings.count }
+    return Entry(
+      inode: listed.inode, byteCount: listed.byteCount, exporter: listed.exporter,
+      // A process tells the name as it is, the list in a line of its own format.
+      name: entry?.name ?? listed.name, holders: holders,
+      // Two processes that share a table of descriptors have each of them once.
+      kernelReferences: isWhole ? listed.references.map { max(0, $0 - explained) } : nil,
+      attachedDevices: listed.attachedDevices?.map { AttachedDevice(name: $0, driver: drivers.driver(of: $0)) },
+      fences: listed.attachedDevices == nil ? nil : listed.fences)
+  }
+}
+
+/// Which driver a device is bound to, whatever bus it is on.
+private struct Drivers {
+  private let folders: [String]
+
+  init(systemRoot: String) {
+    let folder = "\(systemRoot)/sys/bus"
+    folders = FileSystem.entries(of: folder).map { "\(folder)/\($0)/devices" }
+  }
+
+  func driver(of device: String) -> String? {
+    guard !device.contains("/") else { return nil }
+    return folders.lazy.compactMap { FileSystem.linkTarget(of: "\($0)/\(device)/driver") }.first
+      .map(FileSystem.lastComponent)
+  }
+}

@@ -1,0 +1,116 @@
+/// One dma-buf as the kernel lists it, whoever holds it.
+public struct ListedDMABuf: Hashable, Sendable {
+  /// What tells it from every other since the machine was started (contract A05).
+  public var inode: UInt64
+  /// Its size in bytes.
+  public var byteCount: Int
+  /// What the exporter calls itself: `drm` for every GEM driver, `udmabuf`, a heap's name.
+  public var exporter: String
+  /// What `DMA_BUF_SET_NAME` gave it, nil where nothing did.
+  public var name: String?
+  /// How many references its file has; nil where the list does not tell.
+  public var references: Int?
+  /// The fences that are attached to it.
+  public var fences: [AttachedFence]
+  /// The devices that are attached to it, by the names of the kernel's device model; nil where the list does not tell.
+  public var attachedDevices: [String]?
+
+  /// A fence in a dma-buf's reservation.
+  public struct AttachedFence: Hashable, Sendable, Codable {
+    /// Whom it holds back: `kernel`, `write`, `read` or `bookkeep` (`enum dma_resv_usage`).
+    public var usage: String
+    /// Driver, timeline and number, as the driver names them.
+    public var description: String
+    /// Whether it holds nobody back any more.
+    public var isSignalled: Bool
+  }
+}
+
+/// The dma-bufs that the kernel lists, whoever holds them.
+package enum DMABufList {
+  private static let path = "/sys/kernel/debug/dma_buf/bufinfo"
+  private static let statistics = "/sys/kernel/dmabuf/buffers"
+
+  /// All of them, from debugfs, or from sysfs where the kernel was built with `CONFIG_DMABUF_SYSFS_STATS`; nil where neither
+  /// can be read.
+  package static func listed(systemRoot: String = "") -> [ListedDMABuf]? {
+    if let text = FileSystem.text(of: systemRoot + path, limit: 64 << 20) { return parse(text) }
+    let folder = systemRoot + statistics
+    return FileSystem.readableEntries(of: folder)?.compactMap { name in
+      guard let inode = UInt64(name), let size = FileSystem.text(of: "\(folder)/\(name)/size").flatMap({ Int($0) }),
+        let exporter = FileSystem.text(of: "\(folder)/\(name)/exporter_name")
+      else { return nil }
+      return ListedDMABuf(
+        inode: inode, byteCount: size, exporter: exporter, name: nil, references: nil, fences: [], attachedDevices: nil)
+    }
+  }
+
+  /// The inodes of all of them; nil where no list can be read.
+  package static func inodes() -> Set<UInt64>? {
+    listed().map { Set($0.map(\.inode)) }
+  }
+
+  /// Reads what `dma-buf.c:dma_buf_debug_show` writes.
+  ///
+  /// A dma-buf is a line of seven columns with tabs between them, the name last; its fences and attached devices follow,
+  /// each on a line that begins with a tab. A name is at most 31 bytes of anything: it can hold tabs and line breaks, but
+  /// is too short to forge the line of a dma-buf, whose first four columns alone take 36.
+  package static func parse(_ text: String) -> [ListedDMABuf] {
+    var found: [ListedDMABuf] = []
+    var listsDevices = false
+    for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+      if let buffer = buffer(line) {
+        found.append(buffer)
+        listsDevices = false
+      } else if found.isEmpty {
+        continue
+      } else if line == "\tAttached Devices:" {
+        listsDevices = true
+      } else if line.hasPrefix("Total ") {
+        listsDevices = false
+      } else if listsDevices, line.hasPrefix("\t") {
+        found[found.count - 1].attachedDevices?.append(String(line.dropFirst()))
+      } else if let fence = fence(line) {
+        found[found.count - 1].fences.append(fence)
+      }
+    }
+    return found
+  }
+
+  /// Columns: size, flags, mode, count, exporter, inode, name.
+  private static func buffer(_ line: Substring) -> ListedDMABuf? {
+    let columns = line.split(separator: "\t", maxSplits: 6, omittingEmptySubsequences: false)
+    guard columns.count == 7, columns.prefix(4).allSatisfy({ $0.count >= 8 }),
+      columns[1...2].allSatisfy({ $0.allSatisfy(\.isHexDigit) }),
+      let size = Int(columns[0]), let references = Int(columns[3]), let inode = UInt64(columns[5])
+    else { return nil }
+    let isNamed = !columns[6].isEmpty && columns[6] != "<none>"
+    return ListedDMABuf(
+      inode: inode, byteCount: size, exporter: String(columns[4]), name: isNamed ? String(columns[6]) : nil,
+      references: references, fences: [], attachedDevices: [])
+  }
+
+  /// What `dma-resv.c:dma_resv_describe` and `dma-fence.c:dma_fence_describe` write.
+  private static func fence(_ line: Substring) -> ListedDMABuf.AttachedFence? {
+    guard line.hasPrefix("\t"), let colon = line.firstRange(of: " fence:") else { return nil }
+    let words = line[colon.upperBound...].split(separator: " ")
+    guard let state = words.last, ["signalled", "unsignalled"].contains(state) else { return nil }
+    return ListedDMABuf.AttachedFence(
+      usage: String(line[..<colon.lowerBound].dropFirst()), description: words.dropLast().joined(separator: " "),
+      isSignalled: state == "signalled")
+  }
+
+  /// Those of the given inodes that are still there; nil where no list can be read.
+  ///
+  /// The kernel frees a dma-buf a moment after its last descriptor was closed, so one that is still listed is looked for
+  /// again until the deadline.
+  package static func stillListed(of inodes: Set<UInt64>, deadline: Deadline) -> Set<UInt64>? {
+    guard !inodes.isEmpty else { return [] }
+    var alive = self.inodes()?.intersection(inodes)
+    while let left = alive, !left.isEmpty, deadline.remaining > .zero {
+      Pause.milliseconds(10)
+      alive = self.inodes()?.intersection(inodes)
+    }
+    return alive
+  }
+}

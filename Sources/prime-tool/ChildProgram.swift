@@ -1,0 +1,87 @@
+import ArgumentParser
+import Foundation
+import Glibc
+import Prime
+
+/// A program of the user's that is run to its end.
+struct ChildProgram {
+  /// Its number.
+  let process: pid_t
+
+  /// How long it may take to end after it was asked to.
+  private static let patience = Duration.seconds(2)
+
+  /// Starts it with signals as a shell hands them on; of this process's descriptors it gets the standard ones and the one named.
+  init(_ command: [String], inheriting descriptor: CInt? = nil, variables: [String: String] = [:]) throws {
+    var environment = ProcessInfo.processInfo.environment
+    for (name, value) in variables { environment[name] = value }
+    var actions = unsafe posix_spawn_file_actions_t()
+    var attributes = posix_spawnattr_t()
+    var defaults = sigset_t()
+    var process: pid_t = 0
+    // Safe: each object is initialised before its use and destroyed once, and what it points to outlives the call.
+    unsafe posix_spawn_file_actions_init(&actions)
+    defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+    // Onto itself, which takes close-on-exec away in the child alone (POSIX, glibc 2.29).
+    if let descriptor { unsafe posix_spawn_file_actions_adddup2(&actions, descriptor, descriptor) }
+    unsafe posix_spawnattr_init(&attributes)
+    defer { unsafe posix_spawnattr_destroy(&attributes) }
+    unsafe sigemptyset(&defaults)
+    for number in [SIGINT, SIGTERM, SIGPIPE] { unsafe sigaddset(&defaults, number) }
+    unsafe posix_spawnattr_setsigdefault(&attributes, &defaults)
+    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
+    let arguments = CStrings(command)
+    let values = CStrings(environment.map { "\($0.key)=\($0.value)" })
+    let result = unsafe posix_spawnp(&process, command[0], &actions, &attributes, arguments.list, values.list)
+    guard result == 0 else {
+      throw ExitStatus.usage("\(command[0]) could not be started: \(Errno(rawValue: result).meaning)")
+    }
+    self.process = process
+  }
+
+  /// Waits for its end and gives its exit code, or 128 and the number of the signal that ended it.
+  ///
+  /// A signal to this process is passed on; when the time is up it is ended.
+  func wait(_ interruption: Interruption, _ deadline: Deadline) throws -> Int32 {
+    var status: CInt = 0
+    var killAt: Deadline?
+    var timedOut = false
+    // Safe: waitpid fills the number it is given.
+    while unsafe waitpid(process, &status, WNOHANG) == 0 {
+      if let killAt {
+        if killAt.remaining == .zero { kill(process, SIGKILL) }
+      } else if let code = interruption.exitCode {
+        kill(process, code - 128)
+        killAt = Deadline(in: Self.patience)
+      } else if deadline.remaining == .zero {
+        timedOut = true
+        kill(process, SIGTERM)
+        killAt = Deadline(in: Self.patience)
+      }
+      usleep(5000)
+    }
+    if timedOut {
+      StandardError.note("prime-tool: the program did not end in time and was ended: raise --timeout")
+      return ExitStatus.failed.rawValue
+    }
+    let signal = status & 0x7f
+    return signal == 0 ? status >> 8 & 0xff : 128 + signal
+  }
+}
+
+/// Strings as C wants a list of them.
+///
+/// Safe to hold: the strings are freed with this object.
+@safe private final class CStrings {
+  let list: [UnsafeMutablePointer<CChar>?]
+
+  init(_ strings: [String]) {
+    // Safe: each copy is freed once, in deinit.
+    unsafe list = strings.map { unsafe strdup($0) } + [nil]
+  }
+
+  deinit {
+    // Safe: these are the copies that strdup made.
+    unsafe list.forEach { unsafe free($0) }
+  }
+}

@@ -1,0 +1,146 @@
+import Prime
+
+/// Dma-bufs and who holds them, as people read them.
+///
+/// Names and commands are anything that a process chose, so what a terminal obeys is taken out of them.
+struct BuffersText {
+  private let style = TextStyle()
+
+  /// Everything that is there.
+  func text(_ inventory: DMABufInventory) -> String {
+    guard !inventory.buffers.isEmpty else { return "no dma-buf\n" }
+    let count = Self.counted(inventory.buffers.count)
+    return (table(inventory.buffers) + ["", "\(count), \(Self.bytes(inventory.byteCount))", ""]).joined(separator: "\n")
+  }
+
+  /// What a command left behind.
+  func text(_ leaks: DMABufLeaks, of command: String) -> String {
+    var lines: [String] = []
+    if leaks.left.isEmpty {
+      lines.append("\(Self.shown(command)) left no dma-buf behind")
+    } else {
+      let total = Self.bytes(leaks.left.reduce(0) { $0 + ($1.byteCount ?? 0) })
+      lines.append(
+        style.paint("\(Self.shown(command)) left \(Self.counted(leaks.left.count)) behind, \(total)", .red))
+      lines += table(leaks.left)
+    }
+    if !leaks.elsewhere.isEmpty {
+      lines.append("made meanwhile and held by processes that ran before:")
+      lines += table(leaks.elsewhere)
+    }
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// One line of `--watch`.
+  func line(_ change: DMABufChange, seconds: Double) -> String {
+    let colour: TextStyle.Colour? =
+      switch change.kind {
+      case .present: nil
+      case .appeared: .green
+      case .changed: .yellow
+      case .gone: .red
+      }
+    let time = Self.padded("\((seconds * 10).rounded() / 10) s", 8)
+    let what = style.paint(Self.padded(change.kind.rawValue, 9), colour)
+    guard change.kind != .changed else {
+      return "\(time) \(what) \(change.buffer.inode): \(Self.shown(change.details.joined(separator: ", ")))"
+    }
+    let entry = change.buffer
+    var facts = [Self.size(entry), entry.exporter.map(Self.shown) ?? "?"]
+    if let name = entry.name { facts.append("'\(Self.shown(name))'") }
+    if change.kind != .gone {
+      facts.append("held by \(holders(entry))")
+      if let devices = entry.attachedDevices, !devices.isEmpty { facts.append("attached \(Self.attached(devices))") }
+    }
+    return "\(time) \(what) \(entry.inode): \(facts.joined(separator: ", "))"
+  }
+
+  /// What of a machine could not be seen, and how it can be; nil where nothing was hidden.
+  static func limits(of inventory: DMABufInventory) -> String? {
+    let list = "the kernel's list of dma-bufs cannot be read"
+    let hidden = inventory.hiddenProcesses
+    let processes = "\(hidden) \(hidden == 1 ? "process" : "processes") of others cannot be looked at"
+    switch (inventory.showsKernel, hidden) {
+    case (true, 0): return nil
+    case (true, _): return "\(processes): run it as root"
+    // Where nothing is hidden this is root, or somebody alone.
+    case (false, 0):
+      return "\(list): run it as root, with debugfs mounted (`mount -t debugfs none /sys/kernel/debug`)"
+    case (false, _): return "\(list) and \(processes): run it as root"
+    }
+  }
+
+  private func table(_ entries: [DMABufInventory.Entry]) -> [String] {
+    var table = TextTable()
+    // A column that nothing is in is left out.
+    let hasNames = entries.contains { $0.name != nil }
+    let hasDevices = entries.contains { $0.attachedDevices?.isEmpty == false }
+    let hasFences = entries.contains { Self.pending($0) > 0 }
+    table.add(
+      (["INODE", "SIZE", "EXPORTER"] + (hasNames ? ["NAME"] : []) + ["HELD BY"] + (hasDevices ? ["ATTACHED"] : [])
+        + (hasFences ? ["FENCES"] : [])).map { TextTable.Cell($0, .bold) })
+    for entry in entries {
+      var row = ["\(entry.inode)", Self.size(entry), entry.exporter.map(Self.shown) ?? "?"]
+      if hasNames { row.append(entry.name.map(Self.shown) ?? "") }
+      row.append(holders(entry))
+      if hasDevices { row.append(entry.attachedDevices.map(Self.attached) ?? "") }
+      if hasFences { row.append(Self.pending(entry) == 0 ? "" : "\(Self.pending(entry)) pending") }
+      table.add(row.map { TextTable.Cell($0) })
+    }
+    return table.lines(style)
+  }
+
+  /// Who holds it: `weston(812) fd 31 32, 2 mappings; kernel ×3`.
+  private func holders(_ entry: DMABufInventory.Entry) -> String {
+    var parts = entry.holders.map { holder in
+      var ways: [String] = []
+      if !holder.descriptors.isEmpty {
+        // A process that leaks them holds thousands.
+        let shown = holder.descriptors.prefix(4).map(String.init).joined(separator: " ")
+        let rest = holder.descriptors.count - 4
+        ways.append("fd \(shown)" + (rest > 0 ? " and \(rest) more" : ""))
+      }
+      if !holder.mappings.isEmpty {
+        ways.append("\(holder.mappings.count) \(holder.mappings.count == 1 ? "mapping" : "mappings")")
+      }
+      return "\(Self.shown(holder.label)) \(ways.joined(separator: ", "))"
+    }
+    if let count = entry.kernelReferences, count > 0 { parts.append("kernel ×\(count)") }
+    return parts.isEmpty ? "nobody that can be seen" : parts.joined(separator: "; ")
+  }
+
+  private static func attached(_ devices: [DMABufInventory.AttachedDevice]) -> String {
+    devices.map { shown($0.label) }.joined(separator: ", ")
+  }
+
+  private static func pending(_ entry: DMABufInventory.Entry) -> Int {
+    entry.fences?.count { !$0.isSignalled } ?? 0
+  }
+
+  private static func counted(_ count: Int) -> String { "\(count) \(count == 1 ? "dma-buf" : "dma-bufs")" }
+
+  private static func size(_ entry: DMABufInventory.Entry) -> String { entry.byteCount.map(bytes) ?? "?" }
+
+  /// `3.0 MiB`.
+  private static func bytes(_ count: Int) -> String {
+    var (value, unit) = (Double(count), "B")
+    for next in ["KiB", "MiB", "GiB", "TiB"] where value >= 1024 { (value, unit) = (value / 1024, next) }
+    return unit == "B" ? "\(count) B" : "\((value * 10).rounded() / 10) \(unit)"
+  }
+
+  private static func padded(_ text: String, _ width: Int) -> String {
+    text + String(repeating: " ", count: max(0, width - text.count))
+  }
+
+  /// The text without what a terminal obeys.
+  static func shown(_ text: String) -> String {
+    String(
+      String.UnicodeScalarView(
+        text.unicodeScalars.map { scalar in
+          switch scalar.properties.generalCategory {
+          case .control, .format, .lineSeparator, .paragraphSeparator: "\u{fffd}"
+          default: scalar
+          }
+        }))
+  }
+}

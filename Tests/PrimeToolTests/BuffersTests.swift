@@ -1,0 +1,163 @@
+import Foundation
+import Testing
+
+extension ToolOnARealKernel {
+  @Suite("prime-tool buffers")
+  struct Buffers {
+    /// A program that holds a dma-buf of udmabuf until it is ended, and its child that inherited it.
+    private func holding(_ body: (RunningTool) throws -> Void) throws {
+      let holder = try RunningTool(["export", "--from", "udmabuf", "--size", "64x48", "--", "sleep", "30"])
+      #expect(
+        try holder.wait { try Tool.shell("prime-tool buffers --process sleep").standardOutput.contains("sleep(") })
+      try body(holder)
+      holder.send(SIGTERM)
+      #expect(try holder.finish().code == 143)
+      #expect(Tool.hasNoDMABufs())
+    }
+
+    @Test func `shows who holds which, and who cannot be seen`() throws {
+      #expect(try Tool.run("buffers").standardOutput == "no dma-buf\n")
+      try holding { holder in
+        let ran = try Tool.run("buffers")
+        let lines = ran.standardOutput.split(separator: "\n", omittingEmptySubsequences: false)
+        try #require(lines.count == 5)
+        #expect(lines[0] == "INODE  SIZE      EXPORTER  HELD BY")
+        #expect(
+          lines[1].contains(
+            #/^\d+ +12\.0 KiB  udmabuf   prime-tool\(\d+\) fd \d+ \d+(, 1 mapping)?; sleep\(\d+\) fd \d+$/#),
+          "\(lines[1])")
+        #expect(lines[1].contains("prime-tool(\(holder.pid))"))
+        #expect(lines[3] == "1 dma-buf, 12.0 KiB")
+        #expect(ran.standardError == "")
+        #expect(ran.code == 0)
+        let other = try Tool.run("buffers", "--process", "\(getpid())")
+        #expect(other.standardOutput == "no dma-buf\n")
+        let stranger = try Tool.shell("setpriv --reuid 65534 --regid 65534 --clear-groups prime-tool buffers")
+        #expect(stranger.standardOutput == "no dma-buf\n")
+        #expect(
+          stranger.standardError.contains(
+            #/the kernel's list of dma-bufs cannot be read and \d+ processes of others cannot be looked at: run it as root\n$/#
+          ))
+        #expect(stranger.code == 77)
+      }
+    }
+
+    @Test func `shows to a user what is that user's own`() throws {
+      let ran = try Tool.shell(
+        "setpriv --reuid 65534 --regid 65534 --groups video,render prime-tool export --from vgem --allocator dumb "
+          + "--size 64x48 -- prime-tool buffers --json")
+      let buffers = try #require(try ran.json()["buffers"] as? [[String: Any]])
+      try #require(buffers.count == 1)
+      #expect(buffers[0]["exporter"] as? String == "drm")
+      #expect(buffers[0]["byteCount"] as? Int == 12288)
+      let holders = try #require(buffers[0]["holders"] as? [[String: Any]])
+      #expect(holders.map { $0["user"] as? Int } == [65534, 65534])
+      // What nobody lists is not said to be none.
+      #expect(buffers[0]["attachedDevices"] == nil)
+      #expect(ran.code == 0)
+    }
+
+    @Test func `names the importer's device, and has reports that their schema describes`() throws {
+      let shown = try RunningTool([
+        "scanout", "--from", "vgem", "--on", "cirrus", "--mode", "640x480", "--hold", "6", "--timeout", "60",
+      ])
+      #expect(try shown.wait { try Tool.run("buffers").standardOutput.contains("(cirrus)") })
+      let folder = NSTemporaryDirectory() + "prime-tool-buffers-\(getpid())"
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+      defer { try? FileManager.default.removeItem(atPath: folder) }
+      let report = try Tool.shell("prime-tool buffers --json | tee \(folder)/report.json")
+      let buffers = try #require(try report.json()["buffers"] as? [[String: Any]])
+      let devices = buffers.flatMap { $0["attachedDevices"] as? [[String: String]] ?? [] }
+      #expect(Set(devices.compactMap { $0["driver"] }) == ["cirrus"])
+      #expect(buffers.allSatisfy { ($0["kernelReferences"] as? Int ?? 0) > 0 })
+      let watched = try Tool.shell("prime-tool buffers --watch --json --timeout 1 | tail -1 | tee \(folder)/line.json")
+      #expect(watched.standardOutput.contains("\"schema\":\"prime-tool/buffers/1\""))
+      shown.send(SIGINT)
+      #expect(try shown.finish().code == 130)
+      let leaks = try Tool.shell("prime-tool buffers --leaks --json -- true >\(folder)/leaks.json")
+      #expect(leaks.code == 0)
+      for name in ["report", "line", "leaks"] {
+        let valid = try Tool.validate("\(folder)/\(name).json", "schema/buffers-1.schema.json")
+        #expect(valid.code == 0, "\(name): \(valid.standardError)")
+      }
+    }
+
+    @Test func `tells what comes, changes hands and goes`() throws {
+      let watch = try RunningTool(["buffers", "--watch", "--interval", "0.05"])
+      usleep(1_000_000)
+      let shell = try RunningTool([
+        "export", "--from", "udmabuf", "--size", "64x48", "--", "sh", "-c", "sleep 2; timeout 2 sleep 9; true",
+      ])
+      #expect(try shell.finish().code == 0)
+      usleep(500_000)
+      watch.send(SIGINT)
+      let ran = try watch.finish()
+      #expect(ran.code == 130)
+      let lines = ran.standardOutput.split(separator: "\n")
+      #expect(lines.first?.contains(#/^\d+\.\d s +appeared  \d+: 12\.0 KiB, udmabuf, held by /#) == true, "\(lines)")
+      #expect(lines.contains { $0.contains(#/ changed   \d+: .*held by timeout\(\d+\)/#) }, "\(lines)")
+      #expect(lines.contains { $0.contains(#/ changed   \d+: .*let go by sleep\(\d+\)/#) }, "\(lines)")
+      #expect(lines.last?.contains(#/^\d+\.\d s +gone      \d+: 12\.0 KiB, udmabuf$/#) == true, "\(lines)")
+      let timed = try Tool.run("buffers", "--watch", "--timeout", "0.3")
+      #expect(timed.standardOutput == "")
+      #expect(timed.code == 0)
+    }
+
+    @Test func `finds what a command left behind, and what it did not`() throws {
+      let clean = try Tool.run("buffers", "--leaks", "--", "prime-tool", "export", "--from", "heap", "--", "true")
+      #expect(clean.standardError == "prime-tool left no dma-buf behind\n")
+      #expect(clean.standardOutput == "")
+      #expect(clean.code == 0)
+      let left = try Tool.run(
+        "buffers", "--leaks", "--", "prime-tool", "export", "--from", "heap", "--size", "64x48", "--", "sh", "-c",
+        "sleep 20 </dev/null >/dev/null 2>&1 & exit 0")
+      #expect(
+        left.standardError.hasPrefix("prime-tool left 1 dma-buf behind, 12.0 KiB\nINODE  SIZE      EXPORTER  HELD BY\n")
+      )
+      #expect(left.standardError.contains(#/ system    sleep\(\d+\) fd \d+\n$/#), "\(left.standardError)")
+      #expect(left.code == 1)
+      #expect(try Tool.shell("pkill -x sleep").code == 0)
+      #expect(Tool.hasNoDMABufs())
+      let failed = try Tool.run("buffers", "--leaks", "--", "sh", "-c", "exit 3")
+      #expect(failed.code == 3)
+      let missing = try Tool.run("buffers", "--leaks", "--", "/no/such/program")
+      #expect(missing.standardError == "prime-tool: /no/such/program could not be started: No such file or directory\n")
+      #expect(missing.code == 64)
+      let blind = try Tool.shell(
+        "setpriv --reuid 65534 --regid 65534 --clear-groups prime-tool buffers --leaks -- true")
+      #expect(blind.standardError.contains("the kernel's list of dma-bufs cannot be read"))
+      #expect(blind.code == 77)
+    }
+
+    @Test func `lets a process that ran before keep what it makes, but for --strict`() throws {
+      // The command asks another process, which was there before, for a buffer.
+      let path = NSTemporaryDirectory() + "prime-tool-buffers-ask-\(getpid())"
+      try #require(mkfifo(path, 0o600) == 0)
+      defer { unlink(path) }
+      for (strict, code) in [("", Int32(0)), ("--strict", 1)] {
+        // The shell execs, so that the exporter is the process that waited.
+        let other = try RunningTool(
+          command: ["sh", "-c", "read go <\(path); exec prime-tool export --from heap --to \(path).socket --timeout 4"])
+        usleep(200_000)
+        let ran = try Tool.shell("prime-tool buffers --leaks \(strict) -- sh -c 'echo go >\(path); sleep 2'")
+        #expect(ran.standardError.contains("sh left no dma-buf behind"), "\(ran.standardError)")
+        #expect(ran.standardError.contains("made meanwhile and held by processes that ran before:\n"))
+        #expect(ran.code == code)
+        _ = try other.finish()
+        #expect(Tool.hasNoDMABufs())
+      }
+    }
+
+    @Test(arguments: [
+      (["--leaks"], "--leaks runs a command: give it behind --"),
+      (["--", "true"], "a command behind -- is for --leaks"),
+      (["--watch", "--interval", "0"], "--interval takes seconds from 0.01 to 3600, not 0"),
+      (["--timeout", "3"], "--timeout is for --watch and --leaks"),
+    ])
+    func `asked for wrongly is a sentence`(arguments: [String], sentence: String) throws {
+      let ran = try RunningTool(["buffers"] + arguments).finish()
+      #expect(ran.standardError.contains(sentence), "\(ran.standardError)")
+      #expect(ran.code == 64)
+    }
+  }
+}
