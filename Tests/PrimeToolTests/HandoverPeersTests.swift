@@ -37,6 +37,35 @@ extension ToolOnARealKernel {
       #expect(Tool.hasNoDMABufs())
     }
 
+    @Test func `have the verdicts of one process for every pair with a render node, as two users`() throws {
+      let one = try Tool.run(
+        "verify", "--json", "--size", "64x48", "--importer", "vgem", "--importer", "virtio_gpu", limit: .seconds(300))
+      let report = try JSONDecoder().decode(VerifyReport.self, from: Data(one.standardOutput.utf8))
+      #expect(report.cells.count == 16)
+      for cell in report.cells {
+        let path = newPath()
+        let name = "\(cell.exporter) → \(cell.importer)"
+        let exporter = try RunningTool([
+          "export", "--from", cell.exporter, "--to", path, "--size", "64x48", "--write-back", "--json", "--allow-uid",
+          "65534",
+        ])
+        // One whose buffers cannot be had ends before anybody connects.
+        #expect(exporter.wait { self.mode(path) == 0o666 })
+        let importer = try Handover.report(
+          asNobody(["import", "--on", cell.importer, "--from", path, "--allow-uid", "0", "--json"]).finish())
+        let exported = try Handover.report(exporter.finish())
+        // A render node maps no dumb buffers, so the view that is left there is the dma-buf's own.
+        let isSeenByPrimaryAlone = cell.observers.first == .nativeMap
+        #expect(
+          importer.verdict == (isSeenByPrimaryAlone ? .shared : cell.verdict), "\(name): \(importer.reason ?? "")")
+        #expect(exported.verdict == importer.verdict, "\(name): \(exported.reason ?? "")")
+        #expect([importer.call, importer.errno] == [cell.call, cell.errno], "\(name)")
+        #expect(importer.node?.hasPrefix("/dev/dri/renderD") == true, "\(name)")
+        #expect([importer.peerUser, exported.peerUser] == [0, 65534], "\(name)")
+      }
+      #expect(Tool.hasNoDMABufs())
+    }
+
     @Test func `keep strangers out by the file's mode and by the kernel's word`() throws {
       let path = newPath()
       let exporter = try RunningTool(["export", "--from", "heap", "--to", path, "--timeout", "40"])
