@@ -4,7 +4,7 @@
 
 SWIFT ?= swift
 
-.PHONY: verify test test-kernels benchmark lint build packages lab-packages install clean help
+.PHONY: verify test test-kernels soak benchmark lint build packages lab-packages install clean help
 
 verify: packages
 	@echo "verify: building prime-tool" >&2
@@ -28,6 +28,12 @@ test-kernels: packages lab-packages
 	@echo "test: building"
 	@$(SWIFT) build --quiet --build-tests
 	@scripts/test-kernels
+
+# What must hold over and over: an hour or so.
+soak: packages lab-packages
+	@echo "test: building"
+	@$(SWIFT) build --quiet --build-tests
+	@scripts/soak
 
 # Figures are only worth something on a quiet machine, so this is no part of the tests.
 benchmark: packages
@@ -60,6 +66,7 @@ help:
 	@echo "make verify      shares a buffer between every pair of devices, here or in the lab"
 	@echo "make test        lint, unit tests, and tests on a real kernel in the lab"
 	@echo "make test-kernels  what must hold on each of the lab's kernels: 6.1, 6.12 and 7.2"
+	@echo "make soak        a million damaged messages, 10,000 hand-overs, 200 kills, 20 runs of check"
 	@echo "make benchmark   fill and check against memset and memcmp"
 	@echo "make build       everything, optimised"
 	@echo "make install     prime-tool into PREFIX/bin (default /usr/local)"

@@ -103,9 +103,10 @@ extension ToolOnARealKernel {
 
     @Test func `of a signal leaves no child behind`() throws {
       let tool = try RunningTool(["check", "--only", "C14"])
-      usleep(1_500_000)
+      #expect(try tool.wait(.seconds(60)) { try Tool.shell("pgrep -xc prime-tool").standardOutput == "2\n" })
+      usleep(500_000)
       tool.send(SIGINT)
-      let ran = try tool.finish(within: .seconds(20))
+      let ran = try tool.finish(within: .seconds(80))
       #expect(ran.code == 130)
       #expect(ran.standardError.contains("prime-tool: interrupted after"))
       #expect(try Tool.shell("pgrep -xc prime-tool").standardOutput == "0\n")
