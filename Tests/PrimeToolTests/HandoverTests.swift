@@ -130,7 +130,7 @@ extension ToolOnARealKernel {
       #expect(
         missing.standardError == "prime-tool: /no/such/program could not be started: No such file or directory\n")
       #expect(missing.code == 64)
-      let slow = try Tool.run("export", "--from", "vgem", "--timeout", "1", "--", "sleep", "30")
+      let slow = try Tool.run("export", "--from", "vgem", "--timeout", "6", "--", "sleep", "50")
       #expect(slow.standardError == "prime-tool: the program did not end in time and was ended: raise --timeout\n")
       #expect(slow.code == 1)
       #expect(Tool.hasNoDMABufs())
