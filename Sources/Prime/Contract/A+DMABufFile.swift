@@ -9,7 +9,8 @@ extension Contract {
     ) { check in
       let buffer = try check.buffer()
       let size = try check.expect(check.kernel.seek(buffer.dmaBuf, 0, .end))
-      check.expect("the size", size > 0 && size % 4096 == 0, "above 0 and a multiple of 4096", got: "\(size)")
+      let page = Int64(PageMarks.pageSize)
+      check.expect("the size", size > 0 && size % page == 0, "above 0 and a multiple of \(page)", got: "\(size)")
       check.expect("the size", size >= Int64(buffer.pitch * buffer.height), "all rows at least", got: "\(size)")
     },
     Statement(
