@@ -1,0 +1,75 @@
+import Testing
+
+@testable import Prime
+@testable import prime_tool
+
+@Suite("Dma-bufs as people read them")
+struct BuffersTextTests {
+  private func inventory(
+    _ buffers: [DMABufInventory.Entry], showsKernel: Bool = true, hidden: Int = 0
+  ) -> DMABufInventory {
+    DMABufInventory(buffers: buffers, showsKernel: showsKernel, hiddenProcesses: hidden)
+  }
+
+  private func holder(_ command: String, _ descriptors: [Int32], mappings: Int = 0) -> DMABufHolder {
+    DMABufHolder(
+      process: 812, command: command, user: 0, descriptors: descriptors,
+      mappings: Array(repeating: .init(byteCount: 4096, isWritable: true), count: mappings), startTime: 1)
+  }
+
+  @Test("Nothing that a process chose reaches the terminal as an order")
+  func hostile() {
+    let text = BuffersText().text(
+      inventory([
+        .init(
+          inode: 7, byteCount: 4096, exporter: "drm", name: "two\twords\n\u{1b}[31mred", holders: [holder("a\rb", [3])])
+      ]))
+    #expect(
+      text == """
+        INODE  SIZE     EXPORTER  NAME                HELD BY
+        7      4.0 KiB  drm       two\u{fffd}words\u{fffd}\u{fffd}[31mred  a\u{fffd}b(812) fd 3
+
+        1 dma-buf, 4.0 KiB
+
+        """)
+  }
+
+  @Test("Columns that nothing is in are left out, and what is not known is not said")
+  func columns() {
+    let buffers: [DMABufInventory.Entry] = [
+      .init(
+        inode: 7, byteCount: 8 << 20, exporter: "drm", holders: [holder("weston", [3, 4, 5, 6, 7, 8], mappings: 2)],
+        kernelReferences: 3, attachedDevices: [.init(name: "0000:00:02.0", driver: "i915")],
+        fences: [.init(usage: "write", description: "x", isSignalled: false)]),
+      .init(inode: 8, holders: []),
+    ]
+    #expect(
+      BuffersText().text(inventory(buffers)) == """
+        INODE  SIZE     EXPORTER  HELD BY                                                   ATTACHED             FENCES
+        7      8.0 MiB  drm       weston(812) fd 3 4 5 6 and 2 more, 2 mappings; kernel ×3  0000:00:02.0 (i915)  1 pending
+        8      ?        ?         nobody that can be seen
+
+        2 dma-bufs, 8.0 MiB
+
+        """)
+  }
+
+  @Test(
+    "What could not be seen is said, with what to do",
+    arguments: [
+      (true, 0, nil),
+      (true, 1, "1 process of others cannot be looked at: run it as root"),
+      (
+        false, 0,
+        "the kernel's list of dma-bufs cannot be read: run it as root, with debugfs mounted "
+          + "(`mount -t debugfs none /sys/kernel/debug`)"
+      ),
+      (
+        false, 12,
+        "the kernel's list of dma-bufs cannot be read and 12 processes of others cannot be looked at: run it as root"
+      ),
+    ] as [(Bool, Int, String?)])
+  func limits(showsKernel: Bool, hidden: Int, sentence: String?) {
+    #expect(BuffersText.limits(of: inventory([], showsKernel: showsKernel, hidden: hidden)) == sentence)
+  }
+}
