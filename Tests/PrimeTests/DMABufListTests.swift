@@ -26,6 +26,7 @@ struct DMABufListTests {
     // What the list itself cannot tell from its own lines.
     #expect(list[2].name == "two\twords")
     #expect(list.map(\.references) == [3, 7, 3])
+    #expect(list.map(\.openFlags) == [2, 2, 2])
     #expect(list.map(\.attachedDevices) == [[], ["vkms"], []])
     #expect(
       list.map(\.fences) == [

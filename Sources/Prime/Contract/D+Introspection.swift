@@ -10,7 +10,7 @@ extension Contract {
       let dmaBuf = try check.buffer().dmaBuf
       for name in ["a", String(repeating: "b", count: 31)] {
         try check.expect(check.kernel.setName(dmaBuf, name))
-        let seen = BufferFacts.value(of: "name", in: try check.fdinfo(of: dmaBuf))
+        let seen = DescriptorFacts.value(of: "name", in: try check.fdinfo(of: dmaBuf))
         check.expect("the name", seen ?? "", is: name)
       }
     },
@@ -24,7 +24,7 @@ extension Contract {
         check.expect(
           check.kernel.setName(dmaBuf, String(repeating: "n", count: count)), fails: .invalidArgument)
       }
-      let name = BufferFacts.value(of: "name", in: try check.fdinfo(of: dmaBuf))
+      let name = DescriptorFacts.value(of: "name", in: try check.fdinfo(of: dmaBuf))
       check.expect("the name", name ?? "", is: "short")
     },
     Statement(
@@ -44,7 +44,7 @@ extension Contract {
       let dmaBuf = try check.buffer().dmaBuf
       for (name, older) in [("by-32-bits", true), ("by-64-bits", false)] {
         try check.expect(check.kernel.setName(dmaBuf, name, older: older))
-        let seen = BufferFacts.value(of: "name", in: try check.fdinfo(of: dmaBuf))
+        let seen = DescriptorFacts.value(of: "name", in: try check.fdinfo(of: dmaBuf))
         check.expect("the name", seen ?? "", is: name)
       }
     },
@@ -62,7 +62,7 @@ extension Contract {
       let maps = try check.expect(check.kernel.text(of: "/proc/self/maps"))
       let line = maps.split(separator: "\n").first { $0.hasPrefix(beginning) } ?? "no line of the mapping"
       check.expect("/proc/self/maps", line.contains("/dmabuf:\(name)"), "/dmabuf:\(name)", got: String(line))
-      let seen = BufferFacts.value(of: "name", in: try check.fdinfo(of: buffer.dmaBuf))
+      let seen = DescriptorFacts.value(of: "name", in: try check.fdinfo(of: buffer.dmaBuf))
       check.expect("the name in fdinfo", seen ?? "", is: name)
     },
     Statement(
@@ -72,24 +72,24 @@ extension Contract {
       let buffer = try check.buffer()
       let size = try check.prepare(check.kernel.seek(buffer.dmaBuf, 0, .end))
       let nameless = try check.fdinfo(of: buffer.dmaBuf)
-      check.expect("size:", BufferFacts.value(of: "size", in: nameless) ?? "", is: "\(size)")
-      check.expect("name:", BufferFacts.value(of: "name", in: nameless) ?? "", is: "")
-      let exporter = BufferFacts.value(of: "exp_name", in: nameless) ?? ""
+      check.expect("size:", DescriptorFacts.value(of: "size", in: nameless) ?? "", is: "\(size)")
+      check.expect("name:", DescriptorFacts.value(of: "name", in: nameless) ?? "", is: "")
+      let exporter = DescriptorFacts.value(of: "exp_name", in: nameless) ?? ""
       switch check.subject.exporter {
       case .udmabuf: check.expect("exp_name:", exporter, is: "udmabuf")
       case .heap: check.expect("exp_name:", exporter, is: "system")
       // "drm" from the helpers; a driver of its own may say otherwise.
       default: check.expect("exp_name:", !exporter.isEmpty, "a name", got: "none")
       }
-      let references = Int(BufferFacts.value(of: "count", in: nameless) ?? "") ?? 0
+      let references = Int(DescriptorFacts.value(of: "count", in: nameless) ?? "") ?? 0
       let mapping = try check.mapping(of: buffer)
       let mapped = try check.fdinfo(of: buffer.dmaBuf)
-      let more = Int(BufferFacts.value(of: "count", in: mapped) ?? "") ?? 0
+      let more = Int(DescriptorFacts.value(of: "count", in: mapped) ?? "") ?? 0
       check.expect("count: with a mapping", more, is: references + 1)
       _ = try check.prepare(check.kernel.unmap(mapping))
       _ = try check.prepare(check.kernel.setName(buffer.dmaBuf, "named"))
       let named = try check.fdinfo(of: buffer.dmaBuf)
-      check.expect("name:", BufferFacts.value(of: "name", in: named) ?? "", is: "named")
+      check.expect("name:", DescriptorFacts.value(of: "name", in: named) ?? "", is: "named")
     },
     Statement(
       "D07", .core, on: .sharingPair,
@@ -115,29 +115,28 @@ extension Contract {
       _ = try check.prepare(check.kernel.setName(buffer.dmaBuf, "prime-tool-D08"))
       let status = try check.prepare(check.kernel.status(buffer.dmaBuf))
       let flags = try check.prepare(check.kernel.control(buffer.dmaBuf, F_GETFL, 0, "F_GETFL"))
-      let exporter = BufferFacts.value(of: "exp_name", in: try check.fdinfo(of: buffer.dmaBuf))
-      func listed() throws(Statement.Stop) -> BufferFacts.Listed {
-        let text = try check.expect(check.kernel.text(of: Check.bufinfo))
-        guard let entry = BufferFacts.listed(inode: status.inode, in: text) else {
+      let exporter = DescriptorFacts.value(of: "exp_name", in: try check.fdinfo(of: buffer.dmaBuf))
+      func listed() throws(Statement.Stop) -> ListedDMABuf {
+        guard let entry = try check.listed(inode: status.inode) else {
           check.expect("bufinfo", false, "a line of inode \(status.inode)", got: "none")
           throw .failed
         }
         return entry
       }
       let entry = try listed()
-      check.expect("its size", entry.byteCount, is: UInt64(status.byteCount))
-      check.expect("its access mode", Int(entry.flags) & Int(O_ACCMODE), is: flags & Int(O_ACCMODE))
+      check.expect("its size", entry.byteCount, is: Int(status.byteCount))
+      check.expect("its access mode", Int(entry.openFlags ?? 0) & Int(O_ACCMODE), is: flags & Int(O_ACCMODE))
       check.expect("its exporter", entry.exporter, is: exporter ?? "")
-      check.expect("its name", entry.name, is: "prime-tool-D08")
-      check.expect("the devices that hold it", entry.devices, is: [])
+      check.expect("its name", entry.name ?? "", is: "prime-tool-D08")
+      check.expect("the devices that hold it", entry.attachedDevices ?? [], is: [])
       guard let importer = check.importer, let node = importer.primary else { return }
       let device = try check.prepare(check.kernel.openDevice(node.path))
       let handle = try check.prepare(check.kernel.primeFDToHandle(device, buffer.dmaBuf))
-      let held = try listed().devices
+      let held = try listed().attachedDevices ?? []
       check.expect("the devices that hold it", held.count == 1 && held[0] != "", "one name", got: "\(held)")
       guard importer == check.machine.vgem else { return }
       let fence = try check.prepare(check.kernel.attachVGEMFence(device, handle: handle, flags: 1))
-      let fences = try listed().fences
+      let fences = try listed().fences.map(\.description)
       check.expect("its fences", fences.contains { $0.contains("vgem") }, "one of vgem", got: "\(fences)")
       _ = try check.prepare(check.kernel.signalVGEMFence(device, fence: fence))
     },
@@ -148,7 +147,7 @@ extension Contract {
     ) { check in
       let buffer = try check.buffer()
       let status = try check.prepare(check.kernel.status(buffer.dmaBuf))
-      let exporter = BufferFacts.value(of: "exp_name", in: try check.fdinfo(of: buffer.dmaBuf))
+      let exporter = DescriptorFacts.value(of: "exp_name", in: try check.fdinfo(of: buffer.dmaBuf))
       let folder = "/sys/kernel/dmabuf/buffers/\(status.inode)"
       check.expect("size", try check.expect(check.kernel.text(of: "\(folder)/size")), is: "\(status.byteCount)")
       let name = try check.expect(check.kernel.text(of: "\(folder)/exporter_name"))
@@ -164,7 +163,7 @@ extension Contract {
       let inode = try check.prepare(check.kernel.status(buffer.dmaBuf)).inode
       let mapping = try check.mapping(of: buffer)
       func isListed() throws(Statement.Stop) -> Bool {
-        BufferFacts.listed(inode: inode, in: try check.expect(check.kernel.text(of: Check.bufinfo))) != nil
+        try check.listed(inode: inode) != nil
       }
       check.expect("a line in bufinfo", try isListed(), is: true)
       _ = try check.prepare(check.kernel.close(buffer.dmaBuf))

@@ -85,25 +85,18 @@ struct ProcessHoldings {
       guard let descriptor = Int32(number), let target = FileSystem.linkTarget(of: "\(folder)/fd/\(number)"),
         target.hasPrefix(Self.prefix),
         // A file of that name is none, and says so.
-        let facts = FileSystem.text(of: "\(folder)/fdinfo/\(number)").map(Self.facts), let exporter = facts["exp_name"],
+        let facts = FileSystem.text(of: "\(folder)/fdinfo/\(number)"),
+        let exporter = DescriptorFacts.value(of: "exp_name", in: facts),
         let (inode, byteCount) = FileSystem.inodeAndSize(of: "\(folder)/fd/\(number)")
       else { continue }
       var holding = holdings[inode] ?? Holding()
       holding.descriptors.append(descriptor)
-      (holding.byteCount, holding.exporter, holding.name) = (byteCount, exporter, facts["name"])
+      (holding.byteCount, holding.exporter, holding.name) = (
+        byteCount, exporter, DescriptorFacts.value(of: "name", in: facts)
+      )
       holdings[inode] = holding
     }
     for inode in holdings.keys { holdings[inode]?.descriptors.sort() }
-  }
-
-  /// The first line of each key: what the exporter and the name hold comes last, and may hold line breaks.
-  private static func facts(_ text: String) -> [String: String] {
-    Dictionary(
-      text.split(separator: "\n").compactMap { line in
-        let parts = line.split(separator: ":", maxSplits: 1)
-        guard parts.count == 2 else { return nil }
-        return (String(parts[0]), String(parts[1].drop(while: \.isWhitespace)))
-      }, uniquingKeysWith: { first, _ in first })
   }
 
   /// Lines of `START-END PERMISSIONS OFFSET DEVICE INODE PATH`, numbers hexadecimal but for the inode (proc_pid_maps(5)).

@@ -8,6 +8,8 @@ public struct ListedDMABuf: Hashable, Sendable {
   public var exporter: String
   /// What `DMA_BUF_SET_NAME` gave it, nil where nothing did.
   public var name: String?
+  /// The flags of `open(2)` that it was made with; nil where the list does not tell.
+  public var openFlags: UInt32?
   /// How many references its file has; nil where the list does not tell.
   public var references: Int?
   /// The fences that are attached to it.
@@ -81,13 +83,14 @@ package enum DMABufList {
   private static func buffer(_ line: Substring) -> ListedDMABuf? {
     let columns = line.split(separator: "\t", maxSplits: 6, omittingEmptySubsequences: false)
     guard columns.count == 7, columns.prefix(4).allSatisfy({ $0.count >= 8 }),
-      columns[1...2].allSatisfy({ $0.allSatisfy(\.isHexDigit) }),
-      let size = Int(columns[0]), let references = Int(columns[3]), let inode = UInt64(columns[5])
+      columns[2].allSatisfy(\.isHexDigit),
+      let size = Int(columns[0]), let flags = UInt32(columns[1], radix: 16), let references = Int(columns[3]),
+      let inode = UInt64(columns[5])
     else { return nil }
     let isNamed = !columns[6].isEmpty && columns[6] != "<none>"
     return ListedDMABuf(
       inode: inode, byteCount: size, exporter: String(columns[4]), name: isNamed ? String(columns[6]) : nil,
-      references: references, fences: [], attachedDevices: [])
+      openFlags: flags, references: references, fences: [], attachedDevices: [])
   }
 
   /// What `dma-resv.c:dma_resv_describe` and `dma-fence.c:dma_fence_describe` write.

@@ -1,0 +1,21 @@
+/// What the kernel tells of a buffer in text.
+extension Check {
+  /// Where debugfs lists every dma-buf.
+  static let bufinfo = "/sys/kernel/debug/dma_buf/bufinfo"
+
+  /// What debugfs says of a dma-buf; nil where it does not list it.
+  func listed(inode: UInt64) throws(Statement.Stop) -> ListedDMABuf? {
+    DMABufList.parse(try expect(kernel.text(of: Check.bufinfo))).first { $0.inode == inode }
+  }
+
+  /// The text that procfs has about an open file of this process.
+  func fdinfo(of descriptor: CInt) throws(Statement.Stop) -> String {
+    try expect(kernel.text(of: "/proc/self/fdinfo/\(descriptor)"))
+  }
+
+  /// A device that takes the subject's buffers, vgem rather than another; nil where none does.
+  var importer: DeviceDescription? {
+    let takers = machine.subjects(.sharingPair).filter { $0.exporter == subject.exporter }.compactMap(\.device)
+    return takers.first { $0 == machine.vgem } ?? takers.first
+  }
+}
