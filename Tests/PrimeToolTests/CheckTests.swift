@@ -74,6 +74,29 @@ extension ToolOnARealKernel {
       }
     }
 
+    @Test func `shows those fail that this kernel cannot show, where what they need is imitated`() throws {
+      // A folder for each inode to come, which stays when its dma-buf is gone: no kernel that keeps its promise.
+      let next = try Tool.shell(
+        "prime-tool export --from udmabuf --size 64x48 -- prime-tool buffers | sed -n '2s/ .*//p'")
+      let first = try #require(Int(next.standardOutput.prefix { $0.isNumber }))
+      let imitation =
+        "mount -t tmpfs none /sys/kernel; mkdir -p /sys/kernel/dmabuf/buffers; cd /sys/kernel/dmabuf/buffers; "
+        + "mkdir $(seq \(first) \(first + 200)); for i in *; do echo 16384 >$i/size; echo drm >$i/exporter_name; done"
+      let statistics = try Tool.shell(
+        "unshare -m sh -c '\(imitation); prime-tool check --only D09 --device vgem --json'")
+      let folder = try #require(try results(statistics).first { $0["subject"] as? String == "vgem" })
+      #expect(folder["outcome"] as? String == "fail")
+      #expect((folder["reason"] as? String)?.hasSuffix(" when the buffer is gone: expected false, got true") == true)
+      // The system heap under a CMA heap's name, and a display that takes nobody's buffers.
+      let heap = try Tool.shell(
+        "ln -s system /dev/dma_heap/reserved; prime-tool check --only N12 --device qxl --json; rm /dev/dma_heap/reserved"
+      )
+      let taken = try #require(try results(heap).first)
+      #expect(taken["outcome"] as? String == "deviation")
+      #expect(
+        (taken["reason"] as? String)?.contains("the displays that take it: expected one at least, got none") == true)
+    }
+
     @Test func `in another order and several at a time says the same`() throws {
       func outcomes(_ arguments: [String]) throws -> [String: String] {
         let ran = try RunningTool(["check", "--group", "A,B,F", "--json"] + arguments).finish(within: .seconds(200))
