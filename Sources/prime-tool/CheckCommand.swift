@@ -105,9 +105,20 @@ struct CheckCommand: ParsableCommand {
     var selected: [DeviceDescription] = []
     for name in device { selected += try DeviceSelection.devices(named: name, in: present) }
     var removable: [DeviceDescription] = []
-    for name in unplug { removable += try DeviceSelection.devices(named: name, in: present) }
+    for name in unplug {
+      for device in try DeviceSelection.devices(named: name, in: present) {
+        guard device.bus.name == "pci" else {
+          throw ExitStatus.usage(
+            "--unplug \(name): it is on the \(device.bus.name) bus, and only PCI devices come back")
+        }
+        guard device.capabilities?.atomic != nil else {
+          throw ExitStatus.usage("--unplug \(name): it sets no modes, and the statements are about displays")
+        }
+        removable.append(device)
+      }
+    }
     let machine = Machine(
-      selected: device.isEmpty ? present : selected, removable: removable,
+      selected: device.isEmpty ? present : selected, isNarrowed: !device.isEmpty, removable: removable,
       unplugging: unplug.isEmpty ? nil : unplugCommand.map(Unplugging.command) ?? .sysfs)
     let seed = seed ?? .random(in: 1...UInt64(UInt32.max))
     let runner = Runner(

@@ -16,6 +16,7 @@ extension OnARealKernel {
     /// A bound of one step is allowed for engines that round otherwise; vkms needs none of it.
     @Test(arguments: [16, 100, 128, 254, 255])
     func `are blended by vkms without a component of difference`(_ alpha: Int) throws {
+      try Lab.require(.udmabuf)
       let vkms = try Lab.open("vkms")
       let vgem = try Lab.open("vgem")
       let format = try #require(PixelFormat(.xrgb8888))

@@ -116,9 +116,15 @@ struct TrialTests {
   }
 
   @Test func `that is known to fail on a driver is explained, and so is its passing`() throws {
-    let failing = run(id: "B10") { $0.expect("the page", 0, is: 2) }
+    let failing = run(id: "B10") { $0.expect("the mapping", "page 0", is: "page 2") }
     #expect(failing.outcome == .knownDeviation)
     #expect(try #require(failing.reason).contains("shows the wrong page"))
+    // What it does not explain is no part of it.
+    let other = run(id: "B10") {
+      $0.expect("the mapping", "page 0", is: "page 2")
+      $0.expect("mmap", "EFAULT", is: "success")
+    }
+    #expect(other.outcome == .fail)
     let passing = run(id: "B10") { $0.expect("the page", 2, is: 2) }
     #expect(passing.outcome == .unexpectedPass)
     let elsewhere = run(id: "B10", on: Subject(name: "heap", driver: "heap")) { $0.expect("the page", 0, is: 2) }

@@ -34,7 +34,9 @@ private struct FakeMachine {
       let devices = row.devices.map { "\t\($0)\n" }.joined()
       return "\(line)\tAttached Devices:\n\(devices)Total \(row.devices.count) devices attached\n\n"
     }
-    try tree.write("\nDma-buf Objects:\n" + text.joined(), to: "/sys/kernel/debug/dma_buf/bufinfo")
+    try tree.write(
+      "\nDma-buf Objects:\n" + text.joined() + "\nTotal \(rows.count) objects, 0 bytes\n",
+      to: "/sys/kernel/debug/dma_buf/bufinfo")
   }
 
   func look() -> DMABufInventory { DMABufInventory.look(systemRoot: tree.root) }

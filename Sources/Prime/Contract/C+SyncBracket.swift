@@ -101,8 +101,11 @@ extension Contract {
       for access in [SyncFlags.write, SyncFlags.readWrite] {
         let writer = try check.pendingFence(.write, on: buffer)
         try check.expectStart(access, on: buffer, waitsFor: [writer])
-        let readers = [try check.pendingFence(.read, on: buffer), try check.pendingFence(.read, on: buffer)]
-        try check.expectStart(access, on: buffer, waitsFor: readers)
+        // Whichever of two is done first, the other is waited for.
+        for isReversed in [false, true] {
+          let readers = [try check.pendingFence(.read, on: buffer), try check.pendingFence(.read, on: buffer)]
+          try check.expectStart(access, on: buffer, waitsFor: isReversed ? readers.reversed() : readers)
+        }
       }
     },
     Statement(

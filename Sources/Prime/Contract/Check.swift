@@ -16,6 +16,7 @@ package final class Check: Sendable {
   package let seed: UInt64
   private let found = Mutex<[Finding]>([])
   private let expectations = Mutex(0)
+  private let noted = Mutex<String?>(nil)
 
   package init(subject: Subject, machine: Machine, kernel: KernelProbe, seed: UInt64) {
     self.subject = subject
@@ -29,6 +30,19 @@ package final class Check: Sendable {
 
   /// How many expectations were made: a statement without one proves nothing.
   package var expectationCount: Int { expectations.withLock { $0 } }
+
+  /// What a report tells of it also where everything held; nil for nothing.
+  package var note: String? { noted.withLock { $0 } }
+
+  /// Leaves a phrase for the report.
+  package func note(_ phrase: String) { noted.withLock { $0 = phrase } }
+
+  /// Whether a statement is known to fail on the subject's driver and this kernel.
+  package func isKnownToDeviate(in id: String) -> Bool {
+    Contract.knownDeviations.contains {
+      $0.applies(to: id, driver: subject.driver, kernel: machine.kernelVersion)
+    }
+  }
 
   // MARK: - Expectations
 

@@ -20,8 +20,9 @@ extension Contract {
       source: "dma-buf.c:dma_buf_poll; DOC: implicit fence poll support"
     ) { check in
       let buffer = try check.fencedBuffer()
-      _ = try check.pendingFence(.read, on: buffer)
+      let fence = try check.pendingFence(.read, on: buffer)
       check.expect("poll while the fence is pending", try check.readiness(of: buffer.dmaBuf), is: Int16(POLLIN))
+      try check.signal(fence, on: buffer)
     },
     Statement(
       "E03", .core, on: .fencedExporter, "while somebody writes, poll holds readers and writers back",
@@ -41,7 +42,8 @@ extension Contract {
       for (access, event) in [(FencedBuffer.Access.write, POLLIN), (.write, POLLOUT), (.read, POLLOUT)] {
         let fence = try check.pendingFence(access, on: buffer)
         let poll = BackgroundCall { [kernel = check.kernel] in
-          kernel.poll(buffer.dmaBuf, events: Int16(event), milliseconds: 8000)
+          // Longer than its end is waited for: poll looks once more when its time is up.
+          kernel.poll(buffer.dmaBuf, events: Int16(event), milliseconds: 25_000)
         }
         let early = poll.result(within: .milliseconds(100))
         check.expect("poll", early == nil, "a wait for the pending fence", got: "an end before it")
@@ -100,7 +102,7 @@ extension Contract {
       check.expect(kernel.signalVGEMFence(vgem, fence: fence), fails: .noSuchFile)
       // Ten seconds, which vgem counts.
       let forgotten = try check.pendingFence(.write, on: buffer)
-      let end = try check.expect(kernel.poll(buffer.dmaBuf, events: both, milliseconds: 13_000))
+      let end = try check.expect(kernel.poll(buffer.dmaBuf, events: both, milliseconds: 25_000))
       check.expect("poll after ten seconds", end, is: both)
       check.expect(kernel.signalVGEMFence(vgem, fence: forgotten), fails: .timedOut)
       check.expect("poll after it", try check.readiness(of: buffer.dmaBuf), is: both)

@@ -76,6 +76,7 @@ extension Contract {
       for exporter in check.otherExporters {
         let buffer = try check.buffer(on: exporter)
         let before = try check.expect(check.kernel.descriptors())
+        let held = DescriptorFacts.value(of: "count", in: try check.fdinfo(of: buffer.dmaBuf))
         guard case .failure(let errno) = check.kernel.primeFDToHandle(device, buffer.dmaBuf) else { continue }
         refusals += 1
         let again = check.kernel.primeFDToHandle(device, buffer.dmaBuf)
@@ -84,6 +85,8 @@ extension Contract {
           "the errno", refusalErrnos.contains(errno), refusalErrnos.map(\.name).joined(separator: ", "),
           got: errno.name)
         check.expect("the open descriptors", try check.expect(check.kernel.descriptors()), is: before)
+        let left = DescriptorFacts.value(of: "count", in: try check.fdinfo(of: buffer.dmaBuf))
+        check.expect("the references to the dma-buf", left ?? "", is: held ?? "")
       }
       guard refusals > 0 else { throw Statement.Stop.skipped("\(check.subject.name) refuses nobody's buffers here") }
     },

@@ -56,10 +56,20 @@ extension Contract {
         let flags = PrimeFlags.closeOnExec | PrimeFlags.readWrite
         let other = try check.expect(check.kernel.primeHandleToFD(buffer.node, handle: handle, flags: flags))
         try check.expect(after, throughNewMappingOf: other, byteCount: buffer.byteCount)
+        _ = try check.prepare(check.kernel.close(other))
+        _ = try check.prepare(check.kernel.closeHandle(buffer.node, handle))
       } else if let memory = buffer.memory {
         let other = try check.expect(check.kernel.map(memory, byteCount: buffer.byteCount))
         check.expect(after, in: other, "the memfd")
+        _ = try check.prepare(check.kernel.unmap(other))
+        _ = try check.prepare(check.kernel.close(memory))
       }
+      _ = try check.prepare(check.kernel.close(buffer.node))
+      check.expect(after, in: mapping, "the mapping, which is all that is left")
+      for page in 0..<before.count {
+        check.kernel.write(before.mark(page), to: mapping, at: page * PageMarks.pageSize)
+      }
+      check.expect(before, in: mapping, "the mapping, which is all that is left")
     },
     Statement(
       "H04", .core, on: .sharingPair,

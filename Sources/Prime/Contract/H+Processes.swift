@@ -27,7 +27,8 @@ extension Contract {
       let inode = try check.prepare(check.kernel.status(buffer.dmaBuf)).inode
       try check.expect(check.kernel.send(buffer.dmaBuf, through: sockets.mine))
       let told = try check.expect(check.kernel.words(of: receiver, within: .seconds(15)))
-      let expected = "received, same buffer \(inode), imported, mapped, saw page 0 page 1 page 2 page 3, wrote"
+      let pages = (0..<check.marks(of: buffer).count).map { "page \($0)" }.joined(separator: " ")
+      let expected = "received, same buffer \(inode), imported, mapped, saw \(pages), wrote"
       check.expect("the receiver's report", String(decoding: told, as: UTF8.self), is: expected)
       _ = try check.prepare(check.kernel.sync(buffer.dmaBuf, SyncFlags.read))
       check.expect(check.marks(of: buffer, variant: 1), in: mapping, "what the receiver wrote")
@@ -54,7 +55,7 @@ extension Contract {
       let truth = KernelProbe()
       guard (try? truth.status(buffer.dmaBuf).get())?.inode == inode,
         let users = FileSystem.text(of: references).flatMap({ Int($0) }), users > 0
-      else { throw Statement.Stop.failed }
+      else { throw Statement.Stop.broken("nobody but the check's own count says that vgem is in use") }
       let answer = check.kernel.unloadModule("vgem")
       if case .failure(.notPermitted) = answer {
         throw Statement.Stop.skipped("this root may not unload modules (CAP_SYS_MODULE, modules_disabled)")

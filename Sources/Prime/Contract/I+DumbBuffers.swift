@@ -13,7 +13,11 @@ extension Contract {
       let buffer = try check.buffer()
       let importer = try check.openDevice()
       let handle = try check.prepare(check.kernel.primeFDToHandle(importer, buffer.dmaBuf))
-      check.expect(check.kernel.mapDumb(importer, handle: handle), fails: .invalidArgument)
+      let answer = check.kernel.mapDumb(importer, handle: handle)
+      if case .failure(.notImplemented) = answer, check.kernel.alteredCall == nil {
+        throw Statement.Stop.skipped("\(check.subject.driver) has no dumb buffers, and so no mapping of any")
+      }
+      check.expect(answer, fails: .invalidArgument)
     },
     Statement(
       "I02", .core, on: .dumbDevice, "a buffer of the same device, taken by another open file, can be mapped there",

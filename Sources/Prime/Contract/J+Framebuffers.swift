@@ -15,7 +15,7 @@ extension Contract {
       check.expect("the id", id > 0, "above 0", got: "\(id)")
     },
     Statement(
-      "J02", .core, on: .shownPair, "a framebuffer of an imported buffer is made",
+      "J02", .core, on: .displayPair, "a framebuffer of an imported buffer is made",
       source: "drm_gem_framebuffer_helper.c:drm_gem_fb_init_with_funcs"
     ) { check in
       let buffer = try check.buffer()
@@ -36,9 +36,15 @@ extension Contract {
       check.expect(check.kernel.addFramebuffer(node, good.with(\.fourcc, 0x5a5a_5a5a)), fails: .invalidArgument)
       check.expect(check.kernel.addFramebuffer(node, good.with(\.width, 0)), fails: .invalidArgument)
       check.expect(check.kernel.addFramebuffer(node, good.with(\.height, 0)), fails: .invalidArgument)
-      let (widest, highest) = (limits.widths.upperBound, limits.heights.upperBound)
-      check.expect(check.kernel.addFramebuffer(node, good.with(\.width, widest + 1)), fails: .invalidArgument)
-      check.expect(check.kernel.addFramebuffer(node, good.with(\.height, highest + 1)), fails: .invalidArgument)
+      // Buffers that hold what is asked for, so that nothing but the limits refuses it.
+      let wide = try check.framebufferRequest(on: node, width: limits.widths.upperBound + 1, height: 64)
+      check.expect(check.kernel.addFramebuffer(node, wide), fails: .invalidArgument)
+      let high = try check.framebufferRequest(on: node, width: 64, height: limits.heights.upperBound + 1)
+      check.expect(check.kernel.addFramebuffer(node, high), fails: .invalidArgument)
+      for (side, least) in [(\ProbeFramebuffer.width, limits.widths.lowerBound), (\.height, limits.heights.lowerBound)]
+      where least > 1 {
+        check.expect(check.kernel.addFramebuffer(node, good.with(side, least - 1)), fails: .invalidArgument)
+      }
       check.expect(check.kernel.addFramebuffer(node, good.with(\.flags, 1 << 5)), fails: .invalidArgument)
     },
     Statement(
@@ -75,11 +81,18 @@ extension Contract {
       "J08", .helper, on: .display, "a buffer that is too small for its rows, or ends before them, is refused",
       source: "drm_gem_framebuffer_helper.c:drm_gem_fb_init_with_funcs"
     ) { check in
-      let (node, good) = try check.framebufferRequest()
-      let rows = check.byteCount(of: good) / good.pitches[0] + 2
+      let node = try check.openDevice()
+      let layout = try check.prepare(check.kernel.createDumb(node, width: 64, height: 64))
+      let end = UInt32(layout.byteCount)
+      let good = ProbeFramebuffer(
+        width: 64, height: 32, fourcc: KernelProbe.xrgb8888, handle: layout.handle, pitch: layout.pitch)
+      let rows = end / layout.pitch + 2
       check.expect(check.kernel.addFramebuffer(node, good.with(\.height, rows)), fails: .invalidArgument)
-      let end = check.byteCount(of: good)
       check.expect(check.kernel.addFramebuffer(node, good.with(\.offsets[0], end)), fails: .invalidArgument)
+      // The last row has no padding behind it.
+      let last = end - (layout.pitch * 31 + 64 * 4)
+      try check.expect(check.kernel.addFramebuffer(node, good.with(\.offsets[0], last)))
+      check.expect(check.kernel.addFramebuffer(node, good.with(\.offsets[0], last + 4)), fails: .invalidArgument)
     },
     Statement(
       "J22", .core, on: .display, "GETFB, which knows one plane only, refuses a framebuffer of several",
@@ -117,19 +130,20 @@ extension ProbeFramebuffer {
 }
 
 extension Check {
-  /// The subject's node, not as master, and a request that makes a framebuffer of a fresh buffer of 64 rows there.
-  ///
-  /// Its pitch times 64 is the buffer's size, rounded up to a page.
+  /// The subject's node, not as master, and a request that makes a framebuffer of a fresh buffer of 64x64 pixels there.
   func framebufferRequest() throws(Statement.Stop) -> (node: CInt, request: ProbeFramebuffer) {
     let node = try openDevice()
-    let layout = try prepare(kernel.createDumb(node, width: 64, height: 64))
-    let request = ProbeFramebuffer(
-      width: 64, height: 64, fourcc: KernelProbe.xrgb8888, handle: layout.handle, pitch: layout.pitch)
-    return (node, request)
+    return (node, try framebufferRequest(on: node, width: 64, height: 64))
   }
 
-  /// The size of a `framebufferRequest`'s buffer, in bytes.
-  func byteCount(of request: ProbeFramebuffer) -> UInt32 { (request.pitches[0] * 64 + 4095) & ~4095 }
+  /// A request for a framebuffer of all of a fresh buffer.
+  func framebufferRequest(
+    on node: CInt, width: UInt32, height: UInt32
+  ) throws(Statement.Stop) -> ProbeFramebuffer {
+    let layout = try prepare(kernel.createDumb(node, width: width, height: height))
+    return ProbeFramebuffer(
+      width: width, height: height, fourcc: KernelProbe.xrgb8888, handle: layout.handle, pitch: layout.pitch)
+  }
 
   /// A request for NV12 in one fresh buffer: luma in its first 64 rows, chroma in the 32 after them.
   func twoPlaneRequest(on node: CInt) throws(Statement.Stop) -> ProbeFramebuffer {

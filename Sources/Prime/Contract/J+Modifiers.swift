@@ -2,11 +2,16 @@ extension Contract {
   /// What ADDFB2 makes of modifiers, and of what lies behind the planes of a format.
   static let framebufferModifiers: [Statement] = [
     Statement(
-      "J09", .core, on: .display, "a modifier without DRM_MODE_FB_MODIFIERS is refused",
+      "J09", .core, on: .display,
+      "a modifier without DRM_MODE_FB_MODIFIERS is refused, and so are two of them in one framebuffer",
       source: "drm_framebuffer.c:framebuffer_check"
     ) { check in
       let (node, good) = try check.framebufferRequest()
       check.expect(check.kernel.addFramebuffer(node, good.with(\.modifiers[0], 1)), fails: .invalidArgument)
+      guard try check.takesModifiers(node), let two = try? check.twoPlaneRequest(on: node).with(modifier: 0) else {
+        return
+      }
+      check.expect(check.kernel.addFramebuffer(node, two.with(\.modifiers[1], 1)), fails: .invalidArgument)
     },
     Statement(
       "J10", .core, on: .display,

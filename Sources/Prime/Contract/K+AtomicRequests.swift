@@ -54,13 +54,15 @@ extension Contract {
       needs: [.master, .atomic], source: "drm_property.c:drm_property_change_valid_get"
     ) { check in
       let display = try check.display()
+      // A display that is lit: whatever is refused is refused for its value.
+      _ = try check.shownPicture(on: display)
+      let flags = CommitFlags.testOnly | CommitFlags.allowModeset
       for assignment in [
         try display.set(display.plane, "FB_ID", 0x7fff_fff0), try display.set(display.plane, "CRTC_ID", 0x7fff_fff0),
         try display.set(display.crtc, "ACTIVE", 2), try display.set(display.plane, "SRC_W", 1 << 32),
         try display.set(display.plane, "type", 1),
       ] {
-        check.expect(
-          check.kernel.commit(display.node, [assignment], flags: CommitFlags.testOnly), fails: .invalidArgument)
+        check.expect(check.kernel.commit(display.node, [assignment], flags: flags), fails: .invalidArgument)
       }
     },
     Statement(
@@ -106,17 +108,19 @@ extension Contract {
       let display = try check.display()
       let picture = try check.shownPicture(on: display)
       let showing = try display.showing(picture.framebuffer)
-      let place = check.kernel.memory([7])
+      // No descriptor has such a number: what is found in its place is closed in the end.
+      let untouched: UInt32 = 0x7fff_fff0
+      let place = check.kernel.memory([untouched])
       let fence = try display.set(display.crtc, "OUT_FENCE_PTR", place.address)
       let nowhere = try display.set(display.crtc, "OUT_FENCE_PTR", 8)
       check.expect(check.kernel.commit(display.node, showing + [nowhere], flags: 0), fails: .badAddress)
       try check.expect(check.kernel.commit(display.node, showing + [fence], flags: CommitFlags.testOnly))
       check.expect("the fence of a test", try check.expect(check.kernel.descriptor(in: place)), is: -1)
-      place.set(7, at: 0)
+      place.set(untouched, at: 0)
       let outside = try display.set(display.plane, "SRC_X", 1 << 16)
       check.expect(check.kernel.commit(display.node, showing + [outside, fence], flags: 0), fails: .noSpace)
       check.expect("the fence of a failure", try check.expect(check.kernel.descriptor(in: place)), is: -1)
-      place.set(7, at: 0)
+      place.set(untouched, at: 0)
       try check.expect(check.kernel.commit(display.node, showing + [fence], flags: 0))
       let signalled = try check.expect(check.kernel.descriptor(in: place))
       let ready = try check.expect(check.kernel.poll(signalled, events: 1, milliseconds: 10000))

@@ -33,6 +33,7 @@ package struct Machine: Sendable {
   let hasSyncFiles: Bool
   let hasBufferStatistics: Bool
   let masterProblem: [DeviceDescription: String]
+  private let isNarrowed: Bool
   private let exporters: [Subject.Exporter]
   private let pairs: [Pair]
   private let displays: [DeviceDescription]
@@ -47,11 +48,14 @@ package struct Machine: Sendable {
   /// vgem's description where it is loaded and can be opened.
   package var vgem: DeviceDescription? { devices.first { $0.driver == "vgem" && $0.primary == $0.usableNode } }
 
-  /// Looks around; `selected` are the devices that may be used, all where nil, and `removable`
-  /// those that may be pulled out.
+  /// Looks around; `selected` are the devices that may be used, all where nil, and `removable` those that may be pulled out.
+  ///
+  /// It `isNarrowed` where there may be devices beside the selected ones.
   package init(
-    selected: [DeviceDescription]? = nil, removable: [DeviceDescription] = [], unplugging: Unplugging? = nil
+    selected: [DeviceDescription]? = nil, isNarrowed: Bool = false, removable: [DeviceDescription] = [],
+    unplugging: Unplugging? = nil
   ) {
+    self.isNarrowed = isNarrowed
     let probe = KernelProbe()
     devices = selected ?? DeviceDiscovery().devices()
     let release = HostDescription.current().kernel
@@ -72,7 +76,8 @@ package struct Machine: Sendable {
     exporters = buffers.map(\.0)
     hasSyncFiles =
       buffers.first.map { _, buffer in
-        if case .success = probe.exportSyncFile(buffer.dmaBuf, flags: 1) { true } else { false }
+        // Any other errno is for a statement to judge.
+        if case .failure(.notATerminal) = probe.exportSyncFile(buffer.dmaBuf, flags: 1) { false } else { true }
       } ?? false
     displays = openable.filter { $0.capabilities?.atomic != nil }
     var found: [Pair] = []
@@ -106,6 +111,7 @@ package struct Machine: Sendable {
 
   /// What is missing where this machine has nothing of a kind.
   func absence(of kind: SubjectKind) -> String {
+    if isNarrowed && kind != .machine { return "\(kind.absence), of those that --device names" }
     guard [.vgem, .fencedExporter].contains(kind) else { return kind.absence }
     return devices.contains { $0.driver == "vgem" } ? "vgem has no primary node here that can be opened" : kind.absence
   }
@@ -123,17 +129,22 @@ package struct Machine: Sendable {
     let openable = devices.filter { $0.primary != nil && $0.usableNode == $0.primary }
     switch kind {
     case .machine: return [Subject(name: "", driver: "")]
-    case .exporter: return exporters.map { Subject(exporter: $0, name: name(of: $0), driver: name(of: $0)) }
+    case .exporter: return exporters.map { Subject(exporter: $0, name: name(of: $0), driver: driver(of: $0)) }
     case .dumbDevice:
       return exporters.compactMap { exporter in
         guard case .dumb(let device) = exporter else { return nil }
         return Subject(exporter: exporter, device: device, name: name(of: device), driver: device.driver)
       }
     case .device: return openable.map(one)
-    case .renderDevice: return devices.filter { $0.render != nil && $0.problem == nil }.map(one)
+    case .renderDevice:
+      return devices.filter { device in
+        // Its primary node may open where this one does not.
+        device.problem == nil && device.render.map { FileSystem.isWritable($0.path) } == true
+      }.map(one)
     case .sharingPair: return pairs.filter(\.imports).map(both)
     case .pair: return pairs.map(both)
     case .display: return displays.map(one)
+    case .displayPair: return pairs.filter { $0.imports && displays.contains($0.importer) }.map(both)
     case .shownPair: return pairs.filter(\.makesFramebuffers).map(both)
     case .vgem: return vgem.map { [Subject(exporter: .dumb($0), device: $0, name: "vgem", driver: "vgem")] } ?? []
     case .fencedExporter:
@@ -167,8 +178,13 @@ package struct Machine: Sendable {
   private func name(of device: DeviceDescription) -> String { device.label(among: devices) }
 
   private func name(of exporter: Subject.Exporter) -> String {
+    if case .dumb(let device) = exporter { name(of: device) } else { driver(of: exporter) }
+  }
+
+  /// Of two devices of one driver the names differ, and what is known of it holds for both.
+  private func driver(of exporter: Subject.Exporter) -> String {
     switch exporter {
-    case .dumb(let device): name(of: device)
+    case .dumb(let device): device.driver
     case .udmabuf: "udmabuf"
     case .heap: "heap"
     }

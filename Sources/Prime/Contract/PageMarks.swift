@@ -68,6 +68,13 @@ extension Check {
     _ = try prepare(kernel.unmap(mapping))
   }
 
+  /// A fresh buffer whose mapping succeeds, so that one that is refused is refused for what it asks; another exporter skips.
+  func mappableBuffer() throws(Statement.Stop) -> ProbeBuffer {
+    let buffer = try buffer()
+    _ = try prepare(kernel.unmap(mapping(of: buffer)))
+    return buffer
+  }
+
   /// The answer of `mmap`, unless it is that of an exporter that cannot be mapped, which skips.
   func unlessUnmappable(_ answer: CallResult<ProbeMapping>) throws(Statement.Stop) -> CallResult<ProbeMapping> {
     if case .failure(let errno) = answer, Self.unmappable.contains(errno) {

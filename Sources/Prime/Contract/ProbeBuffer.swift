@@ -27,7 +27,8 @@ package struct ProbeBuffer: Hashable, Sendable {
     flags: UInt32 = PrimeFlags.closeOnExec | PrimeFlags.readWrite
   ) -> CallResult<ProbeBuffer> {
     let pitch = (width * 4 + 255) & ~255
-    let byteCount = (Int(pitch) * Int(height) + 4095) & ~4095
+    let page = PageMarks.pageSize
+    let byteCount = (Int(pitch) * Int(height) + page - 1) & ~(page - 1)
     switch exporter {
     case .dumb(let device):
       guard let path = device.primary?.path else { return .failure(.noSuchDevice) }

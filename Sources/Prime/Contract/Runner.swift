@@ -54,6 +54,20 @@ package struct Runner {
     var deadline: Deadline
     var received: [UInt8] = []
     var complaints: [String] = []
+    /// What ran when the kernel complained.
+    var companions: Set<String> = []
+    /// The node of a device that this may pull out, to bring back where the child does not.
+    var node: NodeOwnership?
+  }
+
+  /// A command may take 100 seconds to pull a device out (`Unplugging.command`).
+  private static let unplugging = Duration.seconds(150)
+
+  /// What a leak or a complaint of the kernel's makes a failure.
+  private static let ran: Set<CheckOutcome> = [.pass, .knownDeviation, .unexpectedPass, .deviation]
+
+  private func limit(of trial: Trial) -> Duration {
+    trial.statement.subject == .removableDisplay ? max(options.limit, Self.unplugging) : options.limit
   }
 
   /// Runs all of them; `progress` hears of each before it starts.
@@ -88,10 +102,21 @@ package struct Runner {
         let (index, trial) = waiting.remove(at: next)
         progress(done, total, "\(trial.statement.id) \(trial.subject.name)")
         done += 1
+        var node: NodeOwnership?
+        if trial.statement.subject == .removableDisplay, let path = trial.subject.device?.primary?.path {
+          guard FileSystem.exists(path) else {
+            results[index] = CheckResult(
+              trial.statement, on: trial.subject, .skip,
+              reason: "\(trial.subject.name) was pulled out before and has not come back")
+            continue
+          }
+          node = NodeOwnership(path)
+        }
         switch start(trial) {
         case .success(let child):
           running.append(
-            Running(index: index, trial: trial, child: child, deadline: Deadline(in: options.limit)))
+            Running(
+              index: index, trial: trial, child: child, deadline: Deadline(in: limit(of: trial)), node: node))
         case .failure(let errno):
           results[index] = CheckResult(
             trial.statement, on: trial.subject, .error, reason: "no process could be started: \(errno)")
@@ -102,8 +127,10 @@ package struct Runner {
         for: running.map(\.child.output) + [signals.descriptor], within: min(next, end.remaining))
       if ready.contains(signals.descriptor) { stoppedBy = signals.received() }
       let complaints = log?.complaints() ?? []
+      let names = running.map { "\($0.trial.statement.id) on \($0.trial.subject.name)" }
       for index in running.indices.reversed() {
         running[index].complaints += complaints
+        if !complaints.isEmpty { running[index].companions.formUnion(names) }
         let run = running[index]
         if ready.contains(run.child.output) {
           let bytes = Readiness.read(run.child.output)
@@ -166,7 +193,7 @@ package struct Runner {
 
   /// What came of a child that is at its end or over its time.
   private func finish(_ run: Running, _ log: KernelLog?) -> CheckResult {
-    let limit = options.limit
+    let limit = limit(of: run.trial)
     let isLate = run.deadline.remaining == .zero
     let place = isLate ? run.child.waitingPlace() : nil
     // The group as a whole: a statement's own children end with it.
@@ -179,13 +206,12 @@ package struct Runner {
     switch (report, end) {
     case (let report?, _):
       result = report.result
-      if result.outcome == .pass,
-        let leaked = DMABufList.stillListed(of: report.dmaBufs, deadline: Deadline(in: .seconds(2))), !leaked.isEmpty
+      if Self.ran.contains(result.outcome),
+        let leaked = DMABufList.stillListed(of: report.dmaBufs, deadline: Deadline(in: .seconds(5))), !leaked.isEmpty
       {
-        result = run.trial.judged(
-          Self.failing(
-            run.trial, expected: "no dma-buf left when its process is gone",
-            got: "still listed: \(leaked.sorted().map(String.init).joined(separator: ", "))", call: "bufinfo"))
+        result = Self.failing(
+          run.trial, expected: "no dma-buf left when its process is gone",
+          got: "still listed: \(leaked.sorted().map(String.init).joined(separator: ", "))", call: "bufinfo")
       }
     case (nil, nil):
       result = Self.failing(
@@ -204,12 +230,16 @@ package struct Runner {
       result = CheckResult(
         run.trial.statement, on: run.trial.subject, .error, reason: "the check ended with code \(code)\(during)")
     }
+    if report == nil, machine.unplugging == .sysfs { run.node?.bringBack() }
     let complaints = run.complaints + (log?.complaints() ?? [])
     guard !complaints.isEmpty else { return result }
     result.kernelLog = complaints
-    if result.outcome == .pass {
+    if Self.ran.contains(result.outcome) {
       result.outcome = .fail
-      result.reason = "the kernel complained meanwhile: \(complaints[0])"
+      let others = run.companions.subtracting(["\(run.trial.statement.id) on \(run.trial.subject.name)"]).sorted()
+      let company =
+        others.isEmpty ? "" : " (\(others.joined(separator: ", ")) ran as well: with --jobs 1 it is told whose it is)"
+      result.reason = "the kernel complained meanwhile: \(complaints[0])\(company)"
       (result.expected, result.got) = ("a quiet kernel log", complaints[0])
     }
     return result

@@ -16,6 +16,8 @@ package enum SubjectKind: String, Hashable, Sendable, CaseIterable {
   case pair
   /// Devices that set modes.
   case display
+  /// A foreign exporter and a display that takes its buffers.
+  case displayPair
   /// A foreign exporter and a display that takes its buffers and makes framebuffers of them.
   case shownPair
   /// vgem, which has fences of its own.
@@ -48,7 +50,7 @@ package enum SubjectKind: String, Hashable, Sendable, CaseIterable {
     case .sharingPair: "no device here takes another's buffers"
     case .pair: "this needs two devices"
     case .display: "no device here sets modes"
-    case .shownPair: "no display here takes another's buffers"
+    case .displayPair, .shownPair: "no display here takes another's buffers"
     case .vgem, .fencedExporter: "vgem is not loaded: `sudo modprobe vgem`"
     case .fencedDisplay: "this needs vgem and a display that takes its buffers"
     case .udmabuf: "/dev/udmabuf cannot be opened, or this kernel has none"

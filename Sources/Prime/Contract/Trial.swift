@@ -28,10 +28,12 @@ package struct Trial: Sendable {
     let descriptorsBefore = countsDescriptors ? Self.descriptors() : []
     let check = Check(subject: subject, machine: machine, kernel: kernel, seed: seed)
     var result = CheckResult(statement, on: subject, .pass)
+    var endedEarly = false
     do {
       try statement.body?(check)
     } catch Statement.Stop.failed {
       // The finding is recorded.
+      endedEarly = true
     } catch Statement.Stop.skipped(let reason) {
       (result.outcome, result.reason) = (.skip, reason)
     } catch Statement.Stop.broken(let reason) {
@@ -56,13 +58,18 @@ package struct Trial: Sendable {
       result.reason =
         "\(first.call): expected \(first.expected), got \(first.got)"
         + (findings.count > 1 ? " (and \(findings.count - 1) more)" : "")
+    } else if result.outcome == .pass && endedEarly {
+      (result.outcome, result.reason) = (.error, "the statement ended before its end and recorded nothing")
     } else if result.outcome == .pass && check.expectationCount == 0 {
       (result.outcome, result.reason) = (.error, "the statement looked at nothing")
+    } else if result.outcome == .pass {
+      result.reason = check.note
     }
     if result.outcome != .pass && result.outcome != .skip {
       result.calls = kernel.calls.map { "\($0.text) = \($0.answer)" }
     }
-    return Report(result: judged(result), dmaBufs: dmaBufs, callCount: kernel.callCount)
+    // What is left behind is this tool's or the kernel's fault, and no driver is known for it.
+    return Report(result: left.isEmpty ? judged(result) : result, dmaBufs: dmaBufs, callCount: kernel.callCount)
   }
 
   /// The outcome with what is known of the driver, and with what a failure of its kind means.
@@ -72,13 +79,13 @@ package struct Trial: Sendable {
       $0.applies(to: statement.id, driver: subject.driver, kernel: machine.kernelVersion)
     }
     switch (result.outcome, known) {
-    case (.fail, let known?):
+    case (.fail, let known?) where known.explains(result.findings):
       result.outcome = .knownDeviation
       result.reason = known.explanation
     case (.pass, let known?):
       result.outcome = .unexpectedPass
       result.reason = "known to fail here, and held: \(known.explanation)"
-    case (.fail, nil) where statement.kind != .core: result.outcome = .deviation
+    case (.fail, _) where statement.kind != .core: result.outcome = .deviation
     default: break
     }
     return result

@@ -9,9 +9,6 @@ extension Check {
   func whileUnplugged(_ body: () throws -> Void) throws {
     guard let device = subject.device, let path = device.primary?.path else { return }
     let folder = "/sys/bus/pci/devices/\(device.bus.identifier)"
-    guard FileSystem.exists(folder) else {
-      throw Statement.Stop.skipped("\(subject.name) was pulled out before and has not come back")
-    }
     let node = NodeOwnership(path)
     try pullOut(device, folder)
     guard waits(for: { !FileSystem.exists(path) && !FileSystem.exists(folder) }) else {
@@ -20,11 +17,7 @@ extension Check {
     defer {
       // What is still open keeps the device's number taken, so that it would come back under another.
       kernel.cleanUp()
-      if machine.unplugging == .sysfs {
-        FileSystem.write("1", to: "/sys/bus/pci/rescan")
-        _ = waits(for: { FileSystem.exists(path) })
-        node.restore()
-      }
+      if machine.unplugging == .sysfs { node.bringBack() }
     }
     try body()
   }
@@ -45,12 +38,7 @@ extension Check {
   }
 
   private func waits(for condition: () -> Bool) -> Bool {
-    let deadline = Deadline(in: .seconds(10))
-    while !condition() {
-      if deadline.remaining == .zero { return false }
-      Pause.milliseconds(5)
-    }
-    return true
+    Pause.until(Deadline(in: .seconds(10)), condition)
   }
 
   /// A buffer of the subject's device.
@@ -87,8 +75,8 @@ package enum Unplugging: Hashable, Sendable {
   case command(String)
 }
 
-/// Who a node belongs to: nobody restores that where udev does not run.
-private struct NodeOwnership {
+/// A node of a device that may be pulled out, and who it belongs to: nobody restores that where udev does not run.
+struct NodeOwnership {
   private let path: String
   private let status: stat?
 
@@ -99,7 +87,12 @@ private struct NodeOwnership {
     status = unsafe fstatat(AT_FDCWD, path, &found, 0) == 0 ? found : nil
   }
 
-  func restore() {
+  /// Has the kernel look for devices, where this one is away, and waits for the node.
+  func bringBack() {
+    if !FileSystem.exists(path) {
+      FileSystem.write("1", to: "/sys/bus/pci/rescan")
+      _ = Pause.until(Deadline(in: .seconds(20))) { FileSystem.exists(path) }
+    }
     guard let status else { return }
     // Safe: the path is copied for the calls.
     _ = unsafe chown(path, status.st_uid, status.st_gid)

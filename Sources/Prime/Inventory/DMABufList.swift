@@ -36,7 +36,12 @@ package enum DMABufList {
   /// All of them, from debugfs, or from sysfs where the kernel was built with `CONFIG_DMABUF_SYSFS_STATS`; nil where neither
   /// can be read.
   package static func listed(systemRoot: String = "") -> [ListedDMABuf]? {
-    if let text = FileSystem.text(of: systemRoot + path, limit: 64 << 20) { return parse(text) }
+    // A list without its last line was cut off, and says nothing of what it does not have.
+    if let text = FileSystem.text(of: systemRoot + path, limit: 64 << 20), text.contains("\nTotal "),
+      text.hasSuffix(" bytes")
+    {
+      return parse(text)
+    }
     let folder = systemRoot + statistics
     return FileSystem.readableEntries(of: folder)?.compactMap { name in
       guard let inode = UInt64(name), let size = FileSystem.text(of: "\(folder)/\(name)/size").flatMap({ Int($0) }),

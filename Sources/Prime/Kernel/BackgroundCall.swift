@@ -9,10 +9,12 @@ package final class BackgroundCall<Value: Sendable>: Sendable {
   private final class Work: Sendable {
     let body: @Sendable () -> Value
     let result = Mutex<Value?>(nil)
+    let hasBegun = Atomic<Bool>(false)
 
     init(_ body: @escaping @Sendable () -> Value) { self.body = body }
 
     func run() {
+      hasBegun.store(true, ordering: .releasing)
       let value = body()
       result.withLock { $0 = value }
     }
@@ -21,10 +23,11 @@ package final class BackgroundCall<Value: Sendable>: Sendable {
   private let work: Work
   private let thread: Mutex<pthread_t>
 
-  /// Starts `body`.
+  /// Starts `body`, and returns when its thread has come to it: on a busy machine that takes a while.
   package init(_ body: @escaping @Sendable () -> Value) {
     work = Work(body)
     thread = Mutex(KernelThread.start { [work] in work.run() } ?? pthread_self())
+    _ = Pause.until(Deadline(in: .seconds(10))) { [work] in work.hasBegun.load(ordering: .acquiring) }
   }
 
   /// What the call answered, waiting at most `limit`; nil while it blocks.

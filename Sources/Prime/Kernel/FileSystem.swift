@@ -29,7 +29,7 @@ package enum FileSystem {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// What a file holds, at most about `limit` bytes of it; nil where it cannot be opened.
+  /// What a file holds, at most about `limit` bytes of it; nil where it cannot be opened, or not be read to its end.
   package static func bytes(of path: String, limit: Int) -> [UInt8]? {
     // Safe: the path is copied for the call.
     let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC)
@@ -40,6 +40,8 @@ package enum FileSystem {
     while bytes.count < limit {
       // Safe: read fills at most the chunk it is given.
       let count = unsafe Glibc.read(descriptor, &chunk, chunk.count)
+      if count < 0 && Glibc.errno == EINTR { continue }
+      guard count >= 0 else { return nil }
       guard count > 0 else { break }
       bytes.append(contentsOf: chunk.prefix(count))
     }
