@@ -44,7 +44,7 @@ extension Contract {
       "B05", .core, on: .exporter, "a mapping longer than the buffer is refused",
       source: "dma-buf.c:dma_buf_mmap_internal"
     ) { check in
-      let buffer = try check.mappableBuffer()
+      let buffer = try check.bufferWithBounds()
       let tooMuch = buffer.byteCount + PageMarks.pageSize
       check.expect(check.kernel.map(buffer.dmaBuf, byteCount: tooMuch), fails: .invalidArgument)
     },
@@ -52,7 +52,7 @@ extension Contract {
       "B06", .core, on: .exporter, "a mapping that begins inside and passes the end is refused",
       source: "dma-buf.c:dma_buf_mmap_internal"
     ) { check in
-      let buffer = try check.mappableBuffer()
+      let buffer = try check.bufferWithBounds()
       let page = UInt64(PageMarks.pageSize)
       check.expect(
         check.kernel.map(buffer.dmaBuf, byteCount: buffer.byteCount, offset: page), fails: .invalidArgument)
@@ -61,7 +61,7 @@ extension Contract {
       "B07", .core, on: .exporter, "a mapping that begins at the end is refused",
       source: "dma-buf.c:dma_buf_mmap_internal"
     ) { check in
-      let buffer = try check.mappableBuffer()
+      let buffer = try check.bufferWithBounds()
       let end = UInt64(buffer.byteCount)
       check.expect(
         check.kernel.map(buffer.dmaBuf, byteCount: PageMarks.pageSize, offset: end), fails: .invalidArgument)
@@ -69,7 +69,7 @@ extension Contract {
     Statement(
       "B08", .core, on: .exporter, "an offset inside a page is refused", source: "mm/mmap.c; the architecture's mmap"
     ) { check in
-      let dmaBuf = try check.mappableBuffer().dmaBuf
+      let dmaBuf = try check.bufferWithBounds().dmaBuf
       for offset: UInt64 in [1, 256, UInt64(PageMarks.pageSize) - 1] {
         check.expect(check.kernel.map(dmaBuf, byteCount: PageMarks.pageSize, offset: offset), fails: .invalidArgument)
       }
@@ -78,7 +78,8 @@ extension Contract {
       "B09", .helper, on: .exporter, "it cannot be mapped private, for reading neither",
       source: "drm_gem_shmem_helper.c:drm_gem_shmem_mmap (is_cow_mapping); udmabuf.c:mmap_udmabuf (VM_SHARED)"
     ) { check in
-      let buffer = try check.mappableBuffer()
+      let buffer = try check.buffer()
+      _ = try check.prepare(check.kernel.unmap(check.mapping(of: buffer)))
       for protection in [PROT_READ | PROT_WRITE, PROT_READ] {
         check.expect(
           check.kernel.map(

@@ -68,10 +68,17 @@ extension Check {
     _ = try prepare(kernel.unmap(mapping))
   }
 
-  /// A fresh buffer whose mapping succeeds, so that one that is refused is refused for what it asks; another exporter skips.
-  func mappableBuffer() throws(Statement.Stop) -> ProbeBuffer {
+  /// A fresh buffer whose whole mapping is not refused with EINVAL, so that one that is was refused for what it asks.
+  ///
+  /// Exporters without mmap answer EINVAL to everything, and skip (dma-buf.c:dma_buf_mmap_internal).
+  func bufferWithBounds() throws(Statement.Stop) -> ProbeBuffer {
     let buffer = try buffer()
-    _ = try prepare(kernel.unmap(mapping(of: buffer)))
+    switch kernel.map(buffer.dmaBuf, byteCount: buffer.byteCount) {
+    case .success(let mapping): _ = try prepare(kernel.unmap(mapping))
+    case .failure(.invalidArgument) where kernel.alteredCall == nil:
+      throw .skipped("\(subject.name) makes dma-bufs that cannot be mapped")
+    case .failure: break
+    }
     return buffer
   }
 
