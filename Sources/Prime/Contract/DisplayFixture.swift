@@ -26,22 +26,8 @@ struct DisplayFixture {
   init(_ path: String, with kernel: KernelProbe, isAtomic: Bool) throws(Statement.Stop) {
     self.kernel = kernel
     let system = LinuxKernel()
-    guard case .success(let node) = kernel.open(path, flags: O_RDWR) else { throw .broken("\(path) cannot be opened") }
+    let node = try Self.master(of: path, with: kernel, isAtomic: isAtomic)
     self.node = node
-    if !system.isMaster(node), case .failure(let errno) = system.setMaster(node) {
-      throw .broken("nobody may become master of \(path): \(errno)")
-    }
-    if isAtomic {
-      // DRM_CLIENT_CAP_UNIVERSAL_PLANES comes first, DRM_CLIENT_CAP_ATOMIC after it.
-      for capability: UInt64 in [2, 3] {
-        guard case .success = system.setClientCapability(node, capability, 1) else {
-          throw .broken("\(path) grants no atomic mode setting")
-        }
-      }
-    } else {
-      // The planes are needed to name one; a statement about clients without the capability takes it back.
-      _ = system.setClientCapability(node, 2, 1)
-    }
     guard let way = Self.way(node), let mode = Self.mode(of: way.connector, on: node) else {
       throw .skipped("no display is connected to \(path)")
     }
@@ -58,6 +44,27 @@ struct DisplayFixture {
     }
     switchOff()
     kernel.beforeClosing(node, switchOff)
+  }
+
+  /// An open file that is master of a device, whether or not a display is connected to it.
+  static func master(of path: String, with kernel: KernelProbe, isAtomic: Bool) throws(Statement.Stop) -> CInt {
+    let system = LinuxKernel()
+    guard case .success(let node) = kernel.open(path, flags: O_RDWR) else { throw .broken("\(path) cannot be opened") }
+    if !system.isMaster(node), case .failure(let errno) = system.setMaster(node) {
+      throw .broken("nobody may become master of \(path): \(errno)")
+    }
+    if isAtomic {
+      // DRM_CLIENT_CAP_UNIVERSAL_PLANES comes first, DRM_CLIENT_CAP_ATOMIC after it.
+      for capability: UInt64 in [2, 3] {
+        guard case .success = system.setClientCapability(node, capability, 1) else {
+          throw .broken("\(path) grants no atomic mode setting")
+        }
+      }
+    } else {
+      // The planes are needed to name one; a statement about clients without the capability takes it back.
+      _ = system.setClientCapability(node, 2, 1)
+    }
+    return node
   }
 
   private static func way(_ node: CInt) -> (connector: UInt32, crtc: UInt32, plane: KMSPlane)? {
@@ -156,6 +163,12 @@ extension Check {
     return try DisplayFixture(path, with: kernel, isAtomic: isAtomic)
   }
 
+  /// The subject's node, this process its master; no display needs to be connected.
+  func masterNode(isAtomic: Bool = false) throws(Statement.Stop) -> CInt {
+    guard let path = subject.device?.primary?.path else { throw .broken("this subject has no primary node") }
+    return try DisplayFixture.master(of: path, with: kernel, isAtomic: isAtomic)
+  }
+
   /// A fresh dumb buffer of the mode's size, with a framebuffer.
   func picture(on display: DisplayFixture) throws(Statement.Stop) -> DisplayPicture {
     let layout = try prepare(kernel.createDumb(display.node, width: display.width, height: display.height))
@@ -196,7 +209,7 @@ extension Check {
   }
 
   /// Expects that no event comes for a while.
-  func expectNoEvent(on display: DisplayFixture, for milliseconds: Int32 = 150) throws(Statement.Stop) {
+  func expectNoEvent(on display: DisplayFixture, for milliseconds: Int32) throws(Statement.Stop) {
     let ready = try expect(kernel.poll(display.node, events: Int16(POLLIN), milliseconds: milliseconds))
     expect("what the node tells", ready, is: 0)
   }

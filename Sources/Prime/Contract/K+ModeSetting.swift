@@ -25,7 +25,7 @@ extension Contract {
       "K02", .core, on: .display, "there is one master at a time", needs: [.master, .root],
       source: "drm_auth.c:drm_setmaster_ioctl"
     ) { check in
-      _ = try check.display(isAtomic: false)
+      _ = try check.masterNode()
       check.expect(check.kernel.setMaster(try check.openDevice()), fails: .busy)
     },
     Statement(
@@ -39,15 +39,15 @@ extension Contract {
       "K04", .core, on: .display, "who is master may ask to be", needs: [.master],
       source: "drm_auth.c:drm_setmaster_ioctl"
     ) { check in
-      let display = try check.display(isAtomic: false)
-      try check.expect(check.kernel.setMaster(display.node))
-      try check.expect(check.kernel.setMaster(display.node))
+      let node = try check.masterNode()
+      try check.expect(check.kernel.setMaster(node))
+      try check.expect(check.kernel.setMaster(node))
     },
     Statement(
       "K05", .core, on: .display, "who never was master needs privileges to become it, and to stop",
       needs: [.master, .unprivilegedUser], source: "drm_auth.c:drm_master_check_perm"
     ) { check in
-      _ = try check.display(isAtomic: false)
+      _ = try check.masterNode()
       let other = try check.openDevice()
       try check.unprivileged {
         check.expect(check.kernel.setMaster(other), fails: .permissionDenied)

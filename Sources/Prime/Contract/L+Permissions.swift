@@ -88,7 +88,8 @@ extension Contract {
     Statement(
       "L07", .core, on: .device, "a node cannot be opened with O_EXCL", source: "drm_file.c:drm_open_helper"
     ) { check in
-      for node in [check.subject.device?.primary, check.subject.device?.render].compactMap({ $0 }) {
+      let device = check.subject.device
+      for node in [device?.primary, check.machine.openableRenderNode(of: device)].compactMap({ $0 }) {
         check.expect(check.kernel.open(node.path, flags: O_RDWR | O_EXCL), fails: .busy)
       }
     },

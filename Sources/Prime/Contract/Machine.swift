@@ -138,8 +138,7 @@ package struct Machine: Sendable {
     case .device: return openable.map(one)
     case .renderDevice:
       return devices.filter { device in
-        // Its primary node may open where this one does not.
-        device.problem == nil && device.render.map { FileSystem.isWritable($0.path) } == true
+        device.problem == nil && openableRenderNode(of: device) != nil
       }.map(one)
     case .sharingPair: return pairs.filter(\.imports).map(both)
     case .pair: return pairs.map(both)
@@ -163,6 +162,11 @@ package struct Machine: Sendable {
       guard unplugging != nil else { return [] }
       return displays.filter { $0.bus.name == "pci" && removable.contains($0) }.map(one)
     }
+  }
+
+  /// A device's render node where it can be opened, which its primary node says nothing of.
+  func openableRenderNode(of device: DeviceDescription?) -> DRMNode? {
+    device?.render.flatMap { FileSystem.isWritable($0.path) ? $0 : nil }
   }
 
   /// Why nothing here can be looked at, in a sentence; nil where something can: a device that opens, or what makes dma-bufs.

@@ -26,6 +26,8 @@ package enum Need: Hashable, Sendable {
   case pipeCRC
   /// Nothing else may run beside it.
   case alone
+  /// Devices that need not look into the processor's caches, which those of x86 do.
+  case processorOtherThanX86
 }
 
 extension Machine {
@@ -48,6 +50,15 @@ extension Machine {
     case .writeback: subject.device?.capabilities?.writeback == true ? nil : "the device has no writeback connector"
     case .pipeCRC: subject.device.map(hasPipeCRC) == true ? nil : "the device has no pipe CRC that may be read"
     case .alone: nil
+    case .processorOtherThanX86: Self.isX86(HostDescription.current().architecture) ? Self.cachesOfX86 : nil
     }
   }
+
+  /// Whether `uname -m` names a processor of this family, of 32 or 64 bits: `x86_64`, `i386` to `i686`.
+  static func isX86(_ architecture: String) -> Bool {
+    architecture == "x86_64" || architecture.count == 4 && architecture.hasPrefix("i") && architecture.hasSuffix("86")
+  }
+
+  private static let cachesOfX86 =
+    "on x86 devices look into the processor's caches, so that a missing bracket cannot show: run it on ARM"
 }

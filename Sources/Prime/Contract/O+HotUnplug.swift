@@ -23,7 +23,8 @@ extension Contract {
       }
     },
     Statement(
-      "O02", .core, on: .removableDisplay, "mappings of its buffers can still be read and written, whatever they hold",
+      "O02", .core, on: .removableDisplay,
+      "mappings of its buffers, and of their dma-bufs, can still be used, whatever they hold",
       needs: [.root, .alone], source: "drm-uapi.rst \"Device Hot-Unplug\""
     ) { check in
       let kernel = check.kernel
@@ -31,12 +32,23 @@ extension Contract {
       let layout = try check.prepare(kernel.createDumb(device, width: 64, height: 64))
       let offset = try check.prepare(kernel.mapDumb(device, handle: layout.handle))
       let mapping = try check.prepare(kernel.map(device, byteCount: Int(layout.byteCount), offset: offset))
-      _ = kernel.byte(of: mapping, at: 0)
+      var mappings = [("the device", mapping)]
+      // Not every display exports, and not every dma-buf can be mapped.
+      if case .success(let dmaBuf) = kernel.primeHandleToFD(device, handle: layout.handle, flags: Check.exportFlags),
+        case .success(let shared) = kernel.map(dmaBuf, byteCount: Int(layout.byteCount))
+      {
+        mappings.append(("the dma-buf", shared))
+      } else {
+        check.note("\(check.subject.name) makes no dma-buf that can be mapped, so only its own mapping was looked at")
+      }
+      for (_, mapping) in mappings { _ = kernel.byte(of: mapping, at: 0) }
       try check.whileUnplugged {
-        // A page that was never looked at has to be found now; SIGBUS would end the statement as its failure.
-        kernel.write([1], to: mapping, at: Int(layout.byteCount) - 1)
-        let seen = kernel.bytes(of: mapping, at: 0, count: 16)
-        check.expect("how many bytes can be read", seen.count, is: 16)
+        for (name, mapping) in mappings {
+          // A page that was never looked at has to be found now; SIGBUS would end the statement as its failure.
+          kernel.write([1], to: mapping, at: Int(layout.byteCount) - 1)
+          let seen = kernel.bytes(of: mapping, at: 0, count: 16)
+          check.expect("how many bytes can be read through a mapping of \(name)", seen.count, is: 16)
+        }
       }
     },
     Statement(
@@ -51,10 +63,15 @@ extension Contract {
         check.expectSuccess(kernel.sync(buffer.dmaBuf, SyncFlags.read))
         check.expectSuccess(kernel.sync(buffer.dmaBuf, SyncFlags.read | SyncFlags.end))
         // Whether it can be mapped is its driver's affair; it must not hang or crash.
-        if case .success(let mapping) = kernel.map(buffer.dmaBuf, byteCount: buffer.byteCount) {
+        let mapped = kernel.map(buffer.dmaBuf, byteCount: buffer.byteCount)
+        check.expectCleanRefusal(mapped, "the mapping")
+        if case .success(let mapping) = mapped {
           check.expect("how many bytes can be read", kernel.bytes(of: mapping, at: 0, count: 16).count, is: 16)
         }
-        guard let importer, case .success(let handle) = kernel.primeFDToHandle(importer, buffer.dmaBuf) else { return }
+        guard let importer else { return }
+        let imported = kernel.primeFDToHandle(importer, buffer.dmaBuf)
+        check.expectCleanRefusal(imported, "the import elsewhere")
+        guard case .success(let handle) = imported else { return }
         check.expectSuccess(kernel.closeHandle(importer, handle))
       }
     },
@@ -66,11 +83,22 @@ extension Contract {
       let kernel = check.kernel
       guard let path = check.subject.device?.primary?.path else { return }
       let device = try check.openDevice()
-      let number = try check.prepare(kernel.status(device)).characterDevice
-      guard let number else { throw Statement.Stop.broken("\(path) is no device node") }
+      var nodes = [(path, device)]
+      if let render = check.machine.openableRenderNode(of: check.subject.device)?.path {
+        nodes.append((render, try check.prepare(kernel.open(render, flags: O_RDWR))))
+      }
+      var numbers: [DeviceNumber] = []
+      for (path, node) in nodes {
+        guard let number = try check.prepare(kernel.status(node)).characterDevice else {
+          throw Statement.Stop.broken("\(path) is no device node")
+        }
+        numbers.append(number)
+      }
       try check.whileUnplugged {
-        check.expect(kernel.open(path, flags: O_RDWR), fails: .noSuchFile)
-        check.expect(kernel.openDeviceNumber(number), fails: .noSuchDevice, .noSuchAddress)
+        for (path, _) in nodes { check.expect(kernel.open(path, flags: O_RDWR), fails: .noSuchFile) }
+        for number in numbers {
+          check.expect(kernel.openDeviceNumber(number), fails: .noSuchDevice, .noSuchAddress)
+        }
       }
     },
     Statement(
@@ -109,4 +137,16 @@ extension Contract {
       }
     },
   ]
+}
+
+extension Check {
+  /// Where a call fails, it is with an errno that drivers refuse with, and not with one that tells of damage.
+  fileprivate func expectCleanRefusal<Value: ProbeValue>(_ answer: CallResult<Value>, _ what: String) {
+    guard case .failure(let errno) = answer else { return }
+    let clean: [Errno] = [
+      .invalidArgument, .noSuchDevice, .noSuchAddress, .notImplemented, .notSupported, .noMemory, .busy, .inputOutput,
+    ]
+    expect(
+      what, clean.contains(errno), "success or one of \(clean.map(\.name).joined(separator: ", "))", got: errno.name)
+  }
 }

@@ -3,6 +3,7 @@ struct PendingFence {
   let kernel: KernelProbe
   /// The vgem buffer that has it.
   let buffer: ProbeBuffer
+  private let expiry = Deadline(in: .milliseconds(9300))
   private let number: UInt32
 
   /// How a buffer is used until the fence is signalled.
@@ -23,6 +24,9 @@ struct PendingFence {
 
   /// Whoever waited goes on; it fails with `ETIMEDOUT` where vgem's own ten seconds were over before.
   func signal() -> CallResult<Int> { kernel.signalVGEMFence(buffer.node, fence: number) }
+
+  /// How long it stays pending for certain, in milliseconds: vgem ends it after ten seconds.
+  var remainingMilliseconds: Int32 { max(1, Int32(expiry.remaining / .milliseconds(1))) }
 
   /// The fence as a sync_file, which is what a writer would have to wait for.
   func syncFile() -> CallResult<CInt> { kernel.exportSyncFile(buffer.dmaBuf, flags: UInt32(SyncFlags.write)) }
@@ -47,7 +51,19 @@ extension Check {
 
   /// A sync_file that is signalled: nobody uses the buffer it is of.
   func signalledSyncFile() throws(Statement.Stop) -> CInt {
-    try prepare(kernel.exportSyncFile(vgemBuffer().dmaBuf, flags: UInt32(SyncFlags.write)))
+    try prepare(kernel.exportSyncFile(idleBuffer().dmaBuf, flags: UInt32(SyncFlags.write)))
+  }
+
+  /// A buffer that nobody uses: of memory, of vgem or of the subject's own device.
+  ///
+  /// Another display's would be in the way of whoever becomes master there at the same time.
+  func idleBuffer() throws(Statement.Stop) -> ProbeBuffer {
+    let candidates = machine.subjects(.exporter).compactMap(\.exporter)
+    let own = [machine.vgem, subject.device].compactMap { $0 }.map(Subject.Exporter.dumb)
+    guard let exporter = ([.udmabuf, .heap] + own).first(where: candidates.contains) else {
+      throw .skipped("neither memory, nor vgem, nor \(subject.name) makes dma-bufs here")
+    }
+    return try buffer(on: exporter)
   }
 
   /// A picture whose buffer carries a fence of vgem's: a vgem buffer where the display takes them, else a buffer of the

@@ -31,10 +31,16 @@ final class ScanoutFixture {
   init(_ check: Check, to choice: DisplayRoute.Choice) throws {
     guard let node = check.subject.device?.primary else { throw Statement.Stop.broken("this subject is no display") }
     self.check = check
-    device = try Device.open(node)
-    // The kernel looks at a wire only for the master.
-    try device.becomeMaster()
-    let route = try DisplayRoute(on: device, to: choice)
+    let route: DisplayRoute
+    do throws(PrimeError) {
+      device = try Device.open(node)
+      // The kernel looks at a wire only for the master.
+      try device.becomeMaster()
+      route = try DisplayRoute(on: device, to: choice)
+    } catch {
+      let lacksDisplay = error.errno == .notSupported
+      throw lacksDisplay ? Statement.Stop.skipped("\(error)") : Statement.Stop.broken("\(error)")
+    }
     guard route.formats.formats.contains(.xrgb8888) else {
       throw Statement.Stop.skipped("\(check.subject.name) does not show XRGB8888")
     }
@@ -143,25 +149,58 @@ final class ScanoutFixture {
 
   // MARK: - The display engine
 
+  /// How the fence of a writeback behaved.
+  private enum FenceEnd: String {
+    /// It signalled, and the engine had written by then.
+    case signalled
+    /// The engine wrote nothing and it did not signal until the frame was composed again.
+    case late = "silent until the frame was composed again"
+    /// It did not signal at all.
+    case never = "silent for ever"
+  }
+
   /// Shows one picture and lets the engine write what it fetched into another; returns when the fence has signalled.
-  func capture(_ picture: Picture, into target: Picture) -> CallResult<Int> {
-    call("commit", "framebuffer \(picture.framebuffer), WRITEBACK_FB_ID \(target.framebuffer), out-fence awaited") {
-      () throws(PrimeError) in
-      try pipe.show(shown(picture, into: target.framebuffer), mode: mode, deadline: Deadline(in: Self.patience))
+  ///
+  /// A statement about the picture says nothing of one that was never written, and tells where it came late.
+  func capture(_ picture: Picture, into target: Picture) throws(Statement.Stop) -> CallResult<Int> {
+    let (answer, fence) = captured(picture, into: target)
+    switch fence {
+    case .signalled: break
+    // What vkms does now and then (WritebackJob).
+    case .late: check.note("a writeback's fence was \(fence.rawValue)")
+    case .never: throw .broken("a writeback's fence was \(fence.rawValue), so there is no picture to look at")
     }
+    return try unlessTimedOut(answer, "the commit")
+  }
+
+  private func captured(_ picture: Picture, into target: Picture) -> (answer: CallResult<Int>, fence: FenceEnd) {
+    let lostBefore = pipe.lostWritebacks
+    var fence = FenceEnd.signalled
+    let answer = recorded(
+      "commit", "framebuffer \(picture.framebuffer), WRITEBACK_FB_ID \(target.framebuffer), out-fence awaited"
+    ) { () throws(PrimeError) in
+      do throws(PrimeError) {
+        try pipe.show(shown(picture, into: target.framebuffer), mode: mode, deadline: Deadline(in: Self.patience))
+        if pipe.lostWritebacks > lostBefore { fence = .late }
+      } catch {
+        if pipe.lostWritebacks > lostBefore || pipe.unfinished != nil { fence = .never }
+        throw error
+      }
+    }
+    return (answer, fence)
   }
 
   /// Asks whether a picture would be shown and written into a framebuffer, changing nothing (`TEST_ONLY`).
-  func test(_ picture: Picture, into target: UInt32) -> CallResult<Int> {
-    call("commit", "TEST_ONLY, framebuffer \(picture.framebuffer), WRITEBACK_FB_ID \(target)") {
+  func test(_ picture: Picture, into target: UInt32) throws(Statement.Stop) -> CallResult<Int> {
+    try call("commit", "TEST_ONLY, framebuffer \(picture.framebuffer), WRITEBACK_FB_ID \(target)") {
       () throws(PrimeError) in
       try pipe.test(shown(picture, into: target), mode: mode, deadline: Deadline(in: Self.patience))
     }
   }
 
   /// Asks for a writeback on a connector that no CRTC feeds, changing nothing.
-  func testWithoutCRTC(into target: UInt32) -> CallResult<Int> {
-    call("commit", "TEST_ONLY, CRTC_ID 0, WRITEBACK_FB_ID \(target)") { () throws(PrimeError) in
+  func testWithoutCRTC(into target: UInt32) throws(Statement.Stop) -> CallResult<Int> {
+    try call("commit", "TEST_ONLY, CRTC_ID 0, WRITEBACK_FB_ID \(target)") { () throws(PrimeError) in
       guard let connector = route.objects?.connector else { return }
       var commit = AtomicCommit()
       try commit.set(connector, "CRTC_ID", 0)
@@ -171,15 +210,15 @@ final class ScanoutFixture {
   }
 
   /// Sets the mode and shows a picture, with no writeback.
-  func show(_ picture: Picture) -> CallResult<Int> {
-    call("commit", "framebuffer \(picture.framebuffer)") { () throws(PrimeError) in
+  func show(_ picture: Picture) throws(Statement.Stop) -> CallResult<Int> {
+    try call("commit", "framebuffer \(picture.framebuffer)") { () throws(PrimeError) in
       try pipe.show(shown(picture), mode: mode, deadline: Deadline(in: Self.patience))
     }
   }
 
   /// Shows a picture at the next frame and waits for it, with no writeback.
-  func flip(to picture: Picture) -> CallResult<Int> {
-    call("flip", "framebuffer \(picture.framebuffer)") { () throws(PrimeError) in
+  func flip(to picture: Picture) throws(Statement.Stop) -> CallResult<Int> {
+    try call("flip", "framebuffer \(picture.framebuffer)") { () throws(PrimeError) in
       _ = try pipe.flip(to: shown(picture), deadline: Deadline(in: Self.patience))
     }
   }
@@ -202,16 +241,32 @@ final class ScanoutFixture {
   }
 
   /// The CRTC's checksum of a picture, once it can be no other's.
-  func checksum(of picture: Picture, from checksums: PipeCRC) -> CallResult<[UInt32]> {
-    check.kernel.call("read", "crtc-\(route.crtcIndex)/crc/data, framebuffer \(picture.framebuffer)") {
+  func checksum(of picture: Picture, from checksums: PipeCRC) throws(Statement.Stop) -> CallResult<[UInt32]> {
+    try reading("framebuffer \(picture.framebuffer)") { () throws(PrimeError) in
+      let deadline = Deadline(in: Self.patience)
+      for _ in 0..<2 { _ = try pipe.flip(to: shown(picture), deadline: deadline) }
+      return [try checksums.settled(deadline: deadline)]
+    }
+  }
+
+  /// The values of the next `count` frames' checksums, one after the other.
+  func following(_ count: Int, from checksums: PipeCRC) throws(Statement.Stop) -> CallResult<[UInt32]> {
+    try reading("\(count) frames") { () throws(PrimeError) in
+      try checksums.following(count, deadline: Deadline(in: Self.patience))
+    }
+  }
+
+  private func reading(
+    _ arguments: String, _ body: () throws(PrimeError) -> [PipeCRC.Entry]
+  ) throws(Statement.Stop) -> CallResult<[UInt32]> {
+    let answer: CallResult<[UInt32]> = check.kernel.call("read", "crtc-\(route.crtcIndex)/crc/data, \(arguments)") {
       do throws(PrimeError) {
-        let deadline = Deadline(in: Self.patience)
-        for _ in 0..<2 { _ = try pipe.flip(to: shown(picture), deadline: deadline) }
-        return .success(try checksums.settled(deadline: deadline).values)
+        return .success(try body().flatMap(\.values))
       } catch {
         return .failure(error.errno)
       }
     }
+    return try unlessTimedOut(answer, "a frame checksum")
   }
 
   /// A format that a plane shows, in at most four bytes a pixel, and the connector does not write; nil where it writes all.
@@ -227,7 +282,13 @@ final class ScanoutFixture {
   }
 
   /// A step of the display's own layers as one recorded call, with the errno that it failed with.
-  private func call(_ name: String, _ arguments: String, _ body: () throws(PrimeError) -> Void) -> CallResult<Int> {
+  private func call(
+    _ name: String, _ arguments: String, _ body: () throws(PrimeError) -> Void
+  ) throws(Statement.Stop) -> CallResult<Int> {
+    try unlessTimedOut(recorded(name, arguments, body), "the \(name)")
+  }
+
+  private func recorded(_ name: String, _ arguments: String, _ body: () throws(PrimeError) -> Void) -> CallResult<Int> {
     check.kernel.call(name, arguments) {
       do throws(PrimeError) {
         try body()
@@ -236,5 +297,15 @@ final class ScanoutFixture {
         return .failure(error.errno)
       }
     }
+  }
+
+  /// What is not done in time says that the machine is slow or the display stuck, and nothing of the promise.
+  private func unlessTimedOut<Value>(
+    _ answer: CallResult<Value>, _ what: String
+  ) throws(Statement.Stop) -> CallResult<Value> {
+    if case .failure(.timedOut) = answer {
+      throw .broken("\(what) did not come to an end within \(Self.patience.wholeSeconds)")
+    }
+    return answer
   }
 }

@@ -68,22 +68,36 @@ final class PipeCRC {
     }
   }
 
+  /// The next `count` checksums, whichever frames they are of.
+  func following(_ count: Int, deadline: Deadline) throws(PrimeError) -> [Entry] {
+    var entries: [Entry] = []
+    while entries.count < count {
+      try data.kernel.awaitEvents(
+        Int16(POLLIN), of: data.rawValue, "a frame checksum", deadline: deadline, on: subject)
+      entries += try drainedEntries()
+      try deadline.check("read frame checksums", on: subject)
+    }
+    return Array(entries.prefix(count))
+  }
+
   /// Takes everything that is there and gives the last of it.
-  private func drained() throws(PrimeError) -> Entry? {
+  private func drained() throws(PrimeError) -> Entry? { try drainedEntries().last }
+
+  private func drainedEntries() throws(PrimeError) -> [Entry] {
     var text: [UInt8] = []
     while true {
       switch data.kernel.read(data.rawValue, limit: 4096) {
-      case .success(let bytes) where bytes.isEmpty: return Self.last(of: text)
+      case .success(let bytes) where bytes.isEmpty: return Self.entries(of: text)
       case .success(let bytes): text += bytes
-      case .failure(.tryAgain): return Self.last(of: text)
+      case .failure(.tryAgain): return Self.entries(of: text)
       case .failure(.interrupted): continue
       case .failure(let errno): throw PrimeError(operation: "read", errno: errno, subject: subject)
       }
     }
   }
 
-  private static func last(of text: [UInt8]) -> Entry? {
-    String(decoding: text, as: UTF8.self).split(separator: "\n").compactMap { parse(String($0)) }.last
+  private static func entries(of text: [UInt8]) -> [Entry] {
+    String(decoding: text, as: UTF8.self).split(separator: "\n").compactMap { parse(String($0)) }
   }
 
   /// The checksum of what is on the CRTC, for a caller who has just flipped twice to the same picture.
