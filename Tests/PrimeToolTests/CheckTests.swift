@@ -124,6 +124,30 @@ extension ToolOnARealKernel {
       #expect((late["reason"] as? String)?.contains("expected an end within 4 s, got it hangs") == true)
     }
 
+    @Test func `brings a device back whose statement was killed while it was out`() throws {
+      let script = """
+        for card in /sys/class/drm/card?; do
+          driver=$(readlink $card/device/driver); [ "${driver##*/}" = cirrus ] && node=/dev/dri/${card##*/}
+        done
+        prime-tool check --only O01,O02,O03,O04 --unplug cirrus --device cirrus --json &
+        check=$!
+        while kill -0 $check; do
+          read -r child _ </proc/$check/task/$check/children
+          [ ! -e $node ] && [ -n "$child" ] && [ -z "$killed" ] && kill -9 $child && killed=yes
+        done 2>/dev/null
+        stat -c '%a %G' $node >&2
+        wait $check
+        """
+      let ran = try RunningTool(command: ["bash", "-c", script]).finish(within: .seconds(100))
+      let results = try results(ran)
+      let killed = results.filter { ($0["reason"] as? String)?.hasPrefix("signal 9 ended the check") == true }
+      #expect(killed.count == 1)
+      // Those before and after it found the device.
+      #expect(results.count { $0["outcome"] as? String == "pass" } == 3, "\(results.map { $0["reason"] ?? "" })")
+      #expect(ran.standardError == "660 video\n")
+      #expect(ran.code == 1)
+    }
+
     @Test func `of a signal leaves no child behind`() throws {
       let tool = try RunningTool(["check", "--only", "C14"])
       #expect(try tool.wait(.seconds(60)) { try Tool.shell("pgrep -xc prime-tool").standardOutput == "2\n" })
