@@ -31,8 +31,10 @@ let package = Package(
   targets: [
     .systemLibrary(
       name: "CDrm", pkgConfig: "libdrm gbm", providers: [.apt(["libdrm-dev", "libgbm-dev"])]),
+    // A handler of SIGBUS needs state that is one in the whole process, which a header cannot hold.
+    .target(name: "CFaults"),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
-    .target(name: "Prime", dependencies: ["CDrm"], cSettings: gnuSource, swiftSettings: librarySettings),
+    .target(name: "Prime", dependencies: ["CDrm", "CFaults"], cSettings: gnuSource, swiftSettings: librarySettings),
     .executableTarget(
       name: "prime-tool",
       dependencies: ["Prime", "CPNG", .product(name: "ArgumentParser", package: "swift-argument-parser")],

@@ -108,6 +108,8 @@ struct GBMBuffer: ~Copyable {
     defer { device.kernel.gbmUnmap(pointer, view) }
     // Safe: libgbm mapped this many bytes until gbmUnmap, and a span cannot leave the closure.
     let bytes = unsafe UnsafeRawBufferPointer(start: view.range.baseAddress, count: view.range.byteCount)
-    return try unsafe body(Span(_unsafeBytes: bytes), view.pitch)
+    return try view.range.guarded(writing: false, subject: device.subject) {
+      try unsafe body(Span(_unsafeBytes: bytes), view.pitch)
+    }
   }
 }
