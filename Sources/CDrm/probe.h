@@ -37,25 +37,33 @@ static inline int cdrm_wait_status(pid_t child, int *status, int options) {
 static inline int cdrm_exit_code(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : -1; }
 static inline int cdrm_end_signal(int status) { return WIFSIGNALED(status) ? WTERMSIG(status) : 0; }
 
-/* A descriptor that reads SIGINT and SIGTERM, which no longer end the process by themselves. */
+/* A descriptor that reads SIGINT, SIGTERM, SIGHUP and SIGQUIT, which no longer end the process by themselves; nor does a
+   pipe that is no longer read. */
 static inline int cdrm_watch_stop_signals(void) {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGHUP);
+  sigaddset(&set, SIGQUIT);
+  signal(SIGPIPE, SIG_IGN);
   if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
     return -errno;
   int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   return fd < 0 ? -errno : fd;
 }
 
-/* Makes a child its own process group, which ends with its parent and obeys signals again. */
-static inline void cdrm_enter_child(void) {
+/* Makes a child its own process group, which obeys signals again, and which ends with its parent unless it outlives it to
+   put something in order: then a pipe that its parent no longer reads is no reason to die either. */
+static inline void cdrm_enter_child(int outlives) {
   sigset_t set;
   sigemptyset(&set);
   sigprocmask(SIG_SETMASK, &set, NULL);
   setpgid(0, 0);
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (outlives)
+    signal(SIGPIPE, SIG_IGN);
+  else
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
 static inline void cdrm_ignore(int signal) { (void)signal; }

@@ -97,7 +97,7 @@ struct ExportCommand: ParsableCommand {
     if let unstarted { throw unstarted }
     if let signal = interruption.exitCode { throw ExitCode(signal) }
     guard code == 0 else { throw ExitCode(code) }
-    if report.verdict == .skipped {
+    if report.verdict == .untested {
       StandardError.note("prime-tool: \(report.reason ?? "nothing could be tested")")
       throw ExitStatus.untested
     }

@@ -58,10 +58,10 @@ struct HandoverArguments: ParsableArguments {
     }
     switch report.verdict {
     case .proven, .shared: return
-    case .skipped:
+    case .untested:
       StandardError.note("prime-tool: \(report.reason ?? "nothing could be tested")")
       throw ExitStatus.untested
-    case .refused, .mismatch, .error: throw ExitStatus.failed
+    case .held, .refused, .mismatch, .error: throw ExitStatus.failed
     }
   }
 }

@@ -243,7 +243,7 @@ struct ScanoutCommand: ParsableCommand {
         throw ExitStatus.failed
       }
     }
-    if reports.allSatisfy({ $0.verdict == .skipped }) {
+    if reports.allSatisfy({ $0.verdict == .untested }) {
       StandardError.note("prime-tool: \(outcome.report.reason ?? "nothing could be tested")")
       throw ExitStatus.untested
     }

@@ -50,6 +50,9 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: "Seconds after which the run ends, however far it got.")
   var timeout: Double = 600
 
+  @Option(help: "Seconds that one cell may take; more in proportion where a picture is larger than 1920x1080.")
+  var cellTimeout: Double = 10
+
   @Option(
     name: .long, parsing: .singleValue,
     help: "EXPORTER:IMPORTER must be proven or shared (repeatable).")
@@ -75,8 +78,8 @@ struct VerifyCommand: ParsableCommand {
   var verbose = false
 
   func validate() throws {
-    guard timeout > 0, timeout < 1e6 else {
-      throw ValidationError("--timeout takes seconds above 0, not \(timeout)")
+    for (option, value) in [("--timeout", timeout), ("--cell-timeout", cellTimeout)] {
+      guard value > 0, value < 1e6 else { throw ValidationError("\(option) takes seconds above 0, not \(value)") }
     }
   }
 
@@ -90,11 +93,7 @@ struct VerifyCommand: ParsableCommand {
       try Requirement(text, needsProof: proof, plan: plan)
     }
     let seed = seed ?? .random(in: 1...UInt64(UInt32.max))
-    // Before the first thread: it forks.
-    let stage = lifetime ? try LifetimeStage(plan: plan, seed: seed) : nil
-    let limit = Duration.seconds(timeout)
-    let interruption = Interruption(timeout: limit)
-    let deadline = Deadline(in: limit, cancellation: interruption.cancellation)
+    let deadline = Deadline(in: .seconds(timeout))
     let matrix = Matrix(
       exporters: plan.exporters, importers: plan.importers,
       options: Matrix.Options(
@@ -103,61 +102,36 @@ struct VerifyCommand: ParsableCommand {
         modifiers: modifier.isEmpty ? nil : modifier, seed: seed,
         deadline: deadline),
       showingMesaOutput: verbose)
-    let progress = Progress(total: matrix.cellCount)
-    var report = matrix.run(devices: devices) { done, exporter, importer in
-      progress.show(done, "\(exporter.name) → \(importer.name)")
-    }
-    if !report.interrupted { addRules(to: &report, plan, devices, stage, deadline) }
-    progress.clear()
-    if json {
-      try StandardOutput.write(JSONOutput.text(report) + "\n")
-    } else {
-      try StandardOutput.write(MatrixText(report, plan: plan, verbose: verbose).text)
-      for (title, rules) in [("fences", report.fences), ("lifetimes", report.lifetimes)] {
-        guard let rules else { continue }
-        try StandardOutput.write("\n" + RuleText(title, rules, verbose: verbose).text)
-      }
-    }
-    if let code = interruption.exitCode {
-      StandardError.note("prime-tool: interrupted after \(report.cells.count) of \(matrix.cellCount) cells")
+    let supervisor = Supervisor()
+    let run = VerifyRun(
+      matrix: matrix, plan: plan, devices: devices, seed: seed, deadline: deadline,
+      cellLimit: .seconds(cellTimeout), showsMesaOutput: verbose, supervisor: supervisor)
+    var report = run.cells()
+    if !report.interrupted { run.addRules(to: &report, fences: fences, lifetimes: lifetime) }
+    try write(report, plan)
+    if let code = supervisor.exitCode {
+      StandardError.note("prime-tool: interrupted after \(report.cells.count) of \(matrix.cells.count) cells")
       throw ExitCode(code)
     }
     if report.interrupted {
-      let isMatrixWhole = report.cells.count == matrix.cellCount
+      let isMatrixWhole = report.cells.count == matrix.cells.count
       StandardError.note(
         "prime-tool: the time ran out "
           + (isMatrixWhole
             ? "before the fences and lifetimes of every pair were looked at"
-            : "after \(report.cells.count) of \(matrix.cellCount) cells") + ": raise --timeout")
+            : "after \(report.cells.count) of \(matrix.cells.count) cells") + ": raise --timeout")
       throw ExitStatus.failed
     }
     try judge(report, requirements, devices: devices, since: stored)
   }
 
-  /// Looks at fences and lifetimes where it was asked for.
-  private func addRules(
-    to report: inout VerifyReport, _ plan: VerifyPlan, _ devices: [DeviceDescription], _ stage: LifetimeStage?,
-    _ deadline: Deadline
-  ) {
-    guard fences || lifetime else { return }
-    let rules = PairRules(
-      report, exporters: plan.exporters, importers: plan.importers, deadline: deadline, showingMesaOutput: verbose)
-    let progress = Progress(total: rules.count)
-    if fences {
-      report.fences = rules.fences(devices: devices) { done, exporter, importer in
-        progress.show(done, "fences \(exporter.name) → \(importer.name)")
-      }
+  private func write(_ report: VerifyReport, _ plan: VerifyPlan) throws {
+    guard !json else { return try StandardOutput.write(JSONOutput.text(report) + "\n") }
+    try StandardOutput.write(MatrixText(report, plan: plan, verbose: verbose).text)
+    for (title, rules) in [("fences", report.fences), ("lifetimes", report.lifetimes)] {
+      guard let rules else { continue }
+      try StandardOutput.write("\n" + RuleText(title, rules, verbose: verbose).text)
     }
-    if let stage {
-      report.lifetimes = rules.lifetimes { done, exporter, importer in
-        progress.show(done, "lifetimes \(exporter.name) → \(importer.name)")
-      } processes: { exporter, importer in
-        stage.run(exporter, importer, deadline: deadline)
-      }
-    }
-    // A deadline that passed or a request to stop left pairs out.
-    let looked = [report.fences, report.lifetimes].compactMap { $0 }.map { Set($0.map(RuleText.pairName)).count }
-    report.interrupted = looked.contains { $0 < rules.count }
   }
 
   /// The exit code, with a line on standard error for each thing that did not hold.
@@ -178,7 +152,7 @@ struct VerifyCommand: ParsableCommand {
     }
     if let stored, Baseline.showsRegression(of: report.entries, since: stored) { failed = true }
     if failed { throw ExitStatus.failed }
-    guard report.cells.contains(where: { $0.verdict != .skipped }) else {
+    guard report.cells.contains(where: { $0.verdict != .untested }) else {
       let reason = report.cells.compactMap(\.reason).first
       StandardError.note("prime-tool: " + (devices.isEmpty ? Advice.noDevices : reason ?? "nothing could be tested"))
       throw ExitStatus.untested

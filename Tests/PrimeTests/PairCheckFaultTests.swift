@@ -110,7 +110,7 @@ struct PairCheckFaultTests {
         kernel.expectNothingLeft("\(place)")
         if report.verdict.passes {
           expectHonestPass(report, scenario, call, errno, place)
-        } else if report.verdict == .skipped && report.call == nil {
+        } else if report.verdict == .untested && report.call == nil {
           // Nobody could look any more; `tried` says why.
           #expect(scenario.observers == [.identity], "\(place)")
           #expect(hasAttempt(report, call, errno), "\(place): \(report)")
@@ -187,7 +187,7 @@ struct PairCheckFaultTests {
   @Test("is skipped where a node may not be opened")
   func notPermitted() {
     let report = PairScenario.display.report { $0.closedPaths = ["/dev/dri/card1": .permissionDenied] }
-    #expect(report.verdict == .skipped)
+    #expect(report.verdict == .untested)
     #expect(report.call == "open")
     #expect(report.errno == "EACCES")
     #expect(report.reason?.contains("/dev/dri/card1") == true)

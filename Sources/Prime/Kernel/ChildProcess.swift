@@ -23,8 +23,10 @@ package final class ChildProcess: Sendable {
   ///
   /// The child does it on a thread of its own. `Mutex` remembers the number of the thread that locks, and a fork keeps
   /// what it remembers but not the number: its first contended lock would trap. A new thread asks for its number anew.
+  ///
+  /// - Parameter outlivesParent: Whether the child goes on where its parent dies; else the kernel ends it then.
   package static func start(
-    _ body: (_ send: @escaping @Sendable ([UInt8]) -> Void) -> Void
+    outlivesParent: Bool = false, _ body: (_ send: @escaping @Sendable ([UInt8]) -> Void) -> Void
   ) -> CallResult<ChildProcess> {
     var ends: [CInt] = [-1, -1]
     // Safe: pipe2 fills the two numbers it is given.
@@ -33,7 +35,7 @@ package final class ChildProcess: Sendable {
     let child = cdrm_fork()
     if child == 0 {
       _ = Glibc.close(reading)
-      cdrm_enter_child()
+      cdrm_enter_child(outlivesParent ? 1 : 0)
       let isDone = withoutActuallyEscaping(body) { body in
         // Safe: this thread does nothing but wait until the other has run it.
         nonisolated(unsafe) let work = body
@@ -101,7 +103,7 @@ package final class ChildProcess: Sendable {
   }
 }
 
-/// SIGINT and SIGTERM as something to poll, for a process without threads.
+/// SIGINT, SIGTERM, SIGHUP and SIGQUIT as something to poll, for a process without threads.
 package struct StopSignals: ~Copyable {
   /// Readable when a signal came; -1 where watching failed.
   package let descriptor: CInt

@@ -23,18 +23,42 @@ public struct Deadline: Sendable {
   private let end: ContinuousClock.Instant
   private let limit: Duration
   private let cancellation: Cancellation?
+  private let advice: String
 
   /// A deadline `limit` from now.
-  public init(in limit: Duration, cancellation: Cancellation? = nil) {
+  ///
+  /// - Parameter advice: What to do where it passes, for the error's sentence.
+  public init(
+    in limit: Duration, cancellation: Cancellation? = nil, advice: String = "raise --timeout if the machine is only slow"
+  ) {
     self.end = ContinuousClock.now + limit
     self.limit = limit
     self.cancellation = cancellation
+    self.advice = advice
   }
 
   /// This deadline or `limit` from now, whichever comes first.
   public func atMost(_ limit: Duration) -> Deadline {
-    let candidate = Deadline(in: limit, cancellation: cancellation)
+    let candidate = Deadline(in: limit, cancellation: cancellation, advice: advice)
     return candidate.end < end ? candidate : self
+  }
+
+  /// The same moment, and one more request to stop that is obeyed in place of the one before.
+  package func obeying(_ cancellation: Cancellation) -> Deadline {
+    Deadline(end: end, limit: limit, cancellation: cancellation, advice: advice)
+  }
+
+  /// This deadline or `limit` from now, whichever comes first; `advice` is what is said where the latter passes.
+  package func atMost(_ limit: Duration, advice: String) -> Deadline {
+    let candidate = Deadline(in: limit, cancellation: cancellation, advice: advice)
+    return candidate.end < end ? candidate : self
+  }
+
+  private init(end: ContinuousClock.Instant, limit: Duration, cancellation: Cancellation?, advice: String) {
+    self.end = end
+    self.limit = limit
+    self.cancellation = cancellation
+    self.advice = advice
   }
 
   /// How long is left, zero when the moment has passed.
@@ -53,7 +77,7 @@ public struct Deadline: Sendable {
     guard remaining == .zero else { return }
     throw PrimeError(
       operation: operation, errno: .timedOut, subject: subject(),
-      reason: "it did not finish within \(limit.wholeSeconds); raise --timeout if the machine is only slow")
+      reason: "it did not finish within \(limit.wholeSeconds): \(advice)")
   }
 
   /// How long one `poll` may sleep, in milliseconds, so that a request to stop is seen soon.

@@ -24,8 +24,8 @@ extension MappedRange {
       let name = fault.signal == SIGBUS ? "SIGBUS" : "SIGSEGV"
       throw PrimeError(
         operation: operation, errno: .badAddress, subject: subject(),
-        reason: "the kernel granted the mapping and refused its page at byte \(fault.offset) (\(name)): the driver does not "
-          + "let the CPU reach this buffer")
+        reason: "the kernel granted the mapping and refused its page at byte \(fault.offset) (\(name)): the driver "
+          + "does not let the CPU reach this buffer")
     }
     return try result.get()
   }

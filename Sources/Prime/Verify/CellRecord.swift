@@ -64,12 +64,17 @@ final class CellRecord {
   /// Whether the check ended because somebody asked to stop.
   private(set) var wasCancelled = false
 
-  init(_ report: CellReport) {
+  private let onStep: @Sendable (String) -> Void
+
+  /// - Parameter onStep: Hears of each step before it begins.
+  init(_ report: CellReport, onStep: @escaping @Sendable (String) -> Void = { _ in }) {
     self.report = report
+    self.onStep = onStep
   }
 
   /// Runs a step and notes how long it took, also when it throws.
   func timed<Result: ~Copyable>(_ name: String, _ body: () throws -> Result) throws -> Result {
+    onStep(name)
     let start = ContinuousClock.now
     defer { report.nanoseconds[name] = (ContinuousClock.now - start).nanoseconds }
     return try body()

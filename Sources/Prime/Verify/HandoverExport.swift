@@ -84,7 +84,7 @@ public struct HandoverExport: Sendable {
     var report = HandoverReport(
       role: .exporter, device: exporter.name, node: exporter.node, allocator: exporter.allocator, requested: count)
     do {
-      if let problem = exporter.problem { throw Stop(verdict: .skipped, error: problem) }
+      if let problem = exporter.problem { throw Stop(verdict: .untested, error: problem) }
       try body(&report)
     } catch {
       let record = CellRecord(blank)
@@ -121,11 +121,11 @@ public struct HandoverExport: Sendable {
     init(_ plan: HandoverExport) throws {
       self.plan = plan
       let exporter = plan.exporter
-      device = try Stop.declining(.skipped) {
+      device = try Stop.declining(.untested) {
         guard let node = exporter.node else { return nil }
         return try Device.open(node, kernel: plan.kernel)
       }
-      try Stop.declining(.skipped) {
+      try Stop.declining(.untested) {
         let needed = try plan.request.packedLayout(operation: "allocate", on: exporter.name)
         try MemoryBudget.check(needed.byteCount, operation: "allocate", on: exporter.name)
       }

@@ -69,8 +69,8 @@ public struct HandoverImport: Sendable {
   }
 
   private func openDevice() throws -> Device {
-    if let problem = importer.problem { throw Stop(verdict: .skipped, error: problem) }
-    return try Stop.declining(.skipped) {
+    if let problem = importer.problem { throw Stop(verdict: .untested, error: problem) }
+    return try Stop.declining(.untested) {
       guard let node = importer.node else {
         throw PrimeError(operation: "open", errno: .noSuchFile, subject: importer.name, reason: "it has no node")
       }
@@ -167,11 +167,11 @@ public struct HandoverImport: Sendable {
   private func answer(_ cell: CellReport, wroteBack: Bool) -> HandoverReply {
     let outcome: HandoverReply.Outcome =
       switch cell.verdict {
-      case .proven, .shared: .verified
+      case .proven, .shared, .held: .verified
       case .mismatch: .mismatch
       case .refused: .refused
       // Nobody could look at what was imported all the same.
-      case .skipped, .error: .failed
+      case .untested, .error: .failed
       }
     let number = cell.errno.flatMap(Errno.init(name:))?.rawValue ?? 0
     let call = cell.call.map { "\($0) \(cell.errno ?? ""): " } ?? ""

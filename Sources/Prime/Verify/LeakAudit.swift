@@ -5,6 +5,17 @@ public struct LeakReport: Hashable, Sendable, Codable {
   /// The inodes of dma-bufs of this run that the kernel still lists; nil where debugfs cannot be read.
   public var dmaBufs: [UInt64]?
 
+  init(descriptors: [String], dmaBufs: [UInt64]?) {
+    self.descriptors = descriptors
+    self.dmaBufs = dmaBufs
+  }
+
+  /// Asks the kernel which of the dma-bufs with these inodes it still lists.
+  package init(descriptors: [String], leftOf inodes: Set<UInt64>, deadline: Deadline) {
+    self.descriptors = descriptors
+    dmaBufs = DMABufList.stillListed(of: inodes, deadline: deadline.atMost(.seconds(1))).map { $0.sorted() }
+  }
+
   /// Whether nothing was left, as far as could be seen.
   public var isClean: Bool { descriptors.isEmpty && (dmaBufs ?? []).isEmpty }
 
@@ -18,19 +29,21 @@ public struct LeakReport: Hashable, Sendable, Codable {
 }
 
 /// Counts descriptors before and after a run, and asks debugfs for the run's own dma-bufs.
-struct LeakAudit {
+package struct LeakAudit: Sendable {
   private let before: [String: String]
 
-  init() {
+  package init() {
     before = Self.descriptors()
   }
 
   /// What is left of a run that made the dma-bufs with these inodes.
-  func report(inodes: Set<UInt64>, deadline: Deadline) -> LeakReport {
-    let alive = DMABufList.stillListed(of: inodes, deadline: deadline.atMost(.seconds(1)))
-    let left = Self.descriptors().filter { before[$0.key] != $0.value }
-    return LeakReport(
-      descriptors: left.map { "\($0.key) -> \($0.value)" }.sorted(), dmaBufs: alive.map { $0.sorted() })
+  package func report(inodes: Set<UInt64>, deadline: Deadline) -> LeakReport {
+    LeakReport(descriptors: leftDescriptors, leftOf: inodes, deadline: deadline)
+  }
+
+  /// The descriptors that were not open before, as `NUMBER -> FILE`.
+  package var leftDescriptors: [String] {
+    Self.descriptors().filter { before[$0.key] != $0.value }.map { "\($0.key) -> \($0.value)" }.sorted()
   }
 
   /// Descriptors of the kinds this library opens.

@@ -45,51 +45,94 @@ public struct Matrix: Sendable {
     self.kernel = kernel
   }
 
-  /// How many cells a whole run has.
-  public var cellCount: Int {
-    exporters.count * importers.count * options.formats.count * options.sizes.count
+  /// One thing to check: a pair with a format and a size.
+  public struct Cell: Sendable {
+    /// Where the buffer comes from.
+    public let exporter: Exporter
+    /// Where it goes.
+    public let importer: Importer
+    /// The buffer.
+    let request: AllocationRequest
+
+    /// How many pixels it has.
+    public var pixelCount: Int { request.width * request.height }
   }
 
-  /// Checks every cell, one after the other, and calls `progress` before each with how many are done.
-  ///
-  /// A cell that fails does not end the run. A deadline that passes or a request to stop does: what was not tried then is
-  /// left out, and the report says so.
-  public func run(
-    devices: [DeviceDescription], progress: (_ done: Int, _ exporter: Exporter, _ importer: Importer) -> Void
-  ) -> VerifyReport {
-    let audit = LeakAudit()
-    var cells: [CellReport] = []
-    var inodes: Set<UInt64> = []
-    var ended = false
-    for exporter in exporters {
-      for importer in importers {
-        for format in options.formats {
-          for size in options.sizes where !ended {
-            guard options.deadline.remaining > .zero else {
-              ended = true
-              break
-            }
-            progress(cells.count, exporter, importer)
-            let check = PairCheck(
+  /// What a whole run checks, in the order of the report.
+  public var cells: [Cell] {
+    exporters.flatMap { exporter in
+      importers.flatMap { importer in
+        options.formats.flatMap { format in
+          options.sizes.map { size in
+            Cell(
               exporter: exporter, importer: importer,
               request: AllocationRequest(
-                format: format, width: size.width, height: size.height, modifiers: options.modifiers),
-              seed: options.seed, kernel: kernel, deadline: options.deadline)
-            let result = check.run()
-            inodes.formUnion(result.inodes)
-            ended = result.wasCancelled
-            if !ended { cells.append(result.report) }
+                format: format, width: size.width, height: size.height, modifiers: options.modifiers))
           }
         }
       }
     }
-    Self.explainRefusals(&cells, devices: devices)
+  }
+
+  /// Checks one cell; everything that it opened is closed when it returns.
+  ///
+  /// - Parameter onStep: Hears of each step before it begins.
+  package func check(
+    _ cell: Cell, deadline: Deadline, onStep: @escaping @Sendable (String) -> Void = { _ in }
+  ) -> PairCheck.Outcome {
+    var check = pairCheck(cell, deadline: deadline)
+    check.onStep = onStep
+    return check.run()
+  }
+
+  /// The report of a cell whose check gave none, because the process that ran it is gone.
+  package func blankReport(of cell: Cell) -> CellReport {
+    pairCheck(cell, deadline: options.deadline).emptyReport
+  }
+
+  private func pairCheck(_ cell: Cell, deadline: Deadline) -> PairCheck {
+    PairCheck(
+      exporter: cell.exporter, importer: cell.importer, request: cell.request, seed: options.seed, kernel: kernel,
+      deadline: deadline)
+  }
+
+  /// Checks every cell in this process, one after the other, and calls `progress` before each with how many are done.
+  ///
+  /// A cell that fails does not end the run. A deadline that passes or a request to stop does: what was not tried then is
+  /// left out, and the report says so. A call of the kernel that never returns, or kills the process, ends the run with it.
+  public func run(
+    devices: [DeviceDescription], progress: (_ done: Int, _ exporter: Exporter, _ importer: Importer) -> Void
+  ) -> VerifyReport {
+    let audit = LeakAudit()
+    var reports: [CellReport] = []
+    var inodes: Set<UInt64> = []
+    var ended = false
+    for cell in cells where !ended {
+      guard options.deadline.remaining > .zero else {
+        ended = true
+        break
+      }
+      progress(reports.count, cell.exporter, cell.importer)
+      let result = check(cell, deadline: options.deadline)
+      inodes.formUnion(result.inodes)
+      ended = result.wasCancelled
+      if !ended { reports.append(result.report) }
+    }
     let leaks = audit.report(inodes: inodes, deadline: options.deadline)
+    return report(of: reports, devices: devices, leaks: leaks, interrupted: ended)
+  }
+
+  /// The report of a run that gave these cells.
+  package func report(
+    of cells: [CellReport], devices: [DeviceDescription], leaks: LeakReport, interrupted: Bool
+  ) -> VerifyReport {
+    var cells = cells
+    Self.explainRefusals(&cells, devices: devices)
     let counts = Verdict.allCases.map { verdict in (verdict.rawValue, cells.count { $0.verdict == verdict }) }
     return VerifyReport(
       schema: VerifyReport.currentSchema, host: .current(), seed: options.seed,
       devices: devices.map { VerifyReport.DeviceEntry($0, among: devices) }, cells: cells,
-      summary: Dictionary(uniqueKeysWithValues: counts), leaks: leaks, interrupted: ended)
+      summary: Dictionary(uniqueKeysWithValues: counts), leaks: leaks, interrupted: interrupted)
   }
 
   /// Says of each refused import which side it was, from what both sides did with others in the same run.

@@ -14,7 +14,7 @@ final class ObserverSet {
 
   /// Proven by an observer that looked from the importer, shared by identity, skipped where nobody could look.
   var verdict: Verdict {
-    guard !active.isEmpty else { return .skipped }
+    guard !active.isEmpty else { return .untested }
     return active.contains { $0.name.isProof } ? .proven : .shared
   }
 

@@ -1,13 +1,15 @@
 /// Checks one exporter, one importer, one allocator, one format and one size, in the five steps of the pair check:
 /// write A and see it on the importer, write B after the import and see that, write C from the importer where it can be
 /// written and see it on the exporter, compare each look with a wrong expectation too, and close everything.
-struct PairCheck {
+package struct PairCheck {
   let exporter: Exporter
   let importer: Importer
   let request: AllocationRequest
   let seed: UInt64
   let kernel: any KernelCalls
   let deadline: Deadline
+  /// Hears of each step before it begins.
+  var onStep: @Sendable (String) -> Void = { _ in }
 
   /// The patterns of one check: B is written after the import, C from the importer's side, `wrong` never.
   private struct Patterns {
@@ -25,29 +27,35 @@ struct PairCheck {
   }
 
   /// The report of a check, and what the run that it belongs to must know besides.
-  struct Outcome {
-    let report: CellReport
+  package struct Outcome: Codable, Sendable {
+    package let report: CellReport
     /// The inodes of the dma-bufs it made, for the leak audit.
-    let inodes: Set<UInt64>
+    package let inodes: Set<UInt64>
     /// Whether somebody asked to stop while it ran.
-    let wasCancelled: Bool
+    package let wasCancelled: Bool
+
+    package init(report: CellReport, inodes: Set<UInt64>, wasCancelled: Bool) {
+      self.report = report
+      self.inodes = inodes
+      self.wasCancelled = wasCancelled
+    }
   }
 
   /// Runs the check.
   ///
   /// Everything it opened is closed when it returns, whatever happened.
   func run() -> Outcome {
-    let record = CellRecord(emptyReport)
+    let record = CellRecord(emptyReport, onStep: onStep)
     do {
       for problem in [exporter.problem, importer.problem] {
-        if let problem { throw Stop(verdict: .skipped, error: problem) }
+        if let problem { throw Stop(verdict: .untested, error: problem) }
       }
       let devices = try opened(record)
       defer { record.auditHandles([devices.exporter, devices.importer]) }
       do {
         try share(devices, record)
         // One observer gives way to the next also where the device itself is gone.
-        if record.report.verdict == .skipped { try devices.checkPresence() }
+        if record.report.verdict == .untested { try devices.checkPresence() }
       } catch {
         let failure = (error as? Stop)?.error ?? error as? PrimeError
         guard let failure, devices.isGone(failure) else { throw error }
@@ -81,7 +89,8 @@ struct PairCheck {
     }
   }
 
-  private var emptyReport: CellReport {
+  /// What is said of a cell before anything is known.
+  var emptyReport: CellReport {
     CellReport(
       exporter: exporter.name, exporterNode: exporter.node?.path, importer: importer.name,
       importerNode: importer.node?.path, allocator: exporter.allocator, format: request.format.fourcc.name,
@@ -92,7 +101,7 @@ struct PairCheck {
   ///
   /// A node that was found before the run and is not there any more is no reason to skip.
   private func opened(_ record: CellRecord) throws -> OpenDevices {
-    try Stop.declining(.skipped) {
+    try Stop.declining(.untested) {
       do throws(PrimeError) {
         return try openDevices()
       } catch {
@@ -117,7 +126,7 @@ struct PairCheck {
 
   private func share(_ devices: OpenDevices, _ record: CellRecord) throws {
     let patterns = Patterns(seed: seed)
-    try Stop.declining(.skipped) {
+    try Stop.declining(.untested) {
       let needed = try request.packedLayout(operation: "allocate", on: exporter.name)
       try MemoryBudget.check(needed.byteCount, operation: "allocate", on: exporter.name)
     }

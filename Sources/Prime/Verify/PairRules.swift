@@ -41,41 +41,40 @@ public struct PairRules: Sendable {
   public func fences(
     devices: [DeviceDescription], progress: (_ done: Int, _ exporter: Exporter, _ importer: Importer) -> Void
   ) -> [RuleReport] {
-    let vgem = devices.first { $0.driver == "vgem" }.flatMap { $0.primary ?? $0.render }
-    return each(progress) { pair in
-      FenceCheck(pair: pair, vgem: vgem, seed: seed, kernel: kernel, deadline: deadline).run()
-    }
-  }
-
-  /// Looks at the lifetimes of every pair.
-  ///
-  /// - Parameter processes: What the cases with processes of their own gave for a pair.
-  package func lifetimes(
-    progress: (_ done: Int, _ exporter: Exporter, _ importer: Importer) -> Void,
-    processes: (_ exporter: Exporter, _ importer: Importer) -> [RuleReport]
-  ) -> [RuleReport] {
-    each(progress) { pair in
-      LifetimeCheck(pair: pair, seed: seed, kernel: kernel, deadline: deadline).run()
-        + processes(pair.exporter, pair.importer)
-    }
-  }
-
-  /// The report of process cases that never came, for what the stage of them failed with.
-  package static func failed(_ exporter: Exporter, _ importer: Importer, _ error: PrimeError) -> [RuleReport] {
-    var report = RuleReport(
-      RulePair(exporter: exporter, importer: importer), "processes", expected: "each process case ends by itself")
-    report.fail(error)
-    return [report]
-  }
-
-  private func each(
-    _ progress: (Int, Exporter, Importer) -> Void, _ body: (RulePair) -> [RuleReport]
-  ) -> [RuleReport] {
     var reports: [RuleReport] = []
     for (index, pair) in pairs.enumerated() where deadline.remaining > .zero && !deadline.isCancelled {
       progress(index, pair.exporter, pair.importer)
-      reports += body(pair)
+      reports += fences(ofPair: index, devices: devices, deadline: deadline)
     }
     return reports
+  }
+
+  /// Looks at the fences of one pair.
+  package func fences(ofPair index: Int, devices: [DeviceDescription], deadline: Deadline) -> [RuleReport] {
+    let vgem = devices.first { $0.driver == "vgem" }.flatMap { $0.primary ?? $0.render }
+    return FenceCheck(pair: pairs[index], vgem: vgem, seed: seed, kernel: kernel, deadline: deadline).run()
+  }
+
+  /// Looks at the lifetimes of one pair in this process.
+  package func lifetimes(ofPair index: Int, deadline: Deadline) -> [RuleReport] {
+    LifetimeCheck(pair: pairs[index], seed: seed, kernel: kernel, deadline: deadline).run()
+  }
+
+  /// Looks at the lifetimes of one pair whose two ends are processes of their own: children of this one, which must not have
+  /// loaded Mesa, since it starts threads.
+  package func processes(ofPair index: Int, deadline: Deadline) -> [RuleReport] {
+    ProcessCases(exporter: pairs[index].exporter, importer: pairs[index].importer, seed: seed, deadline: deadline).run()
+  }
+
+  /// The names of a pair.
+  package func names(ofPair index: Int) -> (exporter: String, importer: String) {
+    (pairs[index].exporter.name, pairs[index].importer.name)
+  }
+
+  /// The report in place of those that never came, because the process that made them is gone.
+  package func failure(ofPair index: Int, _ check: String, reason: String) -> RuleReport {
+    var report = RuleReport(pairs[index], check, expected: "each check ends by itself")
+    report.reason = reason
+    return report
   }
 }

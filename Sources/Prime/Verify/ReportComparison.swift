@@ -103,11 +103,12 @@ extension VerifyReport {
     cells.map { cell in
       let rank: Int? =
         switch cell.verdict {
-        case .proven: 3
-        case .shared: 2
+        case .proven: 4
+        case .shared: 3
+        case .held: 2
         case .refused: 1
         case .mismatch, .error: 0
-        case .skipped: nil
+        case .untested: nil
         }
       // A cell that was refused before it had a buffer knows no modifier, and is the same cell when it has one.
       let modifier = cell.modifier.flatMap { $0 == "linear" ? nil : " \($0)" } ?? ""

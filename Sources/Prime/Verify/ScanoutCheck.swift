@@ -37,7 +37,7 @@ public struct ScanoutCheck {
     var inodes: Set<UInt64> = []
     do {
       for exporter in [request.exporter, request.overlay?.exporter].compactMap(\.self) {
-        if let problem = exporter.problem { throw Stop(verdict: .skipped, error: problem) }
+        if let problem = exporter.problem { throw Stop(verdict: .untested, error: problem) }
       }
       try show(records, &inodes, chose: chose, progress: progress)
     } catch {

@@ -61,7 +61,7 @@ final class ScanoutRecord {
   /// Ends the report because another display ended the run.
   func ended(with other: ScanoutRecord) {
     guard !report.verdict.passes else { return }
-    report.verdict = .skipped
+    report.verdict = .untested
     report.reason = "not shown to the end, since \(other.report.display) ended it: see there"
   }
 }

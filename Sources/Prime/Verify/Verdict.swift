@@ -1,19 +1,21 @@
 /// What is known of one pair after its check.
 public enum Verdict: String, Hashable, Sendable, Codable, CaseIterable {
-  /// The importer itself looked, and saw what was written after the import.
+  /// The importer's engine read the buffer, and saw what was written after the import.
   case proven
-  /// The importer holds the very same dma-buf; whether its hardware can read it was not shown.
+  /// The importer holds the very same dma-buf, and its mapping of it is known to have been made.
   case shared
+  /// The importer holds the very same dma-buf and nothing more is known: it may map it at its first use only, and fail then.
+  case held
   /// The kernel declined a step, with an errno that says so.
   case refused
   /// Something else arrived than what was written.
   case mismatch
-  /// It could not be tried here.
-  case skipped
+  /// The tool cannot look here, or the machine lacks what it needs; nothing was refused.
+  case untested
   /// A step failed that has nothing to decline, or the check itself does not hold.
   case error
 
-  /// `proven` and `shared`: the buffer arrived as far as could be seen.
+  /// `proven` and `shared`: the importer can reach the buffer's memory. A handle alone (`held`) is no pass.
   public var passes: Bool { self == .proven || self == .shared }
 }
 

@@ -61,8 +61,9 @@ struct MatrixText {
     switch cell.verdict {
     case .proven: TextTable.Cell("proven " + cell.observers.filter(\.isProof).map(letter).joined(), .green)
     case .shared: TextTable.Cell("shared", .yellow)
+    case .held: TextTable.Cell("held", .yellow)
     case .refused: TextTable.Cell("- \(cell.errno ?? "refused")", .grey)
-    case .skipped: TextTable.Cell("skipped", .grey)
+    case .untested: TextTable.Cell("untested", .grey)
     case .mismatch: TextTable.Cell("MISMATCH", .red)
     case .error: TextTable.Cell("ERROR \(cell.errno ?? "")", .red)
     }
@@ -91,7 +92,7 @@ struct MatrixText {
       ),
       (.shared, ["shared  the importer holds the same buffer; nothing here shows that its hardware can read it"]),
       (.refused, ["- E…    refused with this errno"]),
-      (.skipped, ["skipped it could not be tried here"]),
+      (.untested, ["untested it could not be looked at here"]),
     ]
     let present = lines.filter { report.count($0.0) > 0 }.flatMap(\.1)
     return present.isEmpty ? [] : present + [""]

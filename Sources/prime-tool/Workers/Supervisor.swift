@@ -1,0 +1,143 @@
+import Foundation
+import Prime
+
+/// Runs pieces of work in worker processes and hears what comes of each; see `WorkerRun`.
+///
+/// It has to be made before this process starts a thread, and the process must not start one while it is used.
+final class Supervisor {
+  private let signals = StopSignals()
+  /// The signal that asked to stop, nil where none came.
+  private(set) var stoppedBy: Int32?
+  /// The processes that no signal ends.
+  private(set) var leftBehind: [Int32] = []
+  private var inodes: Set<UInt64> = []
+  private var leftDescriptors: [String] = []
+
+  /// What a worker tells while a piece runs.
+  enum Note: Codable {
+    /// The step of the piece that begins, for the sentence where it never ends.
+    case step(String)
+    /// Something of the piece's own, as JSON.
+    case event(Data)
+  }
+
+  /// What a piece is given.
+  struct Context: Sendable {
+    fileprivate let context: WorkerRun.Context
+    /// Asked for when the run is to stop.
+    var cancellation: Cancellation { context.cancellation }
+
+    /// Says which step begins.
+    func step(_ name: String) { tell(.step(name)) }
+
+    /// Tells the parent something before the piece has its result.
+    func event(_ value: some Encodable) {
+      // Plain values always encode.
+      if let data = try? JSONEncoder().encode(value) { tell(.event(data)) }
+    }
+
+    private func tell(_ note: Note) {
+      if let data = try? JSONEncoder().encode(note) { context.note(Array(data)) }
+    }
+  }
+
+  /// A piece that gave no result, and why.
+  struct Failure {
+    /// What became of the process that ran it, in a sentence.
+    var sentence: String
+    /// The step that it was in.
+    var step: String?
+  }
+
+  /// What came of a run of pieces.
+  struct Run<Piece> {
+    /// What each piece gave that was begun, in order; a piece that was stopped in its middle is none of them.
+    var pieces: [Piece] = []
+    /// Whether a signal or the end of the time left pieces out.
+    var isCutShort = false
+  }
+
+  /// What a worker tells at its end.
+  private struct Left: Codable {
+    var descriptors: [String]
+  }
+
+  /// Runs `count` pieces.
+  ///
+  /// - Parameters:
+  ///   - limit: How long a piece may take.
+  ///   - end: When all of them must have ended.
+  ///   - piecesPerWorker: After how many pieces another process goes on.
+  ///   - body: One piece, in a worker.
+  ///   - began: Hears of each piece, in this process.
+  ///   - heard: Hears what a piece tells before its end.
+  ///   - failed: The piece in place of one that gave none.
+  func run<Piece: Codable & Sendable>(
+    _ count: Int, limit: @escaping @Sendable (Int) -> Duration, end: Deadline, piecesPerWorker: Int = .max,
+    body: @escaping @Sendable (Int, Context) -> Piece, began: (Int) -> Void = { _ in },
+    heard: (Data) -> Void = { _ in }, failed: (Int, Failure) -> Piece
+  ) -> Run<Piece> {
+    let audit = Audit()
+    let work = WorkerRun(
+      pieces: 0..<count, limit: limit, end: end, piecesPerWorker: piecesPerWorker,
+      start: { audit.begin() },
+      body: { context in
+        let piece = body(context.piece, Context(context: context))
+        // Plain values always encode; the parent tells an answer of no bytes as one that makes no sense.
+        return (try? JSONEncoder().encode(piece)).map(Array.init) ?? []
+      },
+      finish: { (try? JSONEncoder().encode(Left(descriptors: audit.left()))).map(Array.init) ?? [] })
+    var run = Run<Piece>()
+    var step: String?
+    let outcome = work.run(signals: signals) { event in
+      switch event {
+      case .began(let piece):
+        step = nil
+        began(piece)
+      case .note(_, let bytes):
+        switch try? JSONDecoder().decode(Note.self, from: Data(bytes)) {
+        case .step(let name)?: step = name
+        case .event(let data)?: heard(data)
+        case nil: break
+        }
+      case .result(let piece, let bytes):
+        if let result = try? JSONDecoder().decode(Piece.self, from: Data(bytes)) {
+          run.pieces.append(result)
+        } else {
+          run.pieces.append(failed(piece, Failure(sentence: "the worker's answer makes no sense", step: nil)))
+        }
+      case .failed(let piece, let failure):
+        run.pieces.append(failed(piece, Failure(sentence: failure.sentence, step: step)))
+      case .workerEnded(let bytes):
+        let left = try? JSONDecoder().decode(Left.self, from: Data(bytes))
+        leftDescriptors += left?.descriptors ?? []
+      }
+    }
+    stoppedBy = stoppedBy ?? outcome.stoppedBy
+    leftBehind += outcome.leftBehind
+    run.isCutShort = outcome.stoppedBy != nil || outcome.ranOutOfTime
+    return run
+  }
+
+  /// Notes the dma-bufs that a piece made, which must be gone at the end.
+  func made(_ inodes: Set<UInt64>) {
+    self.inodes.formUnion(inodes)
+  }
+
+  /// What the workers left behind in themselves and in the kernel.
+  func leaks(_ deadline: Deadline) -> LeakReport {
+    LeakReport(descriptors: leftDescriptors, leftOf: inodes, deadline: deadline)
+  }
+
+  /// The exit code of a run that a signal asked to stop, nil where none came.
+  var exitCode: Int32? { stoppedBy.map { 128 + $0 } }
+}
+
+/// The descriptors of a worker at its start and at its end.
+private final class Audit: @unchecked Sendable {
+  /// Only touched on the one thread that does a worker's pieces.
+  private var audit: LeakAudit?
+
+  func begin() { audit = LeakAudit() }
+  func left() -> [String] { audit?.leftDescriptors ?? [] }
+}

@@ -1,0 +1,33 @@
+import Prime
+
+extension WorkerRun.Failure {
+  /// What became of the process, in a sentence.
+  var sentence: String {
+    switch self {
+    case .killed(let process, let signal):
+      return "the process that ran this check (\(process)) died of \(Self.name(of: signal)); the kernel log may say why"
+    case .exited(let process, WorkerRun.withoutThread):
+      return "the process that ran this check (\(process)) got no thread from the kernel: raise `ulimit -u`, or the "
+        + "limit of processes of its control group"
+    case .exited(let process, let code):
+      return "the process that ran this check (\(process)) ended in its middle with code \(code)"
+    case .timedOut(let process, let limit, let place, let isLeftBehind):
+      let where_ = place.map { " (it waited in \($0))" } ?? ""
+      let seconds = Int(limit / .seconds(1))
+      guard isLeftBehind else {
+        return "a call of the kernel did not return within \(seconds) s\(where_), and the process was killed"
+      }
+      return "a call of the kernel did not return within \(seconds) s\(where_) and cannot be interrupted: process "
+        + "\(process) is left behind, and holds its devices until the call returns"
+    case .notStarted(let errno):
+      return "no process could be started: \(errno)"
+    }
+  }
+
+  private static func name(of signal: Int32) -> String {
+    let names: [Int32: String] = [
+      4: "SIGILL", 5: "SIGTRAP", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM",
+    ]
+    return names[signal] ?? "signal \(signal)"
+  }
+}
