@@ -91,8 +91,8 @@ private struct Splat {
   private var saidTask: (pid: Int32, comm: String?)?
   private var modules: Set<String> = []
   private var hasTrace = false
-  /// In the part of a trace between `<IRQ>` and `</IRQ>`.
-  private var isMarkedInterrupt = false
+  /// Whether the trace marks its parts, as `<TASK>` to `</TASK>`.
+  private var hasMarks = false
   private var isInterrupt = false
   /// Past the interrupt's part: those functions were only interrupted.
   private var isPastInterrupt = false
@@ -112,8 +112,8 @@ private struct Splat {
     if line.contains(Self.cut) { return true }
     // Another headline after the task was told: the end of this one was lost.
     if task != nil, hasTrace, KernelComplaintParser.isHeadline(line), !line.contains("Oops"), !isKASAN { return true }
-    guard hasTrace, !hasEndLine, !isKASAN else { return false }
-    // The trace of lockdep, of a hung task, of dump_stack(): it has no line that ends it.
+    guard hasTrace, !hasEndLine, !isKASAN, !hasMarks else { return false }
+    // The trace of lockdep, of a hung task, of dump_stack() on ARM: it has no line that ends it.
     return !line.hasPrefix(" ") && Self.task(of: line) == nil && Self.symbol(in: line) == nil
   }
 
@@ -146,8 +146,9 @@ private struct Splat {
     if saidTask == nil { saidTask = Self.saidTask(in: line) }
     // Later lines of that kind are of drivers that print meanwhile.
     if task == nil, !hasTrace, let words = Self.drmDevice(in: line) { modules.formUnion(words) }
-    if line.hasPrefix(" <IRQ>") { (isInterrupt, isMarkedInterrupt) = (true, true) }
-    if line.hasPrefix(" </IRQ>") { (isMarkedInterrupt, isPastInterrupt) = (false, true) }
+    if line.hasPrefix(" <") { hasMarks = true }
+    if line.hasPrefix(" <IRQ>") { isInterrupt = true }
+    if line.hasPrefix(" </IRQ>") { isPastInterrupt = true }
     guard let symbol = Self.symbol(in: line), !(isInterrupt && isPastInterrupt && !isStall) else { return }
     if let module = symbol.module { modules.insert(module) }
     if hasTrace, Self.interruptEntries.contains(symbol.function) { (isInterrupt, isPastInterrupt) = (true, true) }
