@@ -129,7 +129,7 @@ extension Contract {
 
   private static let writebackRules: [Statement] = [
     Statement(
-      "M07", .core, on: .shownPair,
+      "M07", .helper, on: .shownPair,
       "a writeback is refused that is smaller than the mode, has no CRTC, or a format the connector does not list",
       needs: [.master, .atomic, .writeback],
       source: "drm_writeback.c; drm_atomic.c:drm_atomic_connector_check; vkms_writeback.c:vkms_wb_encoder_atomic_check"
