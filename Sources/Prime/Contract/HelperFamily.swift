@@ -91,7 +91,7 @@ extension HelperFamily {
   /// For kernels that have the helper built in: drivers that were read in Linux 6.12 and 7.2.
   fileprivate static func read(of driver: String, _ kernel: Machine.KernelVersion) -> (HelperFamily?, String) {
     guard let entry = table.first(where: { $0.drivers.contains(driver) && kernel.isAtLeast($0.since.0, $0.since.1) })
-    else { return (nil, "no module of a helper names it as its user, and it is not one of those that were read") }
+    else { return (nil, "its module uses none of the helpers' modules, and its source was not read") }
     return (entry.family, "in Linux \(entry.since.0).\(entry.since.1) and later it is, by \(entry.source)")
   }
 

@@ -49,9 +49,11 @@ package struct KernelComplaint: Hashable, Sendable {
     // A driver may be more than its module is called: bochs-drm is the module bochs, persona-ttm is persona.
     let named = modules.map(Self.moduleName)
     if named.contains(where: { name in ours.contains { $0 == name || $0.hasPrefix(name + "_") } }) { return .ours }
-    // The core and the helpers work for every driver, ours among them.
-    return named.contains { !Self.isShared($0) } ? .others : .unknown
+    return tellingModules.isEmpty ? .unknown : .others
   }
+
+  /// The modules that tell whose doing it is: the core and the helpers work for every driver.
+  package var tellingModules: Set<String> { modules.filter { !Self.isShared(Self.moduleName($0)) } }
 
   /// A name as modules are called in traces.
   private static func moduleName(_ driver: String) -> String { driver.replacing("-", with: "_") }
