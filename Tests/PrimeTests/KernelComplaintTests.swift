@@ -22,10 +22,14 @@ struct KernelComplaintTests {
   @Test(
     "names the task and the module that ran, whatever its kind",
     arguments: [
-      ("task-6.12", "WARNING: CPU: 0 PID: 268 at labwarn/labwarn.c:66 labwarn_write+0x80/0x290 [labwarn]", 262),
+      ("task-6.12", "WARNING: CPU: 0 PID: 262 at labwarn/labwarn.c:66 labwarn_write+0x80/0x290 [labwarn]", 262),
       ("refcount-6.12", "refcount_t: addition on 0; use-after-free.", 265),
       ("dump-6.12", "labwarn: only a trace", 266),
       ("oops-6.12", "BUG: kernel NULL pointer dereference, address: 0000000000000008", 268),
+      ("task-7.2", "WARNING: labwarn.c:66 at labwarn_write+0x89/0x286 [labwarn], CPU#0: a program/235", 235),
+      ("refcount-7.2", "refcount_t: addition on 0; use-after-free.", 238),
+      ("dump-7.2", "labwarn: only a trace", 239),
+      ("oops-7.2", "BUG: kernel NULL pointer dereference, address: 0000000000000008", 241),
     ])
   func task(file: String, headline: String, pid: Int32) throws {
     let found = try recorded(file)
@@ -35,31 +39,33 @@ struct KernelComplaintTests {
     #expect(found.map(\.modules) == [["labwarn"]])
   }
 
-  @Test("of a task that hangs names that task, each time")
-  func hang() throws {
-    let found = try recorded("hang-6.12")
-    #expect(found.map(\.headline).first == "INFO: task a program:267 blocked for more than 1 seconds.")
-    #expect(Set(found.map(\.pid)) == [267])
+  @Test("of a task that hangs names that task, each time", arguments: [("hang-6.12", Int32(267)), ("hang-7.2", 240)])
+  func hang(file: String, pid: Int32) throws {
+    let found = try recorded(file)
+    #expect(found.map(\.headline).first == "INFO: task a program:\(pid) blocked for more than 1 seconds.")
+    #expect(Set(found.map(\.pid)) == [pid])
     #expect(Set(found.map(\.comm)) == ["a program"])
     #expect(found.count > 1)
   }
 
-  @Test("of a worker names the worker, which works for anybody")
-  func worker() throws {
-    let found = try #require(try recorded("worker-6.12").first)
+  @Test("of a worker names the worker, which works for anybody", arguments: ["worker-6.12", "worker-7.2"])
+  func worker(file: String) throws {
+    let found = try #require(try recorded(file).first)
     #expect(found.comm?.hasPrefix("kworker/") == true)
     #expect(found.modules == ["labwarn"])
     #expect(found.culprit(pids: [1000], drivers: ["vkms"]) == .others)
     #expect(found.culprit(pids: [1000], drivers: ["labwarn"]) == .ours)
   }
 
-  @Test("in an interrupt says nothing of the task that was interrupted")
-  func interrupt() throws {
-    let found = try #require(try recorded("interrupt-6.12").first)
+  @Test(
+    "in an interrupt says nothing of the task that was interrupted",
+    arguments: [("interrupt-6.12", Int32(264)), ("interrupt-7.2", 237)])
+  func interrupt(file: String, pid: Int32) throws {
+    let found = try #require(try recorded(file).first)
     #expect(found.pid == nil)
     #expect(found.comm == nil)
-    #expect(found.culprit(pids: [264], comms: ["a program"], drivers: ["vkms"]) == .others)
-    #expect(found.culprit(pids: [264], comms: ["a program"], drivers: ["labwarn"]) == .ours)
+    #expect(found.culprit(pids: [pid], comms: ["a program"], drivers: ["vkms"]) == .others)
+    #expect(found.culprit(pids: [pid], comms: ["a program"], drivers: ["labwarn"]) == .ours)
   }
 
   /// A warning of one function of a worker, as 6.12 prints it.
