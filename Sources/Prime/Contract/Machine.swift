@@ -193,12 +193,12 @@ package struct Machine: Sendable {
     }
   }
 
-  /// Whether an importer that takes others' buffers answers for this exporter as one does that gives nobody its pages
-  /// (drm_gem_map_attach).
+  /// Whether an importer answers for this exporter as the core does for one that gives nobody its pages (drm_gem_map_attach),
+  /// and for others otherwise.
   func givesNoPages(_ exporter: Subject.Exporter) -> Bool {
     pairs.contains { pair in
       pair.exporter == exporter && pair.refusal == .notImplemented
-        && pairs.contains { $0.importer == pair.importer && $0.imports }
+        && pairs.contains { $0.importer == pair.importer && $0.refusal != .notImplemented }
     }
   }
 
