@@ -27,12 +27,3 @@ extension CheckResult {
     }
   }
 }
-
-extension KernelComplaint {
-  /// Whom it names, for a sentence: `x (process 12) in iwlwifi`.
-  package var names: String {
-    let task = pid.map { pid in comm.map { "\($0) (process \(pid))" } ?? "process \(pid)" }
-    let code = (tellingModules.isEmpty ? modules : tellingModules).sorted().joined(separator: ", ")
-    return [task, code.isEmpty ? nil : code].compactMap { $0 }.joined(separator: " in ")
-  }
-}

@@ -26,6 +26,13 @@ package struct KernelComplaint: Hashable, Sendable {
   /// What it is about, for a sentence: the line that says it rather than the first one.
   package var headline: String { lines.first { KernelComplaintParser.isHeadline($0) } ?? lines.first ?? "" }
 
+  /// Whom it names, for a sentence: `x (process 12) in iwlwifi`.
+  package var names: String {
+    let task = pid.map { pid in comm.map { "\($0) (process \(pid))" } ?? "process \(pid)" }
+    let code = (tellingModules.isEmpty ? modules : tellingModules).sorted().joined(separator: ", ")
+    return [task, code.isEmpty ? nil : code].compactMap { $0 }.joined(separator: " in ")
+  }
+
   /// The lines that say most, for a report: what it is about, who ran, where, and the first functions of the trace.
   package var excerpt: [String] {
     let trace = lines.firstIndex(where: KernelComplaintParser.beginsTrace) ?? lines.endIndex

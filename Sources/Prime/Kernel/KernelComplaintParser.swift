@@ -5,7 +5,7 @@
 package struct KernelComplaintParser {
   /// Warnings that are known and tell of nothing that anybody did wrong, by what their headline holds.
   ///
-  /// vkms up to 6.12 warns where its composer comes late, on a busy machine, and composes that frame again (`WritebackJob`).
+  /// vkms (seen on 6.12 and 7.2) warns where its composer comes late, on a busy machine, and composes that frame again (`WritebackJob`).
   private static let known = ["compose_active_planes"]
   /// A trace is shorter; what follows an end that was lost is not its own.
   private static let mostLines = 200
