@@ -8,8 +8,11 @@ struct CheckCommand: ParsableCommand {
     discussion: """
       Each statement runs in a process of its own, on everything here that it can be looked at on, and says exactly what
       differs. What cannot be looked at is skipped with its reason, and is never a pass.
-      A core failure is a bug of the kernel. A deviation is a helper's or a driver's own behaviour: it is reported under
-      the driver's name and fails the run with --strict. Failures that are known of a driver are explained.
+      A core failure is a bug of the kernel, and so is that of a helper's rule on a driver that is built on the helper. A
+      deviation is a driver's own behaviour: it is reported under the driver's name and fails the run with --strict.
+      Failures that are known of a driver or a helper are explained.
+      What the kernel's log complains of meanwhile fails the statements whose process or driver it names. What names
+      others is told; where nobody knows whose it is, the statement is suspect.
       Statements that need to be master take a display for a moment: run it where nobody is looking at one.
       """)
 

@@ -48,11 +48,12 @@ struct TrialTests {
   private let vgem = Subject(name: "vgem", driver: "vgem")
 
   private func run(
-    _ kind: Statement.Kind = .core, id: String = "A01", on subject: Subject? = nil, kernel: KernelProbe = KernelProbe(),
-    _ body: @escaping Statement.Body
+    _ kind: Statement.Kind = .core, of rule: Statement.Rule? = nil, id: String = "A01", on subject: Subject? = nil,
+    family: HelperFamily? = .shmem, kernel: KernelProbe = KernelProbe(), _ body: @escaping Statement.Body
   ) -> CheckResult {
-    let statement = Statement(id, kind, on: .machine, "a pipe has two ends", source: "pipe(7)", body)
-    return Trial(statement: statement, subject: subject ?? vgem, machine: machine, seed: 1)
+    let statement = Statement(id, kind, of: rule, on: .machine, "a pipe has two ends", source: "pipe(7)", body)
+    let family = DriverFamily(family, "its module says so")
+    return Trial(statement: statement, subject: subject ?? vgem, machine: machine, seed: 1, family: family)
       .run(with: kernel, countsDescriptors: false).result
   }
 
@@ -127,8 +128,42 @@ struct TrialTests {
     #expect(other.outcome == .fail)
     let passing = run(id: "B10") { $0.expect("the page", 2, is: 2) }
     #expect(passing.outcome == .unexpectedPass)
-    let elsewhere = run(id: "B10", on: Subject(name: "heap", driver: "heap")) { $0.expect("the page", 0, is: 2) }
+    let elsewhere = run(id: "B10", on: Subject(name: "heap", driver: "heap"), family: .systemHeap) {
+      $0.expect("the mapping", "page 0", is: "page 2")
+    }
     #expect(elsewhere.outcome == .fail)
+  }
+
+  @Test func `is not excused by a driver's name, and says so where it is not known what the driver is built on`() throws
+  {
+    let ttm = run(id: "B10", family: .ttm) { $0.expect("the mapping", "page 0", is: "page 2") }
+    #expect(ttm.outcome == .fail)
+    let other = Subject(name: "persona-ttm", driver: "persona-ttm")
+    let result = run(id: "B10", on: other, family: nil) { $0.expect("the mapping", "page 0", is: "page 2") }
+    #expect(result.outcome == .deviation)
+    let reason = try #require(result.reason)
+    #expect(
+      reason.hasPrefix(
+        "it fails as it is known to with GEM-shmem, and whether persona-ttm is built on that is not known "
+          + "(its module says so)"))
+    #expect(run(id: "B10", on: other, family: nil) { $0.expect("the page", 2, is: 2) }.outcome == .pass)
+  }
+
+  @Test func `of one helper alone fails on that helper, and leaves the others free`() throws {
+    func run(_ rule: Statement.Rule, _ family: HelperFamily?) -> CheckResult {
+      self.run(.helper, of: rule, family: family) { $0.expect("MAP_DUMB", "success (4096)", is: "EINVAL") }
+    }
+    #expect(run(.only(.shmem, .dma), .shmem).outcome == .fail)
+    let free = run(.only(.shmem, .dma), .ttm)
+    #expect(free.outcome == .skip)
+    #expect(
+      free.reason == "MAP_DUMB: expected EINVAL, got success (4096); this is a rule of GEM-DMA, GEM-shmem alone, "
+        + "and vgem is built on TTM (its module says so)")
+    #expect(run(.only(.shmem), nil).outcome == .deviation)
+    #expect(run(.surely(.shmem), .shmem).outcome == .fail)
+    #expect(run(.surely(.shmem), .ttm).outcome == .deviation)
+    #expect(run(.surely(.shmem), nil).outcome == .deviation)
+    #expect(self.run(.helper, of: .only(.shmem), family: .ttm) { $0.expect("it", 1, is: 1) }.outcome == .pass)
   }
 
   @Test func `closes what it opened, whatever its end`() {
@@ -159,6 +194,16 @@ struct ControlTests {
       result.reason
         == "noticed that the answer of lseek(-1, 0, SEEK_SET) was altered: lseek(-1, 0, SEEK_SET): "
         + "expected EBADF, got success (0)")
+  }
+
+  @Test func `takes what a free driver would be skipped for as noticed`() {
+    let statement = Statement(
+      "A01", .helper, of: .only(.shmem), on: .machine, "a pipe has two ends", source: "pipe(7)"
+    ) { check in check.expect(check.kernel.seek(-1, 0, .set), fails: .badDescriptor) }
+    let trial = Trial(
+      statement: statement, subject: Subject(name: "qxl", driver: "qxl"), machine: .standIn(), seed: 1,
+      family: DriverFamily(.ttm, "its module says so"))
+    #expect(Control(trial: trial, countsDescriptors: false, announce: { _ in }).run().result.outcome == .pass)
   }
 
   @Test func `shows that a statement notices another value`() {

@@ -79,7 +79,8 @@ extension Contract {
       check.expect("the link", named.hasPrefix("/dmabuf:hello"), "/dmabuf:hello", got: named)
     },
     Statement(
-      "A08", .core, on: .dumbDevice, "exported with DRM_RDWR it is open for reading and writing",
+      "A08", .helper, of: .surely(.shmem, .dma, .vram, .ttm), on: .dumbDevice,
+      "exported with DRM_RDWR it is open for reading and writing",
       source: "drm_prime.c:drm_gem_prime_export; dma-buf.c:dma_buf_getfile"
     ) { check in
       let buffer = try check.buffer()
@@ -106,7 +107,8 @@ extension Contract {
       check.expect("FD_CLOEXEC", after & Int(FD_CLOEXEC), is: Int(FD_CLOEXEC))
     },
     Statement(
-      "A11", .core, on: .dumbDevice, "first exported without DRM_RDWR it is open for reading only",
+      "A11", .helper, of: .surely(.shmem, .dma, .vram, .ttm), on: .dumbDevice,
+      "first exported without DRM_RDWR it is open for reading only",
       source: "drm_prime.c:drm_gem_prime_export; dma-buf.c:dma_buf_getfile"
     ) { check in
       let buffer = try check.buffer(flags: PrimeFlags.closeOnExec)

@@ -133,7 +133,8 @@ extension Contract {
       check.expect(check.kernel.map(dmaBuf, byteCount: 0), fails: .invalidArgument)
     },
     Statement(
-      "B14", .core, on: .exporter, "a fresh buffer is zero, whatever its memory held before",
+      "B14", .helper, of: .surely(.shmem, .dma, .udmabuf, .systemHeap), on: .exporter,
+      "a fresh buffer is zero, whatever its memory held before",
       source: "drm.h (DRM_IOCTL_MODE_CREATE_DUMB); system_heap.c (__GFP_ZERO)"
     ) { check in
       let used = try check.fourPages()

@@ -39,8 +39,9 @@ package final class Check: Sendable {
 
   /// Whether a statement is known to fail on the subject's driver and this kernel.
   package func isKnownToDeviate(in id: String) -> Bool {
-    Contract.knownDeviations.contains {
-      $0.applies(to: id, driver: subject.driver, kernel: machine.kernelVersion)
+    let family = machine.family(of: subject).family
+    return Contract.knownDeviations.contains {
+      $0.match(id, driver: subject.driver, family: family, kernel: machine.kernelVersion) == .yes
     }
   }
 

@@ -10,6 +10,8 @@ package enum CheckOutcome: String, Hashable, Sendable, Codable, CaseIterable {
   case unexpectedPass
   /// A helper's or a driver's own behaviour differs: reported under the driver's name, and a failure with `--strict`.
   case deviation
+  /// It held, but the kernel complained meanwhile and nothing tells of whom: a failure with `--strict`.
+  case suspect
   /// It does not apply, or what it needs is not here.
   case skip
   /// The check itself broke, so nothing is known.
@@ -40,7 +42,7 @@ package struct CheckResult: Hashable, Sendable, Codable {
   package var findings: [Finding]
   /// The calls that led to it, with their answers; empty where it passed.
   package var calls: [String]
-  /// What the kernel's log said meanwhile, warnings and worse.
+  /// What the kernel complained of meanwhile, whoever's doing it is: of each complaint the lines that say most.
   package var kernelLog: [String]
   /// Where the kernel says or does what is promised.
   package var source: String

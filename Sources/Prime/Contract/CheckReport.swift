@@ -57,7 +57,7 @@ package struct CheckReport: Hashable, Sendable, Codable {
     statements.contains { result in
       switch result.outcome {
       case .fail, .error: true
-      case .deviation, .unexpectedPass: strict
+      case .deviation, .unexpectedPass, .suspect: strict
       case .pass, .knownDeviation, .skip: false
       }
     }
@@ -73,7 +73,7 @@ extension CheckReport {
     let rank: Int? =
       switch outcome {
       case .pass, .unexpectedPass: 3
-      case .knownDeviation: 2
+      case .knownDeviation, .suspect: 2
       case .deviation: 1
       case .fail, .error: 0
       case .skip: nil

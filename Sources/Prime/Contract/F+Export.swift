@@ -95,7 +95,7 @@ extension Contract {
         is: Int(FD_CLOEXEC))
     },
     Statement(
-      "F07", .core, on: .dumbDevice,
+      "F07", .helper, of: .surely(.shmem, .dma, .vram, .ttm), on: .dumbDevice,
       "the first export decides the access mode: without DRM_RDWR every later one is read-only too",
       source: "drm_prime.c:export_and_register_object (the object keeps its dma-buf)"
     ) { check in

@@ -158,7 +158,7 @@ extension Contract {
       check.expect("the inode", try check.inode(of: again), is: inode)
     },
     Statement(
-      "G18", .core, on: .shownPair,
+      "G18", .helper, of: .surely(.shmem, .dma, .vram), on: .shownPair,
       "an imported object is as large as the dma-buf: it holds so many rows and not one more",
       source: "drm_prime.c:drm_gem_prime_import_dev (import_sg_table); drm_gem_framebuffer_helper.c"
     ) { check in

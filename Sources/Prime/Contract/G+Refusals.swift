@@ -24,10 +24,7 @@ extension Contract {
       "an importer without a hook for foreign pages (VRAM helpers) refuses every foreign buffer with EINVAL",
       needs: [.alone], source: "drm_prime.c:drm_gem_prime_import_dev (no gem_prime_import_sg_table)"
     ) { check in
-      let drivers = ["bochs-drm", "hibmc", "vboxvideo", "ast", "mgag200"]
-      guard drivers.contains(check.subject.driver) else {
-        throw Statement.Stop.skipped("\(check.subject.driver) is not one of the VRAM helpers' drivers")
-      }
+      try check.needs(.vram)
       guard check.subject.device?.capabilities?.primeImport != false else {
         throw Statement.Stop.skipped("\(check.subject.name) imports nothing on this kernel, and says so")
       }
@@ -47,9 +44,7 @@ extension Contract {
       "an importer on the DMA helper takes one contiguous range as long as the dma-buf, or says EINVAL",
       needs: [.alone], source: "drm_gem_dma_helper.c:drm_gem_dma_prime_import_sg_table"
     ) { check in
-      guard dmaHelperDrivers.contains(check.subject.driver) else {
-        throw Statement.Stop.skipped("\(check.subject.driver) is not one of the DMA helper's drivers")
-      }
+      try check.needs(.dma)
       let device = try check.openDevice()
       for exporter in check.otherExporters {
         let buffer = try check.buffer(on: exporter)
@@ -101,13 +96,6 @@ extension Contract {
       source: "drm_gem_shmem_helper.c:drm_gem_shmem_prime_import_no_map")
   ]
 
-  /// Display-only devices whose buffers must be contiguous for the device (`DRM_GEM_DMA_DRIVER_OPS`).
-  private static let dmaHelperDrivers: Set<String> = [
-    "arcpgu", "aspeed-gfx-drm", "atmel-hlcdc", "fsl-dcu-drm", "hdlcd", "imx-dcss", "imx-drm", "imx-lcdc", "ingenic-drm",
-    "kirin", "komeda", "logicvc-drm", "mali-dp", "mcde", "meson", "mxsfb-drm", "imx-lcdif", "pl111", "rcar-du", "rz-du",
-    "shmob-drm", "sprd", "sti", "stm", "sun4i-drm", "tidss", "tilcdc", "tve200", "vc4", "zynqmp-dpsub",
-  ]
-
   /// What exporters and importers answer where they cannot share.
   private static let refusalErrnos: [Errno] = [
     .invalidArgument, .noSuchDevice, .notImplemented, .noMemory, .busy, .inputOutput, .notSupported,
@@ -115,6 +103,15 @@ extension Contract {
 }
 
 extension Check {
+  /// Skips where the driver is not known to be built on a helper.
+  fileprivate func needs(_ family: HelperFamily) throws(Statement.Stop) {
+    let own = machine.family(of: subject)
+    guard own.family != family else { return }
+    throw .skipped(
+      own.family.map { "\(subject.driver) is built on \($0.name), not on \(family.name)" }
+        ?? "\(subject.driver) is not known to be built on \(family.name): \(own.evidence)")
+  }
+
   /// Everything here that makes dma-bufs, without the subject's device.
   fileprivate var otherExporters: [Subject.Exporter] {
     machine.subjects(.exporter).compactMap(\.exporter).filter { exporter in
@@ -131,8 +128,7 @@ extension Check {
     // An exporter that gives nobody its pages refuses by itself (G11), although from Linux 6.18 on importers that do not map
     // take its buffers.
     let exporters = otherExporters.filter { exporter in
-      if case .dumb(let device) = exporter, device.driver == "qxl" { return false }
-      return sharing.contains { $0.exporter == exporter }
+      !machine.givesNoPages(exporter) && sharing.contains { $0.exporter == exporter }
     }
     guard !exporters.isEmpty else { throw .skipped("no buffer here is taken by anybody else") }
     let device = try openDevice()

@@ -67,7 +67,7 @@ extension Contract {
       check.expect("the module's references when the dma-buf is gone", try count(), is: before)
     },
     Statement(
-      "H08", .core, on: .display,
+      "H08", .helper, of: .surely(.shmem, .dma, .vram, .ttm), on: .display,
       "a mapping of a dumb buffer keeps its file after close: its framebuffers, and being master, until munmap",
       needs: [.master], source: "drm_file.c:drm_release (at the last reference, which a mapping is)"
     ) { check in

@@ -15,7 +15,7 @@ extension Contract {
       check.expect("the id", id > 0, "above 0", got: "\(id)")
     },
     Statement(
-      "J02", .core, on: .displayPair, "a framebuffer of an imported buffer is made",
+      "J02", .helper, of: .surely(.shmem, .dma, .vram), on: .displayPair, "a framebuffer of an imported buffer is made",
       source: "drm_gem_framebuffer_helper.c:drm_gem_fb_init_with_funcs"
     ) { check in
       let buffer = try check.buffer()

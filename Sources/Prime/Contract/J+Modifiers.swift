@@ -32,7 +32,7 @@ extension Contract {
       try check.expect(check.kernel.addFramebuffer(node, good))
     },
     Statement(
-      "J12", .core, on: .display, "DRM_FORMAT_MOD_INVALID is no modifier",
+      "J12", .helper, of: .surely(.shmem, .dma, .vram), on: .display, "DRM_FORMAT_MOD_INVALID is no modifier",
       source: "drm_plane.c:drm_any_plane_has_format"
     ) { check in
       let (node, good) = try check.modifierRequest()
@@ -40,7 +40,7 @@ extension Contract {
       check.expect(check.kernel.addFramebuffer(node, good.with(modifier: invalid)), fails: .invalidArgument)
     },
     Statement(
-      "J13", .core, on: .display, "a modifier that no plane lists is refused",
+      "J13", .helper, of: .surely(.shmem, .dma, .vram), on: .display, "a modifier that no plane lists is refused",
       source: "drm_plane.c:drm_any_plane_has_format"
     ) { check in
       let (node, good) = try check.modifierRequest()

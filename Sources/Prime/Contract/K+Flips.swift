@@ -42,7 +42,7 @@ extension Contract {
       try check.expectFlip(on: display, userData: 3)
     },
     Statement(
-      "K21", .core, on: .display,
+      "K21", .helper, of: .surely(.shmem, .dma, .vram), on: .display,
       "a flip to a buffer that another device still writes returns at once and is done when that one is",
       needs: [.master, .atomic, .vgem],
       source: "drm_gem_atomic_helper.c:drm_gem_plane_helper_prepare_fb; drm_atomic_helper_wait_for_fences"
@@ -54,7 +54,8 @@ extension Contract {
       try check.expectHeldFlip(on: display, to: display.showing(picture.framebuffer), for: usual, until: fence)
     },
     Statement(
-      "K22", .core, on: .display, "a flip does not wait for those who read the buffer",
+      "K22", .helper, of: .surely(.shmem, .dma, .vram), on: .display,
+      "a flip does not wait for those who read the buffer",
       needs: [.master, .atomic, .vgem],
       source: "drm_gem_atomic_helper.c:drm_gem_plane_helper_prepare_fb (DMA_RESV_USAGE_WRITE)"
     ) { check in
@@ -64,7 +65,8 @@ extension Contract {
       try check.expectFreeFlip(on: display, to: display.showing(picture.framebuffer), beside: fence)
     },
     Statement(
-      "K25", .core, on: .display, "an explicit fence takes the place of those on the buffer",
+      "K25", .helper, of: .surely(.shmem, .dma, .vram), on: .display,
+      "an explicit fence takes the place of those on the buffer",
       needs: [.master, .atomic, .vgem, .syncFiles],
       source: "drm_gem_atomic_helper.c:drm_gem_plane_helper_prepare_fb"
     ) { check in
@@ -90,7 +92,8 @@ extension Contract {
         on: display, to: display.showing(picture.framebuffer) + [explicit], closing: syncFile, for: usual, until: fence)
     },
     Statement(
-      "K27", .core, on: .display, "a signal ends a commit that waits for a fence, and nothing is changed",
+      "K27", .helper, of: .surely(.shmem, .dma, .vram), on: .display,
+      "a signal ends a commit that waits for a fence, and nothing is changed",
       needs: [.master, .atomic, .vgem, .syncFiles],
       source: "drm_atomic_helper.c:drm_atomic_helper_commit (the wait before the states are swapped)"
     ) { check in
@@ -122,7 +125,8 @@ extension Contract {
       try check.expect(fence.signal())
     },
     Statement(
-      "K28", .core, on: .display, "the older PAGE_FLIP waits for the fences of the buffer too",
+      "K28", .helper, of: .surely(.shmem, .dma, .vram), on: .display,
+      "the older PAGE_FLIP waits for the fences of the buffer too",
       needs: [.master, .atomic, .vgem], source: "drm_atomic_helper.c:drm_atomic_helper_page_flip"
     ) { check in
       let display = try check.display()

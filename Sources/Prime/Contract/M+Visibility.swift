@@ -112,9 +112,12 @@ extension Contract {
       let before = try check.expect(display.checksum(of: picture, from: checksums))
       let frames = 4
       let steady = try check.expect(display.following(frames, from: checksums))
-      check.expect(
-        "the checksums of \(frames) further frames", steady,
-        is: (0..<frames).flatMap { _ in before })
+      let unchanged = (0..<frames).flatMap { _ in before }
+      // Dithering, self-refresh and compression change what is summed up while the picture stays.
+      if steady != unchanged, check.kernel.alteredCall == nil {
+        throw Statement.Stop.skipped("the checksum of \(check.subject.name) changes while nothing is shown anew")
+      }
+      check.expect("the checksums of \(frames) further frames", steady, is: unchanged)
       let again = try check.expect(display.checksum(of: picture, from: checksums))
       check.expect("the checksum of the same content", again, is: before)
       try setPixel(255)
@@ -129,7 +132,7 @@ extension Contract {
 
   private static let writebackRules: [Statement] = [
     Statement(
-      "M07", .core, on: .shownPair,
+      "M07", .helper, on: .shownPair,
       "a writeback is refused that is smaller than the mode, has no CRTC, or a format the connector does not list",
       needs: [.master, .atomic, .writeback],
       source: "drm_writeback.c; drm_atomic.c:drm_atomic_connector_check; vkms_writeback.c:vkms_wb_encoder_atomic_check"
@@ -186,7 +189,7 @@ extension Contract {
     Statement(
       advice: "M09",
       "a mapping of what the importer exports again proves nothing: it is the exporter's own dma-buf (G08), and MAP_DUMB "
-        + "of an import is refused (I01), so look through scanout, a copy by the device, or a second file of one driver",
+        + "of an import is refused (I01) or its pages are, so look through scanout, a copy by the device, or a second file of one driver",
       source: "drm_prime.c:drm_gem_prime_handle_to_dmabuf; drm_dumb_buffers.c:drm_gem_dumb_map_offset"),
     Statement(
       "M10", .core, on: .shownPair,

@@ -37,12 +37,16 @@ package struct Machine: Sendable {
   private let exporters: [Subject.Exporter]
   private let pairs: [Pair]
   private let displays: [DeviceDescription]
+  private let families: [DeviceDescription: DriverFamily]
 
   private struct Pair: Sendable {
     var exporter: Subject.Exporter
     var importer: DeviceDescription
-    var imports: Bool
+    /// Why it is not imported; nil where it is.
+    var refusal: Errno?
     var makesFramebuffers: Bool
+
+    var imports: Bool { refusal == nil }
   }
 
   /// vgem's description where it is loaded and can be opened.
@@ -82,6 +86,7 @@ package struct Machine: Sendable {
     displays = openable.filter { $0.capabilities?.atomic != nil }
     var found: [Pair] = []
     var problems: [DeviceDescription: String] = [:]
+    var mapsImports: [DeviceDescription: Bool] = [:]
     for importer in openable {
       guard let node = importer.primary, let opened = try? probe.open(node.path, flags: O_RDWR).get() else { continue }
       if displays.contains(importer) {
@@ -91,13 +96,27 @@ package struct Machine: Sendable {
         _ = probe.dropMaster(opened)
       }
       for (exporter, buffer) in buffers where exporter != .dumb(importer) {
-        let handle = try? probe.primeFDToHandle(opened, buffer.dmaBuf).get()
-        let takes = handle.map { probe.takesFramebuffer(opened, handle: $0, of: buffer) } ?? false
-        if let handle { _ = probe.closeHandle(opened, handle) }
+        let answer = probe.primeFDToHandle(opened, buffer.dmaBuf)
+        var takes = false
+        if case .success(let handle) = answer {
+          takes = probe.takesFramebuffer(opened, handle: handle, of: buffer)
+          let mapping = probe.mapDumb(opened, handle: handle)
+          // Without dumb buffers it says ENOSYS of everything.
+          if mapping.refusal != .notImplemented { mapsImports[importer] = mapping.refusal == nil }
+          _ = probe.closeHandle(opened, handle)
+        }
         found.append(
-          Pair(exporter: exporter, importer: importer, imports: handle != nil, makesFramebuffers: takes))
+          Pair(exporter: exporter, importer: importer, refusal: answer.refusal, makesFramebuffers: takes))
       }
     }
+    let version = kernelVersion
+    families = Dictionary(
+      uniqueKeysWithValues: devices.map { device in
+        let family = DriverFamily(
+          driver: device.driver, modules: device.modules, kernel: version, givesOffsetsForImports: mapsImports[device]
+        ) { FileSystem.readableEntries(of: "/sys/module/\($0)/holders") }
+        return (device, family)
+      })
     pairs = found
     masterProblem = problems
     probe.cleanUp()
@@ -164,6 +183,25 @@ package struct Machine: Sendable {
     }
   }
 
+  /// Which helper the driver is built on whose behaviour a subject shows.
+  package func family(of subject: Subject) -> DriverFamily {
+    switch (subject.device, subject.exporter) {
+    case (let device?, _), (nil, .dumb(let device)): families[device] ?? DriverFamily(nil, "it was not looked at")
+    case (nil, .udmabuf): DriverFamily(.udmabuf, "it is udmabuf.c")
+    case (nil, .heap): DriverFamily(.systemHeap, "it is system_heap.c")
+    case (nil, nil): DriverFamily(nil, "it is no driver's")
+    }
+  }
+
+  /// Whether an importer answers for this exporter as the core does for one that gives nobody its pages (drm_gem_map_attach),
+  /// and for others otherwise.
+  func givesNoPages(_ exporter: Subject.Exporter) -> Bool {
+    pairs.contains { pair in
+      pair.exporter == exporter && pair.refusal == .notImplemented
+        && pairs.contains { $0.importer == pair.importer && $0.refusal != .notImplemented }
+    }
+  }
+
   /// A device's render node where it can be opened, which its primary node says nothing of.
   func openableRenderNode(of device: DeviceDescription?) -> DRMNode? {
     device?.render.flatMap { FileSystem.isWritable($0.path) ? $0 : nil }
@@ -192,5 +230,12 @@ package struct Machine: Sendable {
     case .udmabuf: "udmabuf"
     case .heap: "heap"
     }
+  }
+}
+
+extension Result where Failure == Errno {
+  /// Why it failed; nil where it did not.
+  fileprivate var refusal: Errno? {
+    if case .failure(let errno) = self { errno } else { nil }
   }
 }

@@ -107,14 +107,15 @@ extension Contract {
     let buffer = try check.buffer()
     let device = try check.openDevice()
     let imported = check.kernel.primeFDToHandle(device, buffer.dmaBuf)
-    // On GEM-shmem in every kernel that has them, and with nothing in the way of memory that is not theirs.
-    let driver = check.subject.driver
-    let isBuiltTo =
-      ["vgem", "vkms", "cirrus", "cirrus-qemu"].contains(driver)
-      // Before that its buffers were in the display's own memory.
-      || driver == "bochs-drm" && check.machine.kernelVersion.isAtLeast(6, 13)
-    if !isBuiltTo, case .failure = imported {
-      if driver == "virtio_gpu" {
+    // Who takes some memory of no device, or GEM-shmem's, which is of the same kind, has nothing against any of it.
+    let machine = check.machine
+    let takesSuch = machine.subjects(.sharingPair).contains { pair in
+      guard pair.device == check.subject.device, let exporter = pair.exporter else { return false }
+      let maker = machine.family(of: Subject(exporter: exporter, name: "", driver: "")).family
+      return maker.map { [.udmabuf, .systemHeap, .shmem].contains($0) } ?? false
+    }
+    if !takesSuch, case .failure = imported {
+      if check.subject.driver == "virtio_gpu" {
         check.expect(imported, fails: .noSuchDevice)
       } else {
         check.expect(imported, fails: .noSuchDevice, .invalidArgument, .notImplemented, .notSupported)

@@ -93,7 +93,13 @@ extension Check {
   /// A fresh buffer whose dma-buf is open for reading only; an exporter that has none skips the statement.
   func readOnlyBuffer() throws(Statement.Stop) -> ProbeBuffer {
     switch subject.exporter {
-    case .dumb: return try buffer(flags: PrimeFlags.closeOnExec)
+    case .dumb:
+      let buffer = try buffer(flags: PrimeFlags.closeOnExec)
+      let flags = try prepare(kernel.control(buffer.dmaBuf, F_GETFL, 0, "F_GETFL"))
+      guard flags & Int(O_ACCMODE) == Int(O_RDONLY) || kernel.alteredCall != nil else {
+        throw .skipped("\(subject.name) exports for writing whatever it is asked (A11)")
+      }
+      return buffer
     case .heap:
       let node = try prepare(kernel.open("/dev/dma_heap/system", flags: O_RDWR))
       let byteCount = 4 * PageMarks.pageSize

@@ -37,7 +37,8 @@ package struct ProbeBuffer: Hashable, Sendable {
           kernel.primeHandleToFD(node, handle: layout.handle, flags: flags).map { dmaBuf in
             ProbeBuffer(
               node: node, handle: layout.handle, dmaBuf: dmaBuf, width: width, height: height, pitch: layout.pitch,
-              byteCount: Int(layout.byteCount))
+              // The DMA helper tells bytes, while objects and dma-bufs are whole pages.
+              byteCount: (Int(layout.byteCount) + page - 1) & ~(page - 1))
           }
         }
       }

@@ -53,7 +53,8 @@ package struct Runner {
     var child: ChildProcess
     var deadline: Deadline
     var received: [UInt8] = []
-    var complaints: [String] = []
+    /// What the kernel complained of while it ran, of which some is others'.
+    var complaints: [KernelComplaint] = []
     /// What ran when the kernel complained.
     var companions: Set<String> = []
     /// The node of a device that this may pull out, to bring back where the child does not.
@@ -63,7 +64,7 @@ package struct Runner {
   /// A command may take 100 seconds to pull a device out (`Unplugging.command`).
   private static let unplugging = Duration.seconds(150)
 
-  /// What a leak or a complaint of the kernel's makes a failure.
+  /// What a leak makes a failure.
   private static let ran: Set<CheckOutcome> = [.pass, .knownDeviation, .unexpectedPass, .deviation]
 
   private func limit(of trial: Trial) -> Duration {
@@ -126,11 +127,8 @@ package struct Runner {
       let ready = Readiness.wait(
         for: running.map(\.child.output) + [signals.descriptor], within: min(next, end.remaining))
       if ready.contains(signals.descriptor) { stoppedBy = signals.received() }
-      let complaints = log?.complaints() ?? []
-      let names = running.map { "\($0.trial.statement.id) on \($0.trial.subject.name)" }
+      hear(log?.complaints() ?? [], &running)
       for index in running.indices.reversed() {
-        running[index].complaints += complaints
-        if !complaints.isEmpty { running[index].companions.formUnion(names) }
         let run = running[index]
         if ready.contains(run.child.output) {
           let bytes = Readiness.read(run.child.output)
@@ -139,7 +137,7 @@ package struct Runner {
         } else if run.deadline.remaining > .zero {
           continue
         }
-        results[run.index] = finish(running.remove(at: index), log)
+        results[run.index] = finish(index, of: &running, log)
       }
     }
     return Outcomes(
@@ -181,7 +179,7 @@ package struct Runner {
 
   private func start(_ trial: Trial) -> CallResult<ChildProcess> {
     let controls = options.controls
-    return ChildProcess.start { send in
+    return ChildProcess.start(naming: Self.taskName) { send in
       let announcing = { @Sendable (call: String) in send(TrialMessage.call(call)) }
       if controls {
         send(TrialMessage.report(Control(trial: trial, announce: announcing).run()))
@@ -191,8 +189,43 @@ package struct Runner {
     }
   }
 
-  /// What came of a child that is at its end or over its time.
-  private func finish(_ run: Running, _ log: KernelLog?) -> CheckResult {
+  /// How the threads of a child are called, and all that it starts, so that the kernel's complaints name it.
+  private static func taskName(_ child: CInt) -> String { "check-\(child)" }
+
+  /// Gives each complaint to whom it names, or to all that run where it names none of them.
+  private func hear(_ complaints: [KernelComplaint], _ running: inout [Running]) {
+    let names = running.map { Self.name(of: $0.trial) }
+    for complaint in complaints {
+      let named = running.indices.filter { culprit(of: complaint, in: running[$0]) == .ours }
+      for index in named.isEmpty ? Array(running.indices) : named {
+        running[index].complaints.append(complaint)
+        running[index].companions.formUnion(named.isEmpty ? names : named.map { names[$0] })
+      }
+    }
+  }
+
+  private func culprit(of complaint: KernelComplaint, in run: Running) -> KernelComplaint.Culprit {
+    complaint.culprit(
+      pids: [run.child.identifier], comms: [Self.taskName(run.child.identifier)],
+      drivers: run.trial.subject.drivers)
+  }
+
+  /// What came of a child that is at its end or over its time; it no longer runs.
+  private func finish(_ index: Int, of running: inout [Running], _ log: KernelLog?) -> CheckResult {
+    var result = end(running[index])
+    // What it made the kernel say at its very end is in the log by now.
+    hear(log?.allComplaints() ?? [], &running)
+    let run = running.remove(at: index)
+    result.hear(
+      run.complaints.map { ($0, culprit(of: $0, in: run)) },
+      beside: run.companions.subtracting([Self.name(of: run.trial)]).sorted())
+    return result
+  }
+
+  private static func name(of trial: Trial) -> String { "\(trial.statement.id) on \(trial.subject.name)" }
+
+  /// How a child that is at its end or over its time ended, and what it told.
+  private func end(_ run: Running) -> CheckResult {
     let limit = limit(of: run.trial)
     let isLate = run.deadline.remaining == .zero
     let place = isLate ? run.child.waitingPlace() : nil
@@ -231,17 +264,6 @@ package struct Runner {
         run.trial.statement, on: run.trial.subject, .error, reason: "the check ended with code \(code)\(during)")
     }
     if report == nil, machine.unplugging == .sysfs { run.node?.bringBack() }
-    let complaints = run.complaints + (log?.complaints() ?? [])
-    guard !complaints.isEmpty else { return result }
-    result.kernelLog = complaints
-    if Self.ran.contains(result.outcome) {
-      result.outcome = .fail
-      let others = run.companions.subtracting(["\(run.trial.statement.id) on \(run.trial.subject.name)"]).sorted()
-      let company =
-        others.isEmpty ? "" : " (\(others.joined(separator: ", ")) ran as well: with --jobs 1 it is told whose it is)"
-      result.reason = "the kernel complained meanwhile: \(complaints[0])\(company)"
-      (result.expected, result.got) = ("a quiet kernel log", complaints[0])
-    }
     return result
   }
 

@@ -6,12 +6,30 @@ package struct Statement: Sendable {
   package enum Kind: String, Hashable, Sendable, Codable {
     /// Generic kernel code, the same for every driver and exporter: a failure is a bug.
     case core
-    /// Drivers built on the helper that the source names.
+    /// A helper's, which the source names: drivers built on another, or with a function of their own, need not keep it.
     case helper
     /// This exporter's or driver's own.
     case exporterSpecific
     /// Shapes how programs must behave; there is nothing to run.
     case advice
+  }
+
+  /// Whose rule a statement of a helper is, where more is known than that it is a helper's.
+  package struct Rule: Hashable, Sendable {
+    /// The families whose drivers keep it: there a failure is a bug, as one of generic code is.
+    package let families: Set<HelperFamily>
+    /// Whether drivers of other families are free to do otherwise; else what they do is told as a deviation.
+    package let isFreeElsewhere: Bool
+
+    /// A rule of some families alone.
+    package static func only(_ families: HelperFamily...) -> Rule {
+      Rule(families: Set(families), isFreeElsewhere: true)
+    }
+
+    /// What some families are known to keep, and all others should.
+    package static func surely(_ families: HelperFamily...) -> Rule {
+      Rule(families: Set(families), isFreeElsewhere: false)
+    }
   }
 
   /// Why a statement's body ends before its end.
@@ -33,6 +51,8 @@ package struct Statement: Sendable {
   package let title: String
   /// What a failure means.
   package let kind: Kind
+  /// Whose rule it is; nil where nothing is known but its kind.
+  package let rule: Rule?
   /// What it is looked at on.
   package let subject: SubjectKind
   /// What the machine must have beside the subject.
@@ -44,11 +64,12 @@ package struct Statement: Sendable {
 
   /// Declares a statement that is run on every subject of its kind.
   package init(
-    _ id: String, _ kind: Kind, on subject: SubjectKind, _ title: String, needs: [Need] = [], source: String,
-    _ body: @escaping Body
+    _ id: String, _ kind: Kind, of rule: Rule? = nil, on subject: SubjectKind, _ title: String, needs: [Need] = [],
+    source: String, _ body: @escaping Body
   ) {
     self.id = id
     self.kind = kind
+    self.rule = rule
     self.subject = subject
     self.title = title
     self.needs = needs
@@ -60,6 +81,7 @@ package struct Statement: Sendable {
   package init(advice id: String, _ title: String, source: String) {
     self.id = id
     kind = .advice
+    rule = nil
     subject = .machine
     self.title = title
     needs = []

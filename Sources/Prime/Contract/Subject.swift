@@ -91,6 +91,13 @@ package struct Subject: Hashable, Sendable {
     self.driver = driver
   }
 
+  /// The drivers that it is about, by every name that the kernel's log may have for them.
+  var drivers: Set<String> {
+    var devices = [device].compactMap { $0 }
+    if case .dumb(let exporting) = exporter { devices.append(exporting) }
+    return Set(devices.flatMap { $0.modules.union([$0.driver]) } + (driver.isEmpty ? [] : [driver]))
+  }
+
   /// The nodes that it is about.
   var nodes: Set<String> {
     var nodes = Set([device?.primary?.path, device?.render?.path].compactMap { $0 })

@@ -4,8 +4,13 @@ package struct Trial: Sendable {
   package let subject: Subject
   package let machine: Machine
   package let seed: UInt64
+  /// What the driver is built on whose behaviour it shows.
+  package let family: DriverFamily
 
-  package init(statement: Statement, subject: Subject, machine: Machine, seed: UInt64) {
+  package init(
+    statement: Statement, subject: Subject, machine: Machine, seed: UInt64, family: DriverFamily? = nil
+  ) {
+    self.family = family ?? machine.family(of: subject)
     self.statement = statement
     self.subject = subject
     self.machine = machine
@@ -75,20 +80,56 @@ package struct Trial: Sendable {
   /// The outcome with what is known of the driver, and with what a failure of its kind means.
   package func judged(_ result: CheckResult) -> CheckResult {
     var result = result
-    let known = Contract.knownDeviations.first {
-      $0.applies(to: statement.id, driver: subject.driver, kernel: machine.kernelVersion)
-    }
-    switch (result.outcome, known) {
-    case (.fail, let known?) where known.explains(result.findings):
-      result.outcome = .knownDeviation
-      result.reason = known.explanation
-    case (.pass, let known?):
+    switch result.outcome {
+    case .pass:
+      guard let known = known(.yes) else { break }
       result.outcome = .unexpectedPass
       result.reason = "known to fail here, and held: \(known.explanation)"
-    case (.fail, _) where statement.kind != .core: result.outcome = .deviation
+    case .fail:
+      if let known = known(.yes, explaining: result.findings) {
+        result.outcome = .knownDeviation
+        result.reason = known.explanation
+      } else if let known = known(.unknown, explaining: result.findings), case .family(let family) = known.whose {
+        result.outcome = .deviation
+        result.reason =
+          "it fails as it is known to with \(family.name), and whether \(subject.driver) is built on that is not known "
+          + "(\(self.family.evidence)): \(known.explanation)"
+      } else if statement.kind != .core {
+        judge(&result, by: statement.rule)
+      }
     default: break
     }
     return result
+  }
+
+  /// What a failure of a helper's or a driver's own statement means.
+  private func judge(_ result: inout CheckResult, by rule: Statement.Rule?) {
+    let found = result.reason.map { "\($0); " } ?? ""
+    let names = rule.map { $0.families.map(\.name).sorted().joined(separator: ", ") } ?? ""
+    switch (rule, family.family) {
+    case (nil, _): result.outcome = .deviation
+    case (let rule?, let own?) where rule.families.contains(own):
+      result.reason = "\(found)\(subject.driver) is built on \(own.name), which promises it (\(family.evidence))"
+    case (let rule?, let own?) where rule.isFreeElsewhere:
+      result.outcome = .skip
+      result.reason =
+        "\(found)this is a rule of \(names) alone, and \(subject.driver) is built on \(own.name) (\(family.evidence))"
+    case (_?, let own?):
+      result.outcome = .deviation
+      result.reason = "\(found)\(subject.driver) is built on \(own.name) (\(family.evidence)), where this is not sure"
+    case (_?, nil):
+      result.outcome = .deviation
+      result.reason =
+        "\(found)sure with \(names), and what \(subject.driver) is built on is not known (\(family.evidence))"
+    }
+  }
+
+  /// What is known to fail here, if it is certain or not that this driver is meant; and explains what was found.
+  private func known(_ match: KnownDeviation.Match, explaining findings: [Finding] = []) -> KnownDeviation? {
+    Contract.knownDeviations.first {
+      $0.explains(findings)
+        && $0.match(statement.id, driver: subject.driver, family: family.family, kernel: machine.kernelVersion) == match
+    }
   }
 
   /// Open descriptors, as `number -> target`.

@@ -24,9 +24,13 @@ package final class ChildProcess: Sendable {
   /// The child does it on a thread of its own. `Mutex` remembers the number of the thread that locks, and a fork keeps
   /// what it remembers but not the number: its first contended lock would trap. A new thread asks for its number anew.
   ///
+  /// With `naming` all of its threads, and what it starts in its turn, are called that (`/proc/PID/comm`, at most 15 bytes), in
+  /// place of the program's name: the kernel's complaints name a thread, whose number nobody may know any more.
+  ///
   /// - Parameter outlivesParent: Whether the child goes on where its parent dies; else the kernel ends it then.
   package static func start(
-    outlivesParent: Bool = false, _ body: (_ send: @escaping @Sendable ([UInt8]) -> Void) -> Void
+    naming name: ((_ identifier: CInt) -> String)? = nil, outlivesParent: Bool = false,
+    _ body: (_ send: @escaping @Sendable ([UInt8]) -> Void) -> Void
   ) -> CallResult<ChildProcess> {
     var ends: [CInt] = [-1, -1]
     // Safe: pipe2 fills the two numbers it is given.
@@ -36,6 +40,8 @@ package final class ChildProcess: Sendable {
     if child == 0 {
       _ = Glibc.close(reading)
       cdrm_enter_child(outlivesParent ? 1 : 0)
+      // Safe: the name is copied for the call.
+      if let name { _ = unsafe pthread_setname_np(pthread_self(), name(getpid())) }
       let isDone = withoutActuallyEscaping(body) { body in
         // Safe: this thread does nothing but wait until the other has run it.
         nonisolated(unsafe) let work = body

@@ -1,15 +1,9 @@
 internal import Glibc
 
-/// The kernel's log as it grows: what it says of warnings and worse (`/dev/kmsg`).
+/// The kernel's log as it grows: what it complains of (`/dev/kmsg`).
 package final class KernelLog {
   private let descriptor: CInt
-  /// Inside the trace of a warning that is known.
-  private var isForgiving = false
-
-  /// Warnings that are known and tell of nothing that anybody did wrong, by what their headline holds.
-  ///
-  /// vkms up to 6.12 warns where its composer comes late, on a busy machine, and composes that frame again (`WritebackJob`).
-  private static let known = ["compose_active_planes"]
+  private var parser = KernelComplaintParser()
 
   /// Follows a log that `descriptor` reads, which is closed with this value.
   init(reading descriptor: CInt) {
@@ -26,22 +20,23 @@ package final class KernelLog {
 
   deinit { _ = Glibc.close(descriptor) }
 
-  /// The lines since the last look that tell of a bug: warnings with a trace, oopses, and what sanitizers say.
-  ///
-  /// A warning that is known takes its own trace with it.
-  package func complaints() -> [String] { complaints(among: newLines()) }
+  /// The complaints that became complete since the last look; one whose trace is still being printed is told next time.
+  package func complaints() -> [KernelComplaint] {
+    for line in newLines() { parser.read(line) }
+    return parser.take()
+  }
 
-  /// Those of some lines that follow the ones before.
-  func complaints(among lines: [String]) -> [String] {
-    let signs = [
-      "WARNING:", "BUG:", "Oops", "general protection", "refcount_t:", "UBSAN:", "KASAN:", "Call Trace:", "RIP:",
-      "blocked for more than", "rcu_preempt detected", "kernel BUG at",
-    ]
-    return lines.filter { line in
-      if line.contains("WARNING:"), Self.known.contains(where: line.contains) { isForgiving = true }
-      defer { if line.contains("---[ end trace") { isForgiving = false } }
-      return !isForgiving && signs.contains { line.contains($0) }
+  /// Every complaint since the last look; the end of one that is being printed is waited for, as long as `limit`.
+  package func allComplaints(within limit: Duration = .milliseconds(500)) -> [KernelComplaint] {
+    let complete = complaints()
+    guard parser.isWithinComplaint else { return complete }
+    let deadline = Deadline(in: limit)
+    var later: [KernelComplaint] = []
+    while parser.isWithinComplaint, deadline.remaining > .zero {
+      Pause.milliseconds(5)
+      later += complaints()
     }
+    return complete + later + parser.take(all: true)
   }
 
   private func newLines() -> [String] {
@@ -53,9 +48,16 @@ package final class KernelLog {
       // A record that was overwritten before it was read is skipped by the next read.
       if count < 0 && Glibc.errno == EPIPE { continue }
       guard count > 0 else { return lines }
-      let record = String(decoding: bytes.prefix(count), as: UTF8.self)
-      guard let text = record.split(separator: ";", maxSplits: 1).last else { continue }
-      lines.append(String(text.split(separator: "\n").first ?? ""))
+      if let text = Self.text(of: String(decoding: bytes.prefix(count), as: UTF8.self)) { lines.append(text) }
     }
+  }
+
+  /// The text of one record, `priority,sequence,time,flags;text` and lines of its own for the device; nil where a program wrote it.
+  ///
+  /// Programs may write to `/dev/kmsg`, and the kernel gives what they write a facility that is not its own (`devkmsg_write`).
+  static func text(of record: String) -> String? {
+    let parts = record.split(separator: ";", maxSplits: 1, omittingEmptySubsequences: false)
+    guard parts.count == 2, let priority = Int(parts[0].prefix { $0.isNumber }), priority < 8 else { return nil }
+    return String(parts[1].prefix { $0 != "\n" })
   }
 }

@@ -7,10 +7,10 @@ internal import Glibc
 /// asked to, and puts in order what it changed.
 struct WorkerProcess {
   private let child: ChildProcess
-  private let control: Control
+  private let control: StopPipe
 
   /// The parent's end of the pipe.
-  private final class Control: Sendable {
+  private final class StopPipe: Sendable {
     let number: CInt
     init(_ number: CInt) { self.number = number }
     deinit { _ = Glibc.close(number) }
@@ -53,7 +53,7 @@ struct WorkerProcess {
       send(WorkerMessage(.ended, 0, finish()).encoded)
     }
     _ = Glibc.close(reading)
-    let control = Control(writing)
+    let control = StopPipe(writing)
     return started.map { WorkerProcess(child: $0, control: control) }
   }
 

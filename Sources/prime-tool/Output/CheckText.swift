@@ -19,7 +19,7 @@ struct CheckText {
   private var details: [String] {
     guard !verbose else { return report.statements.flatMap { lines(about: $0, on: $0.subject.map { [$0] } ?? []) } }
     var told: [(result: CheckResult, subjects: [String])] = []
-    for result in report.statements where ![.pass, .skip].contains(result.outcome) {
+    for result in report.statements where ![.pass, .skip].contains(result.outcome) || !result.kernelLog.isEmpty {
       let subjects = result.subject.map { [$0] } ?? []
       // What is known and the same on many devices is told once.
       if result.outcome == .knownDeviation,
@@ -101,7 +101,9 @@ struct CheckText {
 
   private var summary: [String] {
     var table = TextTable()
-    table.add(["", "pass", "fail", "known", "deviation", "skip", "error"].map { .init($0, .bold) })
+    let hasSuspects = report.statements.contains { $0.outcome == .suspect }
+    let heads = ["", "pass", "fail", "known", "deviation", "skip", "error"] + (hasSuspects ? ["suspect"] : [])
+    table.add(heads.map { .init($0, .bold) })
     func cells(_ results: [CheckResult]) -> [TextTable.Cell] {
       func count(_ outcomes: CheckOutcome..., colour: TextStyle.Colour? = nil) -> TextTable.Cell {
         let number = results.count { outcomes.contains($0.outcome) }
@@ -110,7 +112,7 @@ struct CheckText {
       return [
         count(.pass, .unexpectedPass, colour: .green), count(.fail, colour: .red), count(.knownDeviation),
         count(.deviation, colour: .yellow), count(.skip, colour: .yellow), count(.error, colour: .red),
-      ]
+      ] + (hasSuspects ? [count(.suspect, colour: .yellow)] : [])
     }
     for group in Contract.groups {
       let results = report.statements.filter { $0.id.first == group.letter }
@@ -133,6 +135,7 @@ struct CheckText {
     case .knownDeviation: "known"
     case .unexpectedPass: "unexpected pass"
     case .deviation: "deviation"
+    case .suspect: "suspect"
     case .skip: "skip"
     case .error: "ERROR"
     }
@@ -142,7 +145,7 @@ struct CheckText {
     switch outcome {
     case .pass, .unexpectedPass: .green
     case .fail, .error: .red
-    case .knownDeviation, .deviation, .skip: .yellow
+    case .knownDeviation, .deviation, .suspect, .skip: .yellow
     }
   }
 }

@@ -46,7 +46,7 @@ struct JUnitOutput {
     case .skip: return "      <skipped message=\"\(reason)\"/>"
     case .error: return "      <error message=\"\(reason)\">\(detail)</error>"
     case .fail: return "      <failure message=\"\(reason)\">\(detail)</failure>"
-    case .deviation, .unexpectedPass:
+    case .deviation, .unexpectedPass, .suspect:
       return strict
         ? "      <failure message=\"\(reason)\">\(detail)</failure>"
         : "      <skipped message=\"\(result.outcome.rawValue): \(reason)\"/>"

@@ -34,7 +34,7 @@ struct LineProtocols {
       for (index, result) in results.enumerated() {
         for (key, value) in holds(result) ? [] : fields(result) { lines.append("  # \(result.id): \(key): \(value)") }
         // KTAP knows no TODO: an expected failure is no failure, and the reason stands beside it.
-        let expected = [.knownDeviation, .deviation].contains(result.outcome) && !fails(result)
+        let expected = [.knownDeviation, .deviation, .suspect].contains(result.outcome) && !fails(result)
         let mark = holds(result) || expected ? "ok" : "not ok"
         let note = result.outcome == .skip || expected ? " # SKIP \(plain(result.reason))" : ""
         lines.append("  \(mark) \(index + 1) \(identifier(result))\(note)")
@@ -65,7 +65,7 @@ struct LineProtocols {
   private func fails(_ result: CheckResult) -> Bool {
     switch result.outcome {
     case .fail, .error: true
-    case .deviation, .unexpectedPass: strict
+    case .deviation, .unexpectedPass, .suspect: strict
     case .pass, .knownDeviation, .skip: false
     }
   }
@@ -77,7 +77,7 @@ struct LineProtocols {
   private func directive(_ result: CheckResult) -> String {
     switch result.outcome {
     case .skip: " # SKIP \(plain(result.reason))"
-    case .knownDeviation, .unexpectedPass: " # TODO \(plain(result.reason))"
+    case .knownDeviation, .unexpectedPass, .suspect: " # TODO \(plain(result.reason))"
     case .deviation where !strict: " # TODO \(result.device ?? "the driver") differs: \(plain(result.reason))"
     default: ""
     }
