@@ -88,8 +88,10 @@ extension Device {
     enable(ClientCapability.writebackConnectors)
   }
 
+  /// What an open file was granted it keeps, so that nothing is asked twice.
   private func enable(_ capability: UInt64) -> CallResult<Void> {
-    kernel.setClientCapability(rawDescriptor, capability, 1)
+    guard !hasGranted(capability) else { return .success(()) }
+    return kernel.setClientCapability(rawDescriptor, capability, 1).map { noteGranted(capability) }
   }
 
   /// The numbers of `drm.h`.

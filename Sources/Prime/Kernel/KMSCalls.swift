@@ -27,13 +27,18 @@ package struct KMSConnector: Hashable, Sendable {
   /// `drmModeConnection`: 1 connected, 2 not, 3 unknown.
   package var connection: UInt32
   package var encoders: [UInt32]
+  /// The encoder that feeds it now, 0 for none.
+  package var encoder: UInt32
 
-  package init(id: UInt32, type: UInt32, typeIndex: UInt32, connection: UInt32, encoders: [UInt32]) {
+  package init(
+    id: UInt32, type: UInt32, typeIndex: UInt32, connection: UInt32, encoders: [UInt32], encoder: UInt32 = 0
+  ) {
     self.id = id
     self.type = type
     self.typeIndex = typeIndex
     self.connection = connection
     self.encoders = encoders
+    self.encoder = encoder
   }
 }
 
@@ -58,13 +63,22 @@ package struct KMSProperty: Hashable, Sendable {
   package var value: UInt64
   /// `DRM_MODE_PROP_…` bits.
   package var flags: UInt32
+  /// Least and largest value of a range, each value of an enumeration, each bit's number of a bitmask.
+  package var values: [UInt64]
 
-  package init(id: UInt32, name: String, value: UInt64, flags: UInt32) {
+  package init(id: UInt32, name: String, value: UInt64, flags: UInt32, values: [UInt64] = []) {
     self.id = id
     self.name = name
     self.value = value
     self.flags = flags
+    self.values = values
   }
+
+  /// Nobody may set it (`DRM_MODE_PROP_IMMUTABLE`).
+  package var isImmutable: Bool { flags & 1 << 2 != 0 }
+
+  /// Its value is the id of a blob, or 0 (`DRM_MODE_PROP_BLOB`).
+  package var isBlob: Bool { flags & 1 << 4 != 0 }
 }
 
 /// One assignment of an atomic request.
@@ -98,7 +112,7 @@ package struct KMSFramebufferRequest: Hashable, Sendable {
 }
 
 /// The kinds of object that have properties, with the C constants' values.
-package enum KMSObjectKind: UInt32, Sendable {
+package enum KMSObjectKind: UInt32, Sendable, Codable {
   case crtc = 0xcccc_cccc
   case connector = 0xc0c0_c0c0
   case plane = 0xeeee_eeee
@@ -112,11 +126,13 @@ package protocol KMSCalls {
   func kmsConnector(_ descriptor: CInt, id: UInt32) -> CallResult<KMSConnector>
   /// `drmModeGetEncoder`: bit n says that the CRTC at index n fits.
   func kmsEncoderCRTCs(_ descriptor: CInt, id: UInt32) -> CallResult<UInt32>
+  /// `drmModeGetEncoder`: the CRTC that feeds it now, 0 for none.
+  func kmsEncoderCRTC(_ descriptor: CInt, id: UInt32) -> CallResult<UInt32>
   /// `drmModeGetPlaneResources`.
   func kmsPlanes(_ descriptor: CInt) -> CallResult<[UInt32]>
   /// `drmModeGetPlane`.
   func kmsPlane(_ descriptor: CInt, id: UInt32) -> CallResult<KMSPlane>
-  /// `drmModeObjectGetProperties` with each property's name from `drmModeGetProperty`.
+  /// `drmModeObjectGetProperties` with each property's name from `drmModeGetProperty`; all of them or an errno.
   func kmsProperties(_ descriptor: CInt, object: UInt32, kind: KMSObjectKind) -> CallResult<[KMSProperty]>
   /// `drmModeGetPropertyBlob`.
   func kmsBlob(_ descriptor: CInt, id: UInt32) -> CallResult<[UInt8]>
