@@ -195,6 +195,10 @@ extension FakeKernel {
     }
   }
 
+  func kmsSetProperty(
+    _ descriptor: CInt, object: UInt32, kind: KMSObjectKind, property: UInt32, value: UInt64
+  ) -> CallResult<Void> { .failure(.notSupported) }
+
   func kmsBlob(_ descriptor: CInt, id: UInt32) -> CallResult<[UInt8]> {
     call(.kmsBlob) { state in
       let device = try state.display(descriptor, "drmModeGetPropertyBlob")

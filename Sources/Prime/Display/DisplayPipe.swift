@@ -137,6 +137,7 @@ public final class DisplayPipe {
     guard let objects = route.objects else {
       // A refused one may have done half of it.
       isChanged = true
+      try neutraliseWithoutAtomic()
       let state = KMSCRTC(framebuffer: picture.framebuffer, x: 0, y: 0, mode: mode.bytes)
       return try route.device.kernel.kmsSetCRTC(
         route.device.rawDescriptor, id: route.crtcID, state, connectors: [route.connector.id]
@@ -149,6 +150,33 @@ public final class DisplayPipe {
     secondPlane = picture.overlay?.plane.object
     guard let job = try writebackJob(fences, picture) else { return }
     try finishWriting(job, deadline: deadline)
+  }
+
+  /// Has the objects of a route without atomic mode setting leave pixels as they are, one property after the other.
+  private func neutraliseWithoutAtomic() throws(PrimeError) {
+    let device = route.device
+    for object in try route.readObjects() {
+      for assignment in object.neutralising {
+        try device.kernel.kmsSetProperty(
+          device.rawDescriptor, object: object.id, kind: object.kind, property: assignment.property,
+          value: assignment.value
+        ).orThrow("drmModeObjectSetProperty", on: device.subject)
+      }
+    }
+    let tables = saved?.legacy.first { $0.id == route.crtcID }?.gamma.count ?? 0
+    guard tables >= 6 else { return }
+    let size = tables / 3
+    let ramp = (0..<size).map { UInt16($0 * 65535 / (size - 1)) }
+    try device.kernel.kmsSetGamma(device.rawDescriptor, crtc: route.crtcID, ramp + ramp + ramp)
+      .orThrow("drmModeCrtcSetGamma", on: device.subject)
+  }
+
+  /// What else may change pixels on this route, as far as it can be told: properties that no rule of this library knows and
+  /// that are not at the first of their values. `connector 39 dithering`.
+  package var unusualProperties: [String] {
+    var objects = (try? route.readObjects()) ?? []
+    if let secondPlane { objects.append(secondPlane) }
+    return objects.flatMap { object in object.unusual.map { "\(object.kind) \(object.id) \($0)" } }
   }
 
   func writebackJob(_ fences: [CInt], _ picture: Picture) throws(PrimeError) -> WritebackJob? {
@@ -168,6 +196,7 @@ public final class DisplayPipe {
     try commit.set(objects.crtc, "MODE_ID", UInt64(mode.id))
     try commit.set(objects.crtc, "ACTIVE", 1)
     try commit.show(picture.framebuffer, on: objects.plane, of: route.crtcID, size: picture.shown)
+    for object in [objects.connector, objects.crtc, objects.plane] { commit.assignments += object.neutralising }
     try arrange(picture.overlay, in: &commit)
     return commit
   }
@@ -178,7 +207,8 @@ public final class DisplayPipe {
     guard let overlay else { return }
     let plane = overlay.plane.object
     try commit.show(overlay.framebuffer, on: plane, of: route.crtcID, size: overlay.size, at: overlay.place)
-    try commit.blendByPixel(plane)
+    commit.assignments += plane.neutralising
+    if let raised = overlay.plane.raised { try commit.set(plane, "zpos", raised) }
   }
 
   func outFences(

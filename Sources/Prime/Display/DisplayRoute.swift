@@ -35,6 +35,16 @@ public struct DisplayRoute: Sendable {
   }
 }
 
+extension DisplayRoute {
+  /// The route's connector, CRTC and plane as they are at this moment.
+  func readObjects() throws(PrimeError) -> [DisplayObject] {
+    [
+      try DisplayObject(connector.id, .connector, of: device), try DisplayObject(crtcID, .crtc, of: device),
+      try DisplayObject(planeID, .plane, of: device),
+    ]
+  }
+}
+
 /// What a plane says of the formats it fetches.
 public struct PlaneFormats: Hashable, Sendable {
   /// Every format, in the driver's order.

@@ -85,12 +85,48 @@ enum PictureProperties {
   /// pictures in other colour models.
   static let harmless: Set<String> = [
     "DPMS", "link-status", "max bpc", "Content Protection", "HDCP Content Type", "content type", "COLOR_ENCODING",
-    "COLOR_RANGE", "privacy-screen sw-state", "VRR_ENABLED", "audio", "coherent", "load detection", "underscan hborder",
+    "COLOR_RANGE", "privacy-screen sw-state", "audio", "coherent", "load detection", "underscan hborder",
     "underscan vborder",
   ]
 
   /// Whether the saved value of a property is set again.
   static func isRestored(_ name: String, of kind: KMSObjectKind) -> Bool {
-    geometry[kind]?.contains(name) == true || rules.contains { $0.kind == kind && $0.name == name }
+    geometry[kind]?.contains(name) == true || isNeutralised(name, of: kind)
+  }
+
+  /// Whether a rule says with which value it leaves pixels as they are.
+  static func isNeutralised(_ name: String, of kind: KMSObjectKind) -> Bool {
+    rules.contains { $0.kind == kind && $0.name == name }
+  }
+}
+
+extension DisplayObject {
+  /// What has to be set so that the object leaves pixels as they are.
+  ///
+  /// A property that has its neutral value is left alone, and so is one that cannot have it, such as the scaling mode of a
+  /// panel that always scales.
+  var neutralising: [KMSAssignment] {
+    PictureProperties.rules.compactMap { rule in
+      guard rule.kind == kind, let property = property(rule.name), !property.isImmutable,
+        property.value != rule.neutral, property.admits(rule.neutral)
+      else { return nil }
+      return KMSAssignment(object: id, property: property.id, value: rule.neutral)
+    }
+  }
+
+  /// The properties that no rule knows and that are not as drivers usually create them, by name.
+  ///
+  /// The kernel does not tell defaults. Nearly every driver begins with no blob, the first of an enumeration and the least of
+  /// a range.
+  var unusual: [String] {
+    properties.filter { property in
+      let name = property.name
+      guard !property.isImmutable, !property.isObject, PictureProperties.geometry[kind]?.contains(name) != true,
+        !PictureProperties.transient.contains(name), !PictureProperties.harmless.contains(name),
+        !PictureProperties.isNeutralised(name, of: kind)
+      else { return false }
+      let usual = property.isBlob || property.isBitmask ? 0 : property.values.first ?? 0
+      return property.value != usual
+    }.map(\.name)
   }
 }

@@ -40,10 +40,12 @@ package struct SavedDisplayState: Hashable, Sendable, Codable {
     package var gamma: [UInt16]
   }
 
-  /// The objects of a device with atomic mode setting; none without it.
+  /// What every connector, plane and CRTC is set to; without atomic mode setting the kernel shows some properties only.
   package private(set) var objects: [Object] = []
   /// The CRTCs of a device without atomic mode setting; none with it.
   package private(set) var legacy: [LegacyCRTC] = []
+  /// Whether one commit puts everything back.
+  package let isAtomic: Bool
 
   /// Reads what every CRTC, plane and connector is set to.
   ///
@@ -52,10 +54,8 @@ package struct SavedDisplayState: Hashable, Sendable, Codable {
   ///
   /// - Throws: whatever cannot be read. A state that is not whole could not be put back.
   package init(of device: Device) throws(PrimeError) {
-    guard try Self.enablesAtomic(on: device) else {
-      legacy = try Self.legacyCRTCs(of: device)
-      return
-    }
+    isAtomic = try Self.enablesAtomic(on: device)
+    if !isAtomic { legacy = try Self.legacyCRTCs(of: device) }
     let resources = try device.kernel.kmsResources(device.rawDescriptor)
       .orThrow("drmModeGetResources", on: device.subject)
     let planes = try device.kernel.kmsPlanes(device.rawDescriptor)
@@ -124,11 +124,21 @@ package struct SavedDisplayState: Hashable, Sendable, Codable {
   }
 
   private func restoreOnce(on device: Device, deadline: Deadline) throws(PrimeError) {
-    guard !objects.isEmpty else { return try restoreLegacy(on: device) }
+    guard isAtomic else { return try restoreLegacy(on: device) }
     // For an open file that did not read the state; where they are refused, so is the commit.
     _ = device.enableAtomic().flatMap { device.enableWriteback() }
-    var commit = AtomicCommit()
     // Each blob has to be there until the commit was sent.
+    let (values, blobs) = try restored(on: device)
+    let commit = AtomicCommit(assignments: values.map(\.assignment))
+    _ = try commit.send(on: device, flags: .allowModeset, deadline: deadline)
+    withExtendedLifetime(blobs) {}
+  }
+
+  /// Everything that is set again, with the blobs that it names.
+  private func restored(
+    on device: Device
+  ) throws(PrimeError) -> (values: [(kind: KMSObjectKind, name: String, assignment: KMSAssignment)], blobs: [HeldBlob]) {
+    var values: [(kind: KMSObjectKind, name: String, assignment: KMSAssignment)] = []
     var blobs: [HeldBlob] = []
     for object in objects {
       for property in object.properties where PictureProperties.isRestored(property.name, of: object.kind) {
@@ -140,11 +150,13 @@ package struct SavedDisplayState: Hashable, Sendable, Codable {
           blobs.append(held)
           value = UInt64(held.blob.id)
         }
-        commit.assignments.append(KMSAssignment(object: object.id, property: property.id, value: value))
+        values.append(
+          (
+            object.kind, property.name, KMSAssignment(object: object.id, property: property.id, value: value)
+          ))
       }
     }
-    _ = try commit.send(on: device, flags: .allowModeset, deadline: deadline)
-    withExtendedLifetime(blobs) {}
+    return (values, blobs)
   }
 
   /// Arrays hold no owners.
@@ -216,5 +228,12 @@ extension SavedDisplayState {
       guard !crtc.gamma.isEmpty else { continue }
       try kernel.kmsSetGamma(file, crtc: crtc.id, crtc.gamma).orThrow("drmModeCrtcSetGamma", on: device.subject)
     }
+    let (values, blobs) = try restored(on: device)
+    for (kind, name, assignment) in values where PictureProperties.isNeutralised(name, of: kind) {
+      try kernel.kmsSetProperty(
+        file, object: assignment.object, kind: kind, property: assignment.property, value: assignment.value
+      ).orThrow("drmModeObjectSetProperty", on: device.subject, reason: "\(kind) \(assignment.object), \(name)")
+    }
+    withExtendedLifetime(blobs) {}
   }
 }

@@ -79,6 +79,24 @@ package struct KMSProperty: Hashable, Sendable {
 
   /// Its value is the id of a blob, or 0 (`DRM_MODE_PROP_BLOB`).
   package var isBlob: Bool { flags & 1 << 4 != 0 }
+
+  /// Its value is the id of another object, or 0 (`DRM_MODE_PROP_OBJECT`).
+  package var isObject: Bool { flags & 0xffc0 == 1 << 6 }
+
+  /// Its value is one of `values` (`DRM_MODE_PROP_ENUM`).
+  package var isEnumeration: Bool { flags & 1 << 3 != 0 }
+
+  /// Each bit of its value is one of those that `values` numbers (`DRM_MODE_PROP_BITMASK`).
+  package var isBitmask: Bool { flags & 1 << 5 != 0 }
+
+  /// Whether the kernel could take a value; what a driver makes of it only a commit tells.
+  package func admits(_ value: UInt64) -> Bool {
+    if isEnumeration { return values.contains(value) }
+    if isBitmask { return (0..<64).allSatisfy { value >> $0 & 1 == 0 || values.contains($0) } }
+    // DRM_MODE_PROP_RANGE
+    if flags & 1 << 1 != 0, values.count == 2 { return values[0] <= value && value <= values[1] }
+    return true
+  }
 }
 
 /// One assignment of an atomic request.
@@ -134,6 +152,10 @@ package protocol KMSCalls {
   func kmsPlane(_ descriptor: CInt, id: UInt32) -> CallResult<KMSPlane>
   /// `drmModeObjectGetProperties` with each property's name from `drmModeGetProperty`; all of them or an errno.
   func kmsProperties(_ descriptor: CInt, object: UInt32, kind: KMSObjectKind) -> CallResult<[KMSProperty]>
+  /// `drmModeObjectSetProperty`, which needs no atomic mode setting.
+  func kmsSetProperty(
+    _ descriptor: CInt, object: UInt32, kind: KMSObjectKind, property: UInt32, value: UInt64
+  ) -> CallResult<Void>
   /// `drmModeGetPropertyBlob`.
   func kmsBlob(_ descriptor: CInt, id: UInt32) -> CallResult<[UInt8]>
   /// `drmModeCreatePropertyBlob`.

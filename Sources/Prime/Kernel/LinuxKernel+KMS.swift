@@ -101,6 +101,12 @@ extension LinuxKernel {
     return .success(properties)
   }
 
+  package func kmsSetProperty(
+    _ descriptor: CInt, object: UInt32, kind: KMSObjectKind, property: UInt32, value: UInt64
+  ) -> CallResult<Void> {
+    Self.shimmed(drmModeObjectSetProperty(descriptor, object, kind.rawValue, property, value)).map { _ in }
+  }
+
   package func kmsBlob(_ descriptor: CInt, id: UInt32) -> CallResult<[UInt8]> {
     // Safe: as above.
     guard let blob = unsafe drmModeGetPropertyBlob(descriptor, id) else { return Self.missing() }
