@@ -15,6 +15,7 @@ extension FakeDevice {
   static let crtc: UInt32 = 0xcc00
   static let primaryPlane: UInt32 = 0xee00
   static let overlayPlane: UInt32 = 0xee01
+  static let foreignPlane: UInt32 = 0xee02
   static let virtualConnector: UInt32 = 0xc000
   static let writebackConnector: UInt32 = 0xc001
   static let encoder: UInt32 = 0xe000
@@ -58,6 +59,11 @@ extension FakeKernel.State {
     if setup.hasOverlay { devices[index].objects[FakeDevice.overlayPlane] = plane }
     plane["type"] = 1
     devices[index].objects[FakeDevice.primaryPlane] = plane
+    if setup.hasForeignPlane {
+      plane["CRTC_ID"] = UInt64(FakeDevice.crtc) + 1
+      plane["FB_ID"] = UInt64(FakeDevice.consoleFramebuffer)
+      devices[index].objects[FakeDevice.foreignPlane] = plane
+    }
     devices[index].objects[FakeDevice.crtc] = ["ACTIVE": 0, "MODE_ID": 0, "GAMMA_LUT": 0]
     devices[index].objects[FakeDevice.virtualConnector] = ["CRTC_ID": 0, "Colorspace": 0, "driver's own": 0]
     if setup.hasWriteback {
@@ -173,7 +179,8 @@ extension FakeKernel {
       let device = try state.display(descriptor, "drmModeGetPlaneResources")
       let seesAll = state.files[descriptor]?.clientCapabilities.contains(2) == true
       let overlays = state.devices[device].setup.hasOverlay ? [FakeDevice.overlayPlane] : []
-      return (seesAll ? [FakeDevice.primaryPlane] : []) + overlays
+      let foreign = state.devices[device].setup.hasForeignPlane ? [FakeDevice.foreignPlane] : []
+      return (seesAll ? foreign + [FakeDevice.primaryPlane] : []) + overlays
     }
   }
 

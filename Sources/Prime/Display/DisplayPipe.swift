@@ -41,7 +41,7 @@ public final class DisplayPipe {
     var overlay: Overlay?
   }
 
-  /// A framebuffer on a second plane, whole and unscaled, inside of the mode.
+  /// A framebuffer on a second plane, whole and unscaled; what lies outside of the mode is cut off.
   struct Overlay {
     var plane: SecondPlane
     /// The framebuffer's id.
@@ -171,8 +171,9 @@ public final class DisplayPipe {
       .orThrow("drmModeCrtcSetGamma", on: device.subject)
   }
 
-  /// What else may change pixels on this route, as far as it can be told: properties that no rule of this library knows and
-  /// that are not at the first of their values. `connector 39 dithering`.
+  /// What else may change pixels on this route, as far as it can be told: `connector 39 dithering`.
+  ///
+  /// These are the properties that no rule of this library knows and that are not at the first of their values.
   package var unusualProperties: [String] {
     var objects = (try? route.readObjects()) ?? []
     if let secondPlane { objects.append(secondPlane) }

@@ -134,11 +134,11 @@ package struct SavedDisplayState: Hashable, Sendable, Codable {
     withExtendedLifetime(blobs) {}
   }
 
+  private typealias Restored = (kind: KMSObjectKind, name: String, assignment: KMSAssignment)
+
   /// Everything that is set again, with the blobs that it names.
-  private func restored(
-    on device: Device
-  ) throws(PrimeError) -> (values: [(kind: KMSObjectKind, name: String, assignment: KMSAssignment)], blobs: [HeldBlob]) {
-    var values: [(kind: KMSObjectKind, name: String, assignment: KMSAssignment)] = []
+  private func restored(on device: Device) throws(PrimeError) -> (values: [Restored], blobs: [HeldBlob]) {
+    var values: [Restored] = []
     var blobs: [HeldBlob] = []
     for object in objects {
       for property in object.properties where PictureProperties.isRestored(property.name, of: object.kind) {
@@ -150,10 +150,8 @@ package struct SavedDisplayState: Hashable, Sendable, Codable {
           blobs.append(held)
           value = UInt64(held.blob.id)
         }
-        values.append(
-          (
-            object.kind, property.name, KMSAssignment(object: object.id, property: property.id, value: value)
-          ))
+        let assignment = KMSAssignment(object: object.id, property: property.id, value: value)
+        values.append((object.kind, property.name, assignment))
       }
     }
     return (values, blobs)

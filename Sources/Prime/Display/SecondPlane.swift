@@ -98,7 +98,8 @@ extension AtomicCommit {
     for (name, value) in [
       ("CRTC_X", place.x), ("CRTC_Y", place.y), ("CRTC_W", size.width), ("CRTC_H", size.height),
     ] {
-      try set(plane, name, UInt64(value))
+      // A plane may begin left of the screen or above it.
+      try set(plane, name, UInt64(bitPattern: Int64(value)))
     }
   }
 
