@@ -176,6 +176,16 @@ static inline int cdrm_page_flip(int fd, uint32_t crtc, uint32_t framebuffer, ui
   return cdrm_ioctl(fd, DRM_IOCTL_MODE_PAGE_FLIP, &argument);
 }
 
+static inline int cdrm_get_gamma(
+    int fd, uint32_t crtc, uint32_t size, uint16_t *red, uint16_t *green, uint16_t *blue) {
+  return drmModeCrtcGetGamma(fd, crtc, size, red, green, blue) == 0 ? 0 : -errno;
+}
+
+static inline int cdrm_set_gamma(
+    int fd, uint32_t crtc, uint32_t size, uint16_t *red, uint16_t *green, uint16_t *blue) {
+  return drmModeCrtcSetGamma(fd, crtc, size, red, green, blue) == 0 ? 0 : -errno;
+}
+
 /* Linux 6.8 has it, Debian 12's libdrm does not know it yet. */
 #ifndef DRM_IOCTL_MODE_CLOSEFB
 struct drm_mode_closefb {

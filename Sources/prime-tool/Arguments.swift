@@ -7,7 +7,7 @@ struct PictureSize {
   let height: Int
 }
 
-/// A place on a screen, in pixels from its upper left corner.
+/// A place on a screen or beside it, in pixels from the screen's upper left corner.
 struct PicturePlace {
   let x: Int
   let y: Int
@@ -27,9 +27,9 @@ enum Arguments {
   /// Takes `X,Y`, a place on the screen.
   static func place(_ text: String) throws -> PicturePlace {
     let parts = text.split(separator: ",", omittingEmptySubsequences: false)
-    guard parts.count == 2, let x = Int(parts[0]), let y = Int(parts[1]), (0...65535).contains(x),
-      (0...65535).contains(y)
-    else { throw ValidationError("a place is X,Y, each from 0 to 65535, for example 100,80") }
+    guard parts.count == 2, let x = Int(parts[0]), let y = Int(parts[1]), (-65535...65535).contains(x),
+      (-65535...65535).contains(y)
+    else { throw ValidationError("a place is X,Y, each from -65535 to 65535, for example 100,80") }
     return PicturePlace(x: x, y: y)
   }
 

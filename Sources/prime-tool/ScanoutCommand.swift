@@ -22,8 +22,8 @@ struct ScanoutCommand: ParsableCommand {
   @Option(
     parsing: .singleValue,
     help: """
-      The connector, HDMI-A-1 or Writeback-1; a writeback connector is preferred where there is one. With several \
-      displays none, or one for each in their order.
+      The connector, HDMI-A-1 or Writeback-1; a writeback connector is preferred where one writes a format that can \
+      be compared. With several displays none, or one for each in their order.
       """)
   var connector: [String] = []
 
@@ -33,7 +33,10 @@ struct ScanoutCommand: ParsableCommand {
   @Option(help: "WIDTHxHEIGHT of the overlay; half of the mode's where left out.", transform: Arguments.size)
   var overlaySize: PictureSize?
 
-  @Option(help: "X,Y of the overlay's upper left corner; in the middle where left out.", transform: Arguments.place)
+  @Option(
+    parsing: .unconditional,
+    help: "X,Y of the overlay's upper left corner, in the middle where left out; it may lie partly outside of the screen.",
+    transform: Arguments.place)
   var overlayAt: PicturePlace?
 
   @Option(help: "The overlay's pixel format; ARGB8888 where left out.", transform: Arguments.format)

@@ -40,7 +40,8 @@ extension FakeKernel.State {
   /// What `drm_atomic_check` would object to.
   fileprivate func check(_ objects: [UInt32: [String: UInt64]], device: Int) throws(Errno) {
     let known = devices[device]
-    for (id, values) in objects {
+    // What another CRTC shows is not looked at.
+    for (id, values) in objects where id != FakeDevice.foreignPlane {
       for name in ["FB_ID", "WRITEBACK_FB_ID"] {
         guard let framebuffer = values[name], framebuffer != 0 else { continue }
         guard let known = known.framebuffers[UInt32(framebuffer)] else { throw .invalidArgument }
@@ -108,7 +109,9 @@ extension FakeKernel.State {
     }
     let width = Int(min(values["SRC_W"] ?? 0, UInt64(target.width) << 16) >> 16)
     let height = Int(min(values["SRC_H"] ?? 0, UInt64(target.height) << 16) >> 16)
-    func coordinate(_ name: String) -> Int { faults.ignoresPlace == name ? 0 : Int(values[name] ?? 0) }
+    func coordinate(_ name: String) -> Int {
+      faults.ignoresPlace == name ? 0 : Int(Int64(bitPattern: values[name] ?? 0))
+    }
     let place = (x: coordinate("CRTC_X"), y: coordinate("CRTC_Y"))
     for (index, shape) in format.planes.enumerated() {
       let size = shape.bytesPerElement
@@ -116,10 +119,13 @@ extension FakeKernel.State {
         let pitch = Int(places[index].pitch) + faults.pitchOffBy
         let from = Int(places[index].offset) + (row + faults.shiftsRowsBy) * pitch
         let line = row + place.y / shape.verticalSubsampling
+        guard line >= 0, line < Int(target.height) / shape.verticalSubsampling else { continue }
         let to =
           Int(target.planes[index].offset) + line * Int(target.planes[index].pitch)
           + place.x / shape.horizontalSubsampling * size
         for column in 0..<width / shape.horizontalSubsampling {
+          let x = column + place.x / shape.horizontalSubsampling
+          guard x >= 0, x < Int(target.width) / shape.horizontalSubsampling else { continue }
           for byte in 0..<size {
             let read = from + column * size + (faults.swapsBytes ? size - 1 - byte : byte)
             var value = source.indices.contains(read) ? source[read] : 0

@@ -15,6 +15,7 @@ extension FakeDevice {
   static let crtc: UInt32 = 0xcc00
   static let primaryPlane: UInt32 = 0xee00
   static let overlayPlane: UInt32 = 0xee01
+  static let foreignPlane: UInt32 = 0xee02
   static let virtualConnector: UInt32 = 0xc000
   static let writebackConnector: UInt32 = 0xc001
   static let encoder: UInt32 = 0xe000
@@ -24,8 +25,18 @@ extension FakeDevice {
 
   static let propertyNames = [
     "type", "FB_ID", "CRTC_ID", "SRC_X", "SRC_Y", "SRC_W", "SRC_H", "CRTC_X", "CRTC_Y", "CRTC_W", "CRTC_H", "ACTIVE",
-    "MODE_ID", "WRITEBACK_FB_ID", "WRITEBACK_PIXEL_FORMATS", "WRITEBACK_OUT_FENCE_PTR",
+    "MODE_ID", "WRITEBACK_FB_ID", "WRITEBACK_PIXEL_FORMATS", "WRITEBACK_OUT_FENCE_PTR", "rotation", "alpha",
+    "GAMMA_LUT", "Colorspace", "driver's own",
   ]
+
+  /// `DRM_MODE_PROP_…` bits.
+  static func flags(_ name: String) -> UInt32 {
+    switch name {
+    case "type", "WRITEBACK_PIXEL_FORMATS": 1 << 2
+    case "MODE_ID", "GAMMA_LUT": 1 << 4
+    default: 0
+    }
+  }
 
   static func propertyID(_ name: String) -> UInt32 {
     UInt32(0x9000 + (propertyNames.firstIndex(of: name) ?? 0xfff))
@@ -42,12 +53,19 @@ extension FakeKernel.State {
   mutating func startDisplay(ofDevice index: Int) {
     let setup = devices[index].setup
     var plane = Dictionary(uniqueKeysWithValues: FakeDevice.propertyNames[1...10].map { ($0, UInt64(0)) })
+    plane["rotation"] = 1
+    plane["alpha"] = 0xffff
     plane["type"] = 0
     if setup.hasOverlay { devices[index].objects[FakeDevice.overlayPlane] = plane }
     plane["type"] = 1
     devices[index].objects[FakeDevice.primaryPlane] = plane
-    devices[index].objects[FakeDevice.crtc] = ["ACTIVE": 0, "MODE_ID": 0]
-    devices[index].objects[FakeDevice.virtualConnector] = ["CRTC_ID": 0]
+    if setup.hasForeignPlane {
+      plane["CRTC_ID"] = UInt64(FakeDevice.crtc) + 1
+      plane["FB_ID"] = UInt64(FakeDevice.consoleFramebuffer)
+      devices[index].objects[FakeDevice.foreignPlane] = plane
+    }
+    devices[index].objects[FakeDevice.crtc] = ["ACTIVE": 0, "MODE_ID": 0, "GAMMA_LUT": 0]
+    devices[index].objects[FakeDevice.virtualConnector] = ["CRTC_ID": 0, "Colorspace": 0, "driver's own": 0]
     if setup.hasWriteback {
       devices[index].objects[FakeDevice.writebackConnector] = [
         "CRTC_ID": 0, "WRITEBACK_FB_ID": 0, "WRITEBACK_PIXEL_FORMATS": UInt64(FakeDevice.formatList),
@@ -69,8 +87,10 @@ extension FakeKernel.State {
     mode[4] = 64
     mode[14] = 48
     devices[index].blobs[FakeDevice.consoleMode] = mode
-    devices[index].objects[FakeDevice.crtc] = ["ACTIVE": 1, "MODE_ID": UInt64(FakeDevice.consoleMode)]
-    devices[index].objects[FakeDevice.virtualConnector] = ["CRTC_ID": UInt64(FakeDevice.crtc)]
+    devices[index].objects[FakeDevice.crtc] = [
+      "ACTIVE": 1, "MODE_ID": UInt64(FakeDevice.consoleMode), "GAMMA_LUT": 0,
+    ]
+    devices[index].objects[FakeDevice.virtualConnector]?["CRTC_ID"] = UInt64(FakeDevice.crtc)
     for (name, value) in [
       ("FB_ID", UInt64(FakeDevice.consoleFramebuffer)), ("CRTC_ID", UInt64(FakeDevice.crtc)), ("SRC_W", 64 << 16),
       ("SRC_H", 48 << 16), ("CRTC_W", 64), ("CRTC_H", 48),
@@ -97,14 +117,14 @@ extension FakeKernel.State {
 }
 
 extension FakeKernel {
-  /// What the displays of a device show: the value of every property, with modes by their bytes, since a mode may come
-  /// back under another number.
+  /// What the displays of a device show: the value of every property, with blobs by their bytes, since one may come back
+  /// under another number.
   func shown(on path: String) -> [String] {
     state.withLock { state in
       guard let device = state.devices.first(where: { $0.has(path) }) else { return [] }
       return device.objects.sorted { $0.key < $1.key }.flatMap { id, values in
         values.sorted { $0.key < $1.key }.map { name, value in
-          let text = name == "MODE_ID" ? "\(device.blobs[UInt32(value)] ?? [])" : "\(value)"
+          let text = FakeDevice.flags(name) == 1 << 4 ? "\(device.blobs[UInt32(value)] ?? [])" : "\(value)"
           return "\(String(id, radix: 16)) \(name)=\(text)"
         }
       }
@@ -152,12 +172,15 @@ extension FakeKernel {
     }
   }
 
+  func kmsEncoderCRTC(_ descriptor: CInt, id: UInt32) -> CallResult<UInt32> { .failure(.notSupported) }
+
   func kmsPlanes(_ descriptor: CInt) -> CallResult<[UInt32]> {
     call(.kmsPlanes) { state in
       let device = try state.display(descriptor, "drmModeGetPlaneResources")
       let seesAll = state.files[descriptor]?.clientCapabilities.contains(2) == true
       let overlays = state.devices[device].setup.hasOverlay ? [FakeDevice.overlayPlane] : []
-      return (seesAll ? [FakeDevice.primaryPlane] : []) + overlays
+      let foreign = state.devices[device].setup.hasForeignPlane ? [FakeDevice.foreignPlane] : []
+      return (seesAll ? foreign + [FakeDevice.primaryPlane] : []) + overlays
     }
   }
 
@@ -174,10 +197,14 @@ extension FakeKernel {
       let device = try state.display(descriptor, "drmModeObjectGetProperties")
       guard let values = state.devices[device].objects[object] else { throw Errno.noSuchFile }
       return values.sorted { $0.key < $1.key }.map { name, value in
-        KMSProperty(id: FakeDevice.propertyID(name), name: name, value: value, flags: 0)
+        KMSProperty(id: FakeDevice.propertyID(name), name: name, value: value, flags: FakeDevice.flags(name))
       }
     }
   }
+
+  func kmsSetProperty(
+    _ descriptor: CInt, object: UInt32, kind: KMSObjectKind, property: UInt32, value: UInt64
+  ) -> CallResult<Void> { .failure(.notSupported) }
 
   func kmsBlob(_ descriptor: CInt, id: UInt32) -> CallResult<[UInt8]> {
     call(.kmsBlob) { state in

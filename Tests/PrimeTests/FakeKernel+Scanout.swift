@@ -11,6 +11,10 @@ extension FakeKernel {
     .failure(.notSupported)
   }
 
+  func kmsGamma(_ descriptor: CInt, crtc: UInt32, size: Int) -> CallResult<[UInt16]> { .failure(.notSupported) }
+
+  func kmsSetGamma(_ descriptor: CInt, crtc: UInt32, _ tables: [UInt16]) -> CallResult<Void> { .failure(.notSupported) }
+
   func kmsPageFlip(_ descriptor: CInt, crtc: UInt32, framebuffer: UInt32, userData: UInt64) -> CallResult<Void> {
     .failure(.notSupported)
   }

@@ -24,6 +24,8 @@ final class FakeKernel: KernelCalls {
     var hasWriteback = true
     var takesFramebufferModifiers = true
     var hasOverlay = true
+    /// Whether every primary plane fits every CRTC, and the first of them shows something on another CRTC.
+    var hasForeignPlane = false
     /// What the pitch of its framebuffers must be a multiple of.
     var pitchMultiple: UInt32 = 1
     /// Whether a console showed a picture before anybody came.

@@ -137,6 +137,12 @@ struct PairCheckFaultTests {
       #expect(report.observers == scenario.observers, "\(place)")
       return
     }
+    // A display that cannot be put back at once is put back the next moment.
+    let isPassing = [Errno.noMemory, .busy, .interrupted, .tryAgain].contains(errno)
+    if isPassing, [.kmsCommit, .kmsCreateBlob].contains(call), report.observers == scenario.observers { return }
+    // A device without a cursor plane that has a hot spot.
+    let isOrdinary = [Errno.invalidArgument, .notSupported].contains(errno)
+    if isOrdinary, call == .setClientCapability, report.observers == scenario.observers { return }
     #expect(hasAttempt(report, call, errno), "\(place) passes unmentioned: \(report)")
     #expect(report.verdict == .shared || report.observers.contains { $0.isProof }, "\(place)")
   }

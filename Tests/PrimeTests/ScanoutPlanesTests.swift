@@ -92,10 +92,32 @@ struct ScanoutPlanesTests {
   }
 
   @Test func `names an overlay outside of the mode`() {
-    expectRefusal(
-      run(withOverlay { $0.place = (49, 30) }).report, "scanout", "EINVAL",
-      "an overlay of 16x12 at (49,30) does not lie within the mode 64x48")
-    #expect(run(withOverlay { $0.place = (48, 36) }).report.verdict == .proven)
+    for place in [(64, 30), (-16, 0), (0, 48), (0, -12)] {
+      expectRefusal(
+        run(withOverlay { $0.place = place }).report, "scanout", "EINVAL",
+        "nothing of an overlay of 16x12 at (\(place.0),\(place.1)) lies within the mode 64x48")
+    }
+  }
+
+  @Test func `compares what is left of an overlay that lies partly outside of the screen`() throws {
+    for place in [(48, 36), (63, 47), (-15, -11), (-3, 40)] {
+      let outcome = run(withOverlay { $0.place = place })
+      #expect(outcome.report.verdict == .proven, "\(place)")
+      let above = withOverlay().overlayColours(of: 0, width: 16, height: 12)
+      let (x, y) = (max(0, place.0), max(0, place.1))
+      #expect(try #require(outcome.captured)[x, y] == above[x - place.0, y - place.1])
+    }
+  }
+
+  @Test func `shows a picture on the plane that its CRTC has, or on a free one`() {
+    var importer = Fixture.importer
+    importer.hasForeignPlane = true
+    for showsPicture in [true, false] {
+      importer.showsPicture = showsPicture
+      let report = run(request(), on: Fixture.kernel(importer: importer)).report
+      #expect(report.verdict == .proven)
+      #expect(report.plane == FakeDevice.primaryPlane)
+    }
   }
 
   @Test func `names a format that the second plane does not fetch, before the kernel is asked`() {

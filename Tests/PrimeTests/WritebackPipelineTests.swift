@@ -240,9 +240,15 @@ struct WritebackPipelineTests {
         kernel.fail(call, with: errno, onCall: number)
         do {
           let stage = try Stage(kernel)
-          expect(primeError { try stage.run() }, is: operation, errno, on: "taker (/dev/dri/card1)")
-          // The second blob is the restored mode's own: without it there is no way back, and the error says so.
+          // The second blob is the restored mode's own: without it there is no way back, and the error says so. Memory may
+          // be there the next moment, so that the way back is tried again.
           let isRestoring = call == .kmsCreateBlob && number == 2
+          guard !isRestoring || errno != .noMemory else {
+            try stage.run()
+            #expect(kernel.shown(on: Self.path) == stage.shownBefore)
+            continue
+          }
+          expect(primeError { try stage.run() }, is: operation, errno, on: "taker (/dev/dri/card1)")
           #expect((kernel.shown(on: Self.path) == stage.shownBefore) != isRestoring, "\(call) \(number) \(errno)")
         }
         kernel.expectNothingLeft("\(call) \(number) \(errno)")

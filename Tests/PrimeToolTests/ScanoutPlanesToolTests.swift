@@ -99,6 +99,30 @@ extension ToolOnARealKernel {
           + "a cursor plane feeds it")
     }
 
+    /// The picture on the screen is what is left of the overlay; one pixel of it is the least there can be.
+    @Test(arguments: ["-8,-6", "130,100", "-47,10", "159,119"])
+    func `an overlay may lie partly outside of the screen`(_ place: String) throws {
+      let report = try report([
+        "--on", "vkms", "--mode", "160x120", "--overlay", "udmabuf", "--overlay-size", "48x36", "--overlay-at", place,
+      ])
+      #expect(report.verdict == .proven)
+      #expect(report.witnesses == [.writeback])
+      #expect(report.tolerance == 0)
+      #expect(report.restored == true)
+    }
+
+    /// The kernel lists the cursor plane of virtual devices to those alone who say that they set its hot spot.
+    @Test func `virtio_gpu shows an overlay on its cursor plane`() throws {
+      let ran = try RunningTool([
+        "scanout", "--json", "--seed", "7", "--from", "virtio_gpu", "--on", "virtio_gpu", "--overlay", "virtio_gpu",
+        "--overlay-size", "64x64",
+      ]).finish()
+      let report = try JSONDecoder().decode(ScanoutReport.self, from: Data(ran.standardOutput.utf8))
+      #expect(report.verdict == .shared, "\(report.reason ?? "")")
+      #expect(report.overlay?.planeKind == .cursor)
+      #expect(report.restored == true)
+    }
+
     @Test(arguments: [[], ["Virtual-1", "VGA-1"]])
     func `two displays show the same buffers, each with its own witness`(_ connectors: [String]) throws {
       let report = try report(
@@ -117,8 +141,8 @@ extension ToolOnARealKernel {
 
     @Test(arguments: [
       (
-        "--on vkms --overlay udmabuf --mode 160x120 --overlay-at 81,0",
-        "refused: scanout EINVAL: vkms (/dev/dri/cardN): an overlay of 80x60 at (81,0) does not lie within the mode "
+        "--on vkms --overlay udmabuf --mode 160x120 --overlay-at -80,0",
+        "refused: scanout EINVAL: vkms (/dev/dri/cardN): nothing of an overlay of 80x60 at (-80,0) lies within the mode "
           + "160x120", 1
       ),
       (

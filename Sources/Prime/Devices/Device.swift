@@ -15,6 +15,9 @@ public final class Device: Sendable {
   public let driverVersion: String
   private let descriptor: Descriptor
   private let handleUses = Mutex<[UInt32: Int]>([:])
+  private let removesFramebuffers = Atomic<Bool>(false)
+  /// Bit n: the kernel granted the client capability n.
+  private let granted = Atomic<UInt64>(0)
 
   private init(node: DRMNode, version: DriverVersion, descriptor: consuming Descriptor) {
     self.node = node
@@ -126,6 +129,24 @@ extension Device {
       return result
     }
   }
+
+  /// Whether the kernel granted a client capability to this open file.
+  func hasGranted(_ capability: UInt64) -> Bool {
+    granted.load(ordering: .relaxed) & 1 << capability != 0
+  }
+
+  /// Remembers that it did.
+  func noteGranted(_ capability: UInt64) {
+    _ = granted.bitwiseOr(1 << capability, ordering: .relaxed)
+  }
+
+  /// Has each framebuffer of this open file taken off the screen when it goes, instead of shown on.
+  func removeFramebuffers() {
+    removesFramebuffers.store(true, ordering: .relaxed)
+  }
+
+  /// Whether a framebuffer that goes has to leave the screen.
+  var mustRemoveFramebuffers: Bool { removesFramebuffers.load(ordering: .relaxed) }
 
   /// Gives mastership back, so that others may set modes again (`drmDropMaster`).
   public func dropMaster() {

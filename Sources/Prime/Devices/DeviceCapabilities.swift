@@ -79,8 +79,16 @@ extension Device {
   }
 
   /// Asks for atomic mode setting, and for every plane to be listed, which must come first.
+  ///
+  /// Virtual devices list their cursor plane to atomic clients only where those say that they set its hot spot (Linux 6.6).
   func enableAtomic() -> CallResult<Void> {
-    enable(ClientCapability.universalPlanes).flatMap { enable(ClientCapability.atomic) }
+    enable(ClientCapability.universalPlanes).flatMap { enable(ClientCapability.atomic) }.flatMap {
+      switch enable(ClientCapability.cursorHotspots) {
+      // Other devices, and older kernels: there is no such plane.
+      case .success, .failure(.notSupported), .failure(.invalidArgument): .success(())
+      case .failure(let errno): .failure(errno)
+      }
+    }
   }
 
   /// Asks for writeback connectors to be listed; the kernel refuses before atomic was granted.
@@ -88,8 +96,10 @@ extension Device {
     enable(ClientCapability.writebackConnectors)
   }
 
+  /// What an open file was granted it keeps, so that nothing is asked twice.
   private func enable(_ capability: UInt64) -> CallResult<Void> {
-    kernel.setClientCapability(rawDescriptor, capability, 1)
+    guard !hasGranted(capability) else { return .success(()) }
+    return kernel.setClientCapability(rawDescriptor, capability, 1).map { noteGranted(capability) }
   }
 
   /// The numbers of `drm.h`.
@@ -97,5 +107,6 @@ extension Device {
     static let universalPlanes: UInt64 = 2
     static let atomic: UInt64 = 3
     static let writebackConnectors: UInt64 = 5
+    static let cursorHotspots: UInt64 = 6
   }
 }

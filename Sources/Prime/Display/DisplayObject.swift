@@ -2,7 +2,8 @@
 struct DisplayObject: Sendable {
   let id: UInt32
   let kind: KMSObjectKind
-  private let properties: [String: KMSProperty]
+  /// In the kernel's order.
+  let properties: [KMSProperty]
   private let subject: String
 
   init(_ id: UInt32, _ kind: KMSObjectKind, of device: Device) throws(PrimeError) {
@@ -10,18 +11,23 @@ struct DisplayObject: Sendable {
       .orThrow("drmModeObjectGetProperties", on: device.subject)
     self.id = id
     self.kind = kind
-    self.properties = Dictionary(list.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    self.properties = list
     self.subject = device.subject
   }
 
   /// The value a property had, nil where the object has no such property.
   func value(_ name: String) -> UInt64? {
-    properties[name]?.value
+    property(name)?.value
+  }
+
+  /// A property by name, nil where the object has none such.
+  func property(_ name: String) -> KMSProperty? {
+    properties.first { $0.name == name }
   }
 
   /// One line of an atomic request.
   func setting(_ name: String, to value: UInt64) throws(PrimeError) -> KMSAssignment {
-    guard let property = properties[name] else {
+    guard let property = property(name) else {
       throw PrimeError(
         operation: "drmModeObjectGetProperties", errno: .noSuchFile, subject: subject,
         reason: "\(kind) \(id) has no property \(name)")

@@ -6,7 +6,11 @@ internal import Glibc
 public final class DisplayPipe {
   /// The way through the display engine.
   public let route: DisplayRoute
-  private var saved: SavedState?
+  /// What was shown before; nil once it is shown again.
+  private var saved: SavedDisplayState?
+  /// Whether the display was asked to change, and whether anything may have changed.
+  private var isTaken = false
+  private var isChanged = false
   /// A picture that was given up on while the engine was still writing it.
   var unfinished: WritebackJob?
   /// How many pictures the engine did not write in time, so that they had to be composed again or were given up.
@@ -14,12 +18,6 @@ public final class DisplayPipe {
   var flips: UInt64 = 0
   /// The second plane that was last switched on.
   private var secondPlane: DisplayObject?
-
-  /// What was shown before, in the way the device takes it back.
-  private enum SavedState {
-    case atomic(SavedDisplayState)
-    case legacy(KMSCRTC, connectors: [UInt32])
-  }
 
   /// One frame as the display engine reported it.
   public struct Flip: Hashable, Sendable {
@@ -43,7 +41,7 @@ public final class DisplayPipe {
     var overlay: Overlay?
   }
 
-  /// A framebuffer on a second plane, whole and unscaled, inside of the mode.
+  /// A framebuffer on a second plane, whole and unscaled; what lies outside of the mode is cut off.
   struct Overlay {
     var plane: SecondPlane
     /// The framebuffer's id.
@@ -59,13 +57,7 @@ public final class DisplayPipe {
     let device = route.device
     try device.becomeMaster()
     do throws(PrimeError) {
-      if route.isAtomic {
-        saved = .atomic(try SavedDisplayState(of: device))
-      } else {
-        let crtc = try device.kernel.kmsCRTC(device.rawDescriptor, id: route.crtcID)
-          .orThrow("drmModeGetCrtc", on: device.subject)
-        saved = .legacy(crtc, connectors: [route.connector.id])
-      }
+      saved = try SavedDisplayState(of: device)
     } catch {
       device.dropMaster()
       throw error
@@ -80,7 +72,8 @@ public final class DisplayPipe {
   /// Puts the display back to what it showed and gives mastership back.
   ///
   /// Further calls do nothing. It has ten seconds of its own, whatever ended the work: the signal that interrupts the
-  /// restoring commit may be the very one that asked to stop.
+  /// restoring commit may be the very one that asked to stop. Where it cannot be put back, the framebuffers of this open
+  /// file are removed when they go, which switches off the planes that still show one.
   public func close() throws(PrimeError) {
     guard let state = saved else { return }
     saved = nil
@@ -91,13 +84,23 @@ public final class DisplayPipe {
       // every later fence one job late from then on, for anybody, until its module is loaded again.
       _ = try? job.finish(on: route, patience: .seconds(2), deadline: Deadline(in: .seconds(10)))
     }
-    switch state {
-    case .atomic(let state):
-      try state.restore(deadline: Deadline(in: .seconds(10)))
-    case .legacy(let crtc, let connectors):
-      try device.kernel.kmsSetCRTC(device.rawDescriptor, id: route.crtcID, crtc, connectors: connectors)
-        .orThrow("drmModeSetCrtc", on: device.subject)
+    guard isTaken else { return }
+    // A commit that the kernel refused changed nothing.
+    guard isChanged else { return DisplayCustody.giveBack(device.node.path) }
+    do throws(PrimeError) {
+      try state.restore(on: device, deadline: Deadline(in: .seconds(10)))
+    } catch {
+      device.removeFramebuffers()
+      throw error
     }
+    DisplayCustody.giveBack(device.node.path)
+  }
+
+  /// Says that the display is about to change, the first time.
+  private func take() {
+    guard !isTaken, let saved else { return }
+    DisplayCustody.take(route.device.node.path, saved)
+    isTaken = true
   }
 
   /// Waits for a picture to be written, and keeps the job for `close` where the deadline comes first.
@@ -130,7 +133,11 @@ public final class DisplayPipe {
 
   /// Sets the mode and shows the picture; returns when it is shown, and written where there is a target.
   func show(_ picture: Picture, mode: DisplayMode, deadline: Deadline) throws(PrimeError) {
+    take()
     guard let objects = route.objects else {
+      // A refused one may have done half of it.
+      isChanged = true
+      try neutraliseWithoutAtomic()
       let state = KMSCRTC(framebuffer: picture.framebuffer, x: 0, y: 0, mode: mode.bytes)
       return try route.device.kernel.kmsSetCRTC(
         route.device.rawDescriptor, id: route.crtcID, state, connectors: [route.connector.id]
@@ -139,9 +146,38 @@ public final class DisplayPipe {
     let blob = try PropertyBlob(mode.bytes, on: route.device)
     let fences = try modeset(objects, picture, mode: blob).send(
       on: route.device, flags: .allowModeset, outFences: try outFences(objects, picture), deadline: deadline)
+    isChanged = true
     secondPlane = picture.overlay?.plane.object
     guard let job = try writebackJob(fences, picture) else { return }
     try finishWriting(job, deadline: deadline)
+  }
+
+  /// Has the objects of a route without atomic mode setting leave pixels as they are, one property after the other.
+  private func neutraliseWithoutAtomic() throws(PrimeError) {
+    let device = route.device
+    for object in try route.readObjects() {
+      for assignment in object.neutralising {
+        try device.kernel.kmsSetProperty(
+          device.rawDescriptor, object: object.id, kind: object.kind, property: assignment.property,
+          value: assignment.value
+        ).orThrow("drmModeObjectSetProperty", on: device.subject)
+      }
+    }
+    let tables = saved?.legacy.first { $0.id == route.crtcID }?.gamma.count ?? 0
+    guard tables >= 6 else { return }
+    let size = tables / 3
+    let ramp = (0..<size).map { UInt16($0 * 65535 / (size - 1)) }
+    try device.kernel.kmsSetGamma(device.rawDescriptor, crtc: route.crtcID, ramp + ramp + ramp)
+      .orThrow("drmModeCrtcSetGamma", on: device.subject)
+  }
+
+  /// What else may change pixels on this route, as far as it can be told: `connector 39 dithering`.
+  ///
+  /// These are the properties that no rule of this library knows and that are not at the first of their values.
+  package var unusualProperties: [String] {
+    var objects = (try? route.readObjects()) ?? []
+    if let secondPlane { objects.append(secondPlane) }
+    return objects.flatMap { object in object.unusual.map { "\(object.kind) \(object.id) \($0)" } }
   }
 
   func writebackJob(_ fences: [CInt], _ picture: Picture) throws(PrimeError) -> WritebackJob? {
@@ -161,6 +197,7 @@ public final class DisplayPipe {
     try commit.set(objects.crtc, "MODE_ID", UInt64(mode.id))
     try commit.set(objects.crtc, "ACTIVE", 1)
     try commit.show(picture.framebuffer, on: objects.plane, of: route.crtcID, size: picture.shown)
+    for object in [objects.connector, objects.crtc, objects.plane] { commit.assignments += object.neutralising }
     try arrange(picture.overlay, in: &commit)
     return commit
   }
@@ -171,7 +208,8 @@ public final class DisplayPipe {
     guard let overlay else { return }
     let plane = overlay.plane.object
     try commit.show(overlay.framebuffer, on: plane, of: route.crtcID, size: overlay.size, at: overlay.place)
-    try commit.blendByPixel(plane)
+    commit.assignments += plane.neutralising
+    if let raised = overlay.plane.raised { try commit.set(plane, "zpos", raised) }
   }
 
   func outFences(

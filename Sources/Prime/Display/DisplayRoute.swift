@@ -35,6 +35,16 @@ public struct DisplayRoute: Sendable {
   }
 }
 
+extension DisplayRoute {
+  /// The route's connector, CRTC and plane as they are at this moment.
+  func readObjects() throws(PrimeError) -> [DisplayObject] {
+    [
+      try DisplayObject(connector.id, .connector, of: device), try DisplayObject(crtcID, .crtc, of: device),
+      try DisplayObject(planeID, .plane, of: device),
+    ]
+  }
+}
+
 /// What a plane says of the formats it fetches.
 public struct PlaneFormats: Hashable, Sendable {
   /// Every format, in the driver's order.
@@ -200,7 +210,12 @@ extension DisplayRoute {
     var ways: [Way] = []
     for (index, id) in resources.crtcs.enumerated() where mask & (1 << UInt32(index)) != 0 {
       let fitting = planes.filter { $0.answer.possibleCRTCs & (1 << UInt32(index)) != 0 }
-      guard let primary = fitting.first(where: { $0.object.value("type") == primaryPlaneType }) else { continue }
+      let primaries = fitting.filter { $0.object.value("type") == primaryPlaneType }
+      // Where every plane fits every CRTC, the first may be another CRTC's: this one's own comes first, then a free one.
+      func primary(of crtc: UInt32) -> (object: DisplayObject, answer: KMSPlane)? {
+        primaries.first { $0.object.value("CRTC_ID") == UInt64(crtc) }
+      }
+      guard let primary = primary(of: id) ?? primary(of: 0) ?? primaries.first else { continue }
       let others = fitting.map(\.object).filter { $0.id != primary.object.id && $0.value("CRTC_ID") == UInt64(id) }
       let isActive = try DisplayObject(id, .crtc, of: device).value("ACTIVE") ?? 0
       ways.append(

@@ -36,7 +36,11 @@ public struct Framebuffer: ~Copyable, Sendable {
   deinit {
     // RmFB switches off a plane that still shows it; kernels before 6.8 have nothing else. An error of both says that
     // the device is gone, which removed the framebuffer as well.
-    guard case .failure = device.kernel.kmsCloseFramebuffer(device.rawDescriptor, id: id) else { return }
+    if !device.mustRemoveFramebuffers,
+      case .success = device.kernel.kmsCloseFramebuffer(device.rawDescriptor, id: id)
+    {
+      return
+    }
     _ = device.kernel.kmsRemoveFramebuffer(device.rawDescriptor, id: id)
   }
 }

@@ -24,6 +24,8 @@ public struct SecondPlane: Sendable {
   public let formats: PlaneFormats
   /// Its properties.
   let object: DisplayObject
+  /// The place among the planes that puts it above the picture; nil where it has that, or there is no order.
+  let raised: UInt64?
 }
 
 extension DisplayRoute {
@@ -51,10 +53,14 @@ extension DisplayRoute {
         [0, UInt64(crtcID)].contains(object.value("CRTC_ID") ?? 0)
       else { continue }
       // Where planes have an order, one below the picture would be hidden by it.
-      if let floor, let height = object.value("zpos"), height <= floor { continue }
+      var raised: UInt64?
+      if let floor, let height = object.property("zpos"), height.value <= floor {
+        guard !height.isImmutable, height.admits(floor + 1) else { continue }
+        raised = floor + 1
+      }
       let formats = PlaneFormats(
         formats: answer.formats.map(Fourcc.init(rawValue:)), inFormats: try Self.inFormats(object, of: device))
-      found.append(SecondPlane(id: id, kind: kind, formats: formats, object: object))
+      found.append(SecondPlane(id: id, kind: kind, formats: formats, object: object, raised: raised))
     }
     return found.filter { $0.kind == .overlay } + found.filter { $0.kind == .cursor }
   }
@@ -92,16 +98,9 @@ extension AtomicCommit {
     for (name, value) in [
       ("CRTC_X", place.x), ("CRTC_Y", place.y), ("CRTC_W", size.width), ("CRTC_H", size.height),
     ] {
-      try set(plane, name, UInt64(value))
+      // A plane may begin left of the screen or above it.
+      try set(plane, name, UInt64(bitPattern: Int64(value)))
     }
-  }
-
-  /// Lets the plane's pixels alone say how opaque they are, their colours multiplied by alpha already.
-  ///
-  /// That is what a plane without these properties does (`drm_blend.c`).
-  mutating func blendByPixel(_ plane: DisplayObject) throws(PrimeError) {
-    if plane.value("pixel blend mode") != nil { try set(plane, "pixel blend mode", 0) }
-    if plane.value("alpha") != nil { try set(plane, "alpha", 0xffff) }
   }
 
   /// Takes a plane off its CRTC.

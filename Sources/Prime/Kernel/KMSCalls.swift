@@ -27,13 +27,18 @@ package struct KMSConnector: Hashable, Sendable {
   /// `drmModeConnection`: 1 connected, 2 not, 3 unknown.
   package var connection: UInt32
   package var encoders: [UInt32]
+  /// The encoder that feeds it now, 0 for none.
+  package var encoder: UInt32
 
-  package init(id: UInt32, type: UInt32, typeIndex: UInt32, connection: UInt32, encoders: [UInt32]) {
+  package init(
+    id: UInt32, type: UInt32, typeIndex: UInt32, connection: UInt32, encoders: [UInt32], encoder: UInt32 = 0
+  ) {
     self.id = id
     self.type = type
     self.typeIndex = typeIndex
     self.connection = connection
     self.encoders = encoders
+    self.encoder = encoder
   }
 }
 
@@ -58,12 +63,39 @@ package struct KMSProperty: Hashable, Sendable {
   package var value: UInt64
   /// `DRM_MODE_PROP_…` bits.
   package var flags: UInt32
+  /// Least and largest value of a range, each value of an enumeration, each bit's number of a bitmask.
+  package var values: [UInt64]
 
-  package init(id: UInt32, name: String, value: UInt64, flags: UInt32) {
+  package init(id: UInt32, name: String, value: UInt64, flags: UInt32, values: [UInt64] = []) {
     self.id = id
     self.name = name
     self.value = value
     self.flags = flags
+    self.values = values
+  }
+
+  /// Nobody may set it (`DRM_MODE_PROP_IMMUTABLE`).
+  package var isImmutable: Bool { flags & 1 << 2 != 0 }
+
+  /// Its value is the id of a blob, or 0 (`DRM_MODE_PROP_BLOB`).
+  package var isBlob: Bool { flags & 1 << 4 != 0 }
+
+  /// Its value is the id of another object, or 0 (`DRM_MODE_PROP_OBJECT`).
+  package var isObject: Bool { flags & 0xffc0 == 1 << 6 }
+
+  /// Its value is one of `values` (`DRM_MODE_PROP_ENUM`).
+  package var isEnumeration: Bool { flags & 1 << 3 != 0 }
+
+  /// Each bit of its value is one of those that `values` numbers (`DRM_MODE_PROP_BITMASK`).
+  package var isBitmask: Bool { flags & 1 << 5 != 0 }
+
+  /// Whether the kernel could take a value; what a driver makes of it only a commit tells.
+  package func admits(_ value: UInt64) -> Bool {
+    if isEnumeration { return values.contains(value) }
+    if isBitmask { return (0..<64).allSatisfy { value >> $0 & 1 == 0 || values.contains($0) } }
+    // DRM_MODE_PROP_RANGE
+    if flags & 1 << 1 != 0, values.count == 2 { return values[0] <= value && value <= values[1] }
+    return true
   }
 }
 
@@ -98,7 +130,7 @@ package struct KMSFramebufferRequest: Hashable, Sendable {
 }
 
 /// The kinds of object that have properties, with the C constants' values.
-package enum KMSObjectKind: UInt32, Sendable {
+package enum KMSObjectKind: UInt32, Sendable, Codable {
   case crtc = 0xcccc_cccc
   case connector = 0xc0c0_c0c0
   case plane = 0xeeee_eeee
@@ -112,12 +144,18 @@ package protocol KMSCalls {
   func kmsConnector(_ descriptor: CInt, id: UInt32) -> CallResult<KMSConnector>
   /// `drmModeGetEncoder`: bit n says that the CRTC at index n fits.
   func kmsEncoderCRTCs(_ descriptor: CInt, id: UInt32) -> CallResult<UInt32>
+  /// `drmModeGetEncoder`: the CRTC that feeds it now, 0 for none.
+  func kmsEncoderCRTC(_ descriptor: CInt, id: UInt32) -> CallResult<UInt32>
   /// `drmModeGetPlaneResources`.
   func kmsPlanes(_ descriptor: CInt) -> CallResult<[UInt32]>
   /// `drmModeGetPlane`.
   func kmsPlane(_ descriptor: CInt, id: UInt32) -> CallResult<KMSPlane>
-  /// `drmModeObjectGetProperties` with each property's name from `drmModeGetProperty`.
+  /// `drmModeObjectGetProperties` with each property's name from `drmModeGetProperty`; all of them or an errno.
   func kmsProperties(_ descriptor: CInt, object: UInt32, kind: KMSObjectKind) -> CallResult<[KMSProperty]>
+  /// `drmModeObjectSetProperty`, which needs no atomic mode setting.
+  func kmsSetProperty(
+    _ descriptor: CInt, object: UInt32, kind: KMSObjectKind, property: UInt32, value: UInt64
+  ) -> CallResult<Void>
   /// `drmModeGetPropertyBlob`.
   func kmsBlob(_ descriptor: CInt, id: UInt32) -> CallResult<[UInt8]>
   /// `drmModeCreatePropertyBlob`.

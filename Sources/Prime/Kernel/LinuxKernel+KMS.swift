@@ -37,7 +37,7 @@ extension LinuxKernel {
       KMSConnector(
         id: answer.connector_id, type: answer.connector_type, typeIndex: answer.connector_type_id,
         connection: answer.connection.rawValue,
-        encoders: Self.array(answer.encoders, count: answer.count_encoders)))
+        encoders: Self.array(answer.encoders, count: answer.count_encoders), encoder: answer.encoder_id))
   }
 
   package func kmsEncoderCRTCs(_ descriptor: CInt, id: UInt32) -> CallResult<UInt32> {
@@ -45,6 +45,13 @@ extension LinuxKernel {
     guard let encoder = unsafe drmModeGetEncoder(descriptor, id) else { return Self.missing() }
     defer { unsafe drmModeFreeEncoder(encoder) }
     return unsafe .success(encoder.pointee.possible_crtcs)
+  }
+
+  package func kmsEncoderCRTC(_ descriptor: CInt, id: UInt32) -> CallResult<UInt32> {
+    // Safe: as above.
+    guard let encoder = unsafe drmModeGetEncoder(descriptor, id) else { return Self.missing() }
+    defer { unsafe drmModeFreeEncoder(encoder) }
+    return unsafe .success(encoder.pointee.crtc_id)
   }
 
   package func kmsPlanes(_ descriptor: CInt) -> CallResult<[UInt32]> {
@@ -75,16 +82,29 @@ extension LinuxKernel {
     defer { unsafe drmModeFreeObjectProperties(list) }
     let ids = unsafe Self.array(list.pointee.props, count: list.pointee.count_props)
     let values = unsafe Self.array(list.pointee.prop_values, count: list.pointee.count_props)
-    return .success(
-      zip(ids, values).compactMap { id, value in
-        // Safe: as above. A property that vanished between the two calls is left out.
-        guard let property = unsafe drmModeGetProperty(descriptor, id) else { return nil }
-        defer { unsafe drmModeFreeProperty(property) }
-        let name = unsafe withUnsafeBytes(of: property.pointee.name) { bytes in
-          unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-        }
-        return unsafe KMSProperty(id: id, name: name, value: value, flags: property.pointee.flags)
-      })
+    var properties: [KMSProperty] = []
+    for (id, value) in zip(ids, values) {
+      // Safe: as above. One that cannot be read is an error: who does not see it would take it for one that is not there.
+      guard let property = unsafe drmModeGetProperty(descriptor, id) else { return Self.missing() }
+      defer { unsafe drmModeFreeProperty(property) }
+      let answer = unsafe property.pointee
+      let name = unsafe withUnsafeBytes(of: answer.name) { bytes in
+        unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      // libdrm fills in either list, by the property's type.
+      let enumerated = unsafe Self.array(answer.enums, count: answer.count_enums).map(\.value)
+      let listed = unsafe Self.array(answer.values, count: answer.count_values)
+      properties.append(
+        unsafe KMSProperty(
+          id: id, name: name, value: value, flags: answer.flags, values: enumerated.isEmpty ? listed : enumerated))
+    }
+    return .success(properties)
+  }
+
+  package func kmsSetProperty(
+    _ descriptor: CInt, object: UInt32, kind: KMSObjectKind, property: UInt32, value: UInt64
+  ) -> CallResult<Void> {
+    Self.shimmed(drmModeObjectSetProperty(descriptor, object, kind.rawValue, property, value)).map { _ in }
   }
 
   package func kmsBlob(_ descriptor: CInt, id: UInt32) -> CallResult<[UInt8]> {

@@ -23,7 +23,7 @@ extension LinuxKernel {
     return .success(
       KMSCRTC(
         framebuffer: state.buffer_id, x: state.x, y: state.y,
-        mode: state.mode_valid != 0 ? Self.bytes(of: state.mode) : nil))
+        mode: state.mode_valid != 0 ? Self.bytes(of: state.mode) : nil, gammaSize: Int(state.gamma_size)))
   }
 
   package func kmsSetCRTC(
@@ -41,6 +41,24 @@ extension LinuxKernel {
       drmModeSetCrtc(
         descriptor, id, state.framebuffer, state.x, state.y, &connectors, CInt(connectors.count), &mode)
     ).map { _ in }
+  }
+
+  package func kmsGamma(_ descriptor: CInt, crtc: UInt32, size: Int) -> CallResult<[UInt16]> {
+    var (red, green, blue) = ([UInt16](repeating: 0, count: size), [UInt16](repeating: 0, count: size), [UInt16]())
+    blue = green
+    // Safe: the kernel writes `size` entries to each, or refuses a size that is not its own.
+    return unsafe Self.shimmed(cdrm_get_gamma(descriptor, crtc, UInt32(size), &red, &green, &blue)).map { _ in
+      red + green + blue
+    }
+  }
+
+  package func kmsSetGamma(_ descriptor: CInt, crtc: UInt32, _ tables: [UInt16]) -> CallResult<Void> {
+    let size = tables.count / 3
+    var red = Array(tables[..<size])
+    var green = Array(tables[size..<2 * size])
+    var blue = Array(tables[(2 * size)..<(3 * size)])
+    // Safe: as above, read instead of written.
+    return unsafe Self.shimmed(cdrm_set_gamma(descriptor, crtc, UInt32(size), &red, &green, &blue)).map { _ in }
   }
 
   package func kmsPageFlip(

@@ -5,12 +5,15 @@ package struct KMSCRTC: Hashable, Sendable {
   package var y: UInt32
   /// The bytes of a `drm_mode_modeinfo`, nil where the CRTC is off.
   package var mode: [UInt8]?
+  /// How many entries each of its three gamma tables has, 0 for none; `SETCRTC` does not look at it.
+  package var gammaSize: Int
 
-  package init(framebuffer: UInt32, x: UInt32, y: UInt32, mode: [UInt8]?) {
+  package init(framebuffer: UInt32, x: UInt32, y: UInt32, mode: [UInt8]?, gammaSize: Int = 0) {
     self.framebuffer = framebuffer
     self.x = x
     self.y = y
     self.mode = mode
+    self.gammaSize = gammaSize
   }
 }
 
@@ -22,6 +25,10 @@ package protocol ScanoutCalls {
   func kmsCRTC(_ descriptor: CInt, id: UInt32) -> CallResult<KMSCRTC>
   /// `drmModeSetCrtc`; no mode switches the CRTC off.
   func kmsSetCRTC(_ descriptor: CInt, id: UInt32, _ state: KMSCRTC, connectors: [UInt32]) -> CallResult<Void>
+  /// `drmModeCrtcGetGamma`: `size` entries of red, then of green, then of blue.
+  func kmsGamma(_ descriptor: CInt, crtc: UInt32, size: Int) -> CallResult<[UInt16]>
+  /// `drmModeCrtcSetGamma` with three tables in one list, as `kmsGamma` gives them.
+  func kmsSetGamma(_ descriptor: CInt, crtc: UInt32, _ tables: [UInt16]) -> CallResult<Void>
   /// `drmModePageFlip` with `DRM_MODE_PAGE_FLIP_EVENT`.
   func kmsPageFlip(_ descriptor: CInt, crtc: UInt32, framebuffer: UInt32, userData: UInt64) -> CallResult<Void>
   /// `DRM_IOCTL_MODE_CLOSEFB`, from Linux 6.8 on: unlike `RmFB` it switches nothing off.

@@ -79,8 +79,11 @@ final class FenceDisplay {
   }
 
   private static func writebackRoute(on device: Device) -> DisplayRoute? {
-    // Why there is none does not matter where a wire will do.
-    try? DisplayRoute(on: device, to: .writeback)
+    // Why there is none does not matter where a wire will do; nor does one that writes another format than is compared.
+    guard let route = try? DisplayRoute(on: device, to: .writeback), route.targetFormats.contains(.xrgb8888) else {
+      return nil
+    }
+    return route
   }
 
   private static func size(for pair: RulePair, kernel: any KernelCalls) throws -> (width: Int, height: Int) {

@@ -62,18 +62,19 @@ extension RGBImage {
   /// This picture with another above it, whose colours are premultiplied and whose pixels all have one alpha of 255.
   ///
   /// Each component is `above + below * (255 - alpha) / 255`, to the nearest: DRM's rule for premultiplied pixels
-  /// (`drm_plane_create_blend_mode_property`). The picture above lies inside of this one.
+  /// (`drm_plane_create_blend_mode_property`). What of the picture above lies outside of this one is cut off.
   func composed(with above: RGBImage, alpha: Int, at place: (x: Int, y: Int)) -> RGBImage {
     var result = pixels
     let scale = Scale(by: 255 - alpha)
-    for y in 0..<above.height {
-      let upper = above.pixels[y * above.width..<(y + 1) * above.width]
-      let start = (place.y + y) * width + place.x
+    let columns = max(0, -place.x)..<min(above.width, width - place.x)
+    for y in max(0, -place.y)..<min(above.height, height - place.y) {
+      let upper = above.pixels[y * above.width + columns.lowerBound..<y * above.width + columns.upperBound]
+      let start = (place.y + y) * width + place.x + columns.lowerBound
       guard alpha < 255 else {
-        result.replaceSubrange(start..<start + above.width, with: upper)
+        result.replaceSubrange(start..<start + columns.count, with: upper)
         continue
       }
-      let lower = scale.apply(to: pixels[start..<start + above.width])
+      let lower = scale.apply(to: pixels[start..<start + columns.count])
       // A premultiplied component is at most alpha, so that no sum reaches into the next component.
       for (x, pixel) in upper.enumerated() { result[start + x] = pixel + lower[x] }
     }

@@ -20,7 +20,7 @@ final class ScanoutStage {
     // The kernel looks at a wire only for the master, so this comes before the connectors are read.
     try Stop.declining(.refused, by: .importer) { try device.becomeMaster() }
     let route = try Stop.declining(.refused, by: .importer) {
-      try Self.chooseRoute(on: device, display.connector, legacy: request.legacy)
+      try Self.chooseRoute(on: device, display.connector, request)
     }
     let mode = try Self.chooseMode(of: route, request.mode)
     self.mode = mode
@@ -42,12 +42,21 @@ final class ScanoutStage {
   // MARK: - Choosing
 
   private static func chooseRoute(
-    on display: Device, _ connector: String?, legacy: Bool
+    on display: Device, _ connector: String?, _ request: ScanoutRequest
   ) throws(PrimeError) -> DisplayRoute {
-    if let connector { return try DisplayRoute(on: display, to: .connector(connector), legacy: legacy) }
-    // What cannot be seen cannot be proven, so a connector that shows it is preferred.
-    if !legacy, let route = try? DisplayRoute(on: display, to: .writeback) { return route }
-    return try DisplayRoute(on: display, to: .connected, legacy: legacy)
+    if let connector { return try DisplayRoute(on: display, to: .connector(connector), legacy: request.legacy) }
+    // What cannot be seen cannot be proven, so a connector that shows it is preferred. One that writes what cannot be
+    // compared shows less than a screen does.
+    if !request.legacy, let route = try? DisplayRoute(on: display, to: .writeback), canCompare(request, on: route) {
+      return route
+    }
+    return try DisplayRoute(on: display, to: .connected, legacy: request.legacy)
+  }
+
+  /// Whether a writeback connector writes a format in which the request's pictures can be compared.
+  private static func canCompare(_ request: ScanoutRequest, on route: DisplayRoute) -> Bool {
+    let overlay = request.overlay.map { (format: $0.format.fourcc, alpha: $0.alpha) }
+    return WrittenFormat(for: request.format.fourcc, overlay: overlay, among: route.targetFormats) != nil
   }
 
   private static func chooseMode(of route: DisplayRoute, _ wanted: ModeRequest?) throws -> DisplayMode {
@@ -78,11 +87,11 @@ final class ScanoutStage {
     record.report.overlay?.planeKind = plane.kind
     let rectangle = overlay.rectangle(in: mode)
     record.report.overlay?.rectangle = rectangle
-    guard rectangle.x >= 0, rectangle.y >= 0, rectangle.x + rectangle.width <= mode.width,
-      rectangle.y + rectangle.height <= mode.height
+    guard rectangle.x < mode.width, rectangle.y < mode.height, rectangle.x + rectangle.width > 0,
+      rectangle.y + rectangle.height > 0
     else {
       throw declined(
-        "an overlay of \(rectangle.width)x\(rectangle.height) at (\(rectangle.x),\(rectangle.y)) does not lie within "
+        "nothing of an overlay of \(rectangle.width)x\(rectangle.height) at (\(rectangle.x),\(rectangle.y)) lies within "
           + "the mode \(mode.width)x\(mode.height)", route)
     }
     return (plane, rectangle)
@@ -157,7 +166,12 @@ final class ScanoutStage {
 
   /// Makes the writeback's target where there is one, and takes the display.
   func begin(_ frames: ScanoutFrames, overlay: ScanoutFrames?, targetFrom allocator: any Allocator) throws {
-    if route.connector.isWriteback {
+    if route.connector.isWriteback, !Self.canCompare(request, on: route) {
+      record.report.tried.append(
+        CellReport.Attempt(
+          observer: .writeback, call: "writeback", errno: Errno.notSupported.name,
+          reason: "\(route.device.subject): \(WritebackWitness.objection(to: request.format.fourcc, route))"))
+    } else if route.connector.isWriteback {
       let above = request.overlay.map { (format: $0.format.fourcc, alpha: $0.alpha) }
       writeback = try Stop.declining(.refused, by: .importer) {
         try WritebackWitness(frames.description, targetFrom: allocator, route: route, overlay: above)

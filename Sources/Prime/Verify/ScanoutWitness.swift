@@ -25,61 +25,72 @@ final class WritebackWitness: ScanoutWitness {
   private let framebuffer: Framebuffer
   private let buffer: DMABuf
   private let layout: PictureLayout
-  private let tolerance: ComponentTolerance
+  private let written: WrittenFormat
 
   /// Allocates the second buffer from the same exporter, so that the way back from the device is shown with it.
-  ///
-  /// It has the picture's own format where the connector writes that without rounding, else XRGB8888. With an overlay
-  /// its format counts as well, and one step more where it is translucent: an engine may round a blend either way.
   init(
     _ description: BufferDescription, targetFrom allocator: any Allocator, route: DisplayRoute,
     overlay: (format: Fourcc, alpha: Int)? = nil
   ) throws(PrimeError) {
     let device = route.device
-    let wide: [Fourcc] = [.xrgb16161616, .argb16161616]
-    let fourcc =
-      wide.contains(description.fourcc) && route.targetFormats.contains(.xrgb16161616)
-      ? Fourcc.xrgb16161616 : .xrgb8888
-    guard route.targetFormats.contains(fourcc), let format = PixelFormat(fourcc),
-      let below = ComponentTolerance.conversion(between: description.fourcc, and: fourcc),
-      let above = ComponentTolerance.conversion(between: overlay?.format ?? description.fourcc, and: fourcc)
+    guard let written = WrittenFormat(for: description.fourcc, overlay: overlay, among: route.targetFormats),
+      let format = PixelFormat(written.fourcc)
     else {
       throw PrimeError(
         operation: "writeback", errno: .notSupported, subject: device.subject,
-        reason: "\(route.connector.name) writes no format that \(description.fourcc) can be compared in")
+        reason: Self.objection(to: description.fourcc, route))
     }
+    self.written = written
     let object = try allocator.allocate(
       AllocationRequest(format: format, width: description.width, height: description.height))
     buffer = try object.export(.readWrite)
     let handle = try GEMHandle(importing: buffer, into: device)
     framebuffer = try Framebuffer(handle, object.description)
     layout = object.description.layout
-    tolerance = ComponentTolerance(
-      eightBitSteps: max(below.eightBitSteps, above.eightBitSteps) + (overlay.map { $0.alpha < 255 } == true ? 1 : 0))
+  }
+
+  /// Why what a connector writes tells nothing of a picture.
+  static func objection(to fourcc: Fourcc, _ route: DisplayRoute) -> String {
+    "\(route.connector.name) writes no format that \(fourcc) can be compared in: it writes "
+      + route.targetFormats.map(\.name).sorted().joined(separator: ", ")
   }
 
   var target: UInt32? { framebuffer.id }
 
   /// The largest difference of a component that is allowed, in steps of an eight-bit component.
-  var allowance: Int { tolerance.eightBitSteps }
+  var allowance: Int { written.tolerance.eightBitSteps }
 
   func look(_ expected: ScanoutExpectation, on pipe: DisplayPipe, deadline: Deadline) throws -> String? {
     try buffer.read(deadline: deadline) { bytes in
-      if let difference = try expected.content.compare(bytes, layout: layout, tolerance: tolerance) {
-        return difference.sentence
+      guard written.isWidened else { return try compare(expected, bytes, layout, on: pipe) }
+      switch try ComponentWidening.narrowed(bytes, layout: layout) {
+      case .failure(let pixel): return pixel.sentence
+      case .success(let narrow): return try compare(expected, narrow.bytes.span, narrow.layout, on: pipe)
       }
-      guard try !expected.wrong.matches(bytes, layout: layout, tolerance: tolerance) else {
-        throw PrimeError(
-          operation: "control", errno: .inputOutput, subject: pipe.route.device.subject,
-          reason: "the written picture also matches content that was never shown, so this comparison proves nothing")
-      }
-      return nil
     }
+  }
+
+  private func compare(
+    _ expected: ScanoutExpectation, _ bytes: Span<UInt8>, _ layout: PictureLayout, on pipe: DisplayPipe
+  ) throws -> String? {
+    if let difference = try expected.content.compare(bytes, layout: layout, tolerance: written.tolerance) {
+      return difference.sentence
+    }
+    guard try !expected.wrong.matches(bytes, layout: layout, tolerance: written.tolerance) else {
+      throw PrimeError(
+        operation: "control", errno: .inputOutput, subject: pipe.route.device.subject,
+        reason: "the written picture also matches content that was never shown, so this comparison proves nothing")
+    }
+    return nil
   }
 
   /// The picture that was written last.
   func picture(deadline: Deadline) throws -> RGBImage {
-    try buffer.read(deadline: deadline) { bytes in try RGBImage(decoding: bytes, layout: layout) }
+    try buffer.read(deadline: deadline) { bytes in
+      guard written.isWidened else { return try RGBImage(decoding: bytes, layout: layout) }
+      let narrow = try ComponentWidening.narrowed(bytes, layout: layout).get()
+      return try RGBImage(decoding: narrow.bytes.span, layout: narrow.layout)
+    }
   }
 }
 
