@@ -216,7 +216,8 @@ extension FakeKernel {
     call(.mapDumb) { state in
       let memory = try state.memory(of: handle, in: descriptor, "DRM_IOCTL_MODE_MAP_DUMB")
       // The rule of drm_gem_dumb_map_offset: not for a buffer that came from elsewhere.
-      guard state.memories[memory].exporter == state.files[descriptor]?.device else { throw Errno.invalidArgument }
+      let isOwn = state.memories[memory].exporter == state.files[descriptor]?.device
+      guard isOwn || state.faults.mapsImports else { throw Errno.invalidArgument }
       return UInt64(memory + 1) << 32
     }
   }

@@ -14,6 +14,12 @@ struct Faults: Sendable {
   var zeroPage: Int?
   /// The display engine and `gbm_bo_map` step this many bytes more from row to row.
   var pitchOffBy = 0
+  /// `gbm_bo_map` gives the buffer's own memory in place of a copy.
+  var gbmMapsMemory = false
+  /// The libraries that the process has loaded.
+  var libraries = ["/usr/lib/dri/taker_dri.so"]
+  /// The kernel grants a mapping of the device's own node also for buffers of other devices.
+  var mapsImports = false
   /// The display engine reads the bytes of every element in the opposite order.
   var swapsBytes = false
   /// What a mapping of the device's own node shows in place of the buffer, as it was when it was mapped.

@@ -152,7 +152,7 @@ struct PairCheck {
     let observers = ObserverSet(deadline: deadline, record: record)
     try record.timed("observe") {
       try observers.firstLook(
-        at: handle, of: buffer, description, allocator: allocator,
+        at: handle, of: buffer, description, from: devices.exporter?.identity, allocator: allocator,
         Examination(expected: patterns.a, wrong: patterns.wrong))
     }
     try record.timed("rewrite") { try write(patterns.b, to: buffer, description) }
@@ -168,6 +168,7 @@ struct PairCheck {
     try observers.close()
     record.report.observers = observers.confirmed
     record.report.verdict = observers.verdict
+    record.report.reason = record.report.reason ?? observers.objection
   }
 
   private func write(_ pattern: Pattern, to buffer: borrowing DMABuf, _ description: BufferDescription) throws {
