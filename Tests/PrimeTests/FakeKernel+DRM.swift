@@ -15,6 +15,8 @@ struct FakeDevice {
   var userBlobs: Set<UInt32> = []
   /// KMS objects with the values of their properties.
   var objects: [UInt32: [String: UInt64]] = [:]
+  /// What its display engine composed for a writeback, in order.
+  var composed: [[UInt8]] = []
   var nextFramebuffer: UInt32 = 0xfb01
   var nextBlob: UInt32 = 0xb001
 
@@ -90,6 +92,7 @@ extension FakeKernel.State {
     let file = try file(descriptor, operation)
     let memory = try memory(ofDMABuf: dmaBuf, operation)
     if !faults.importsGiveNewHandles, let handle = file.numbers[memory], file.handles[handle] != nil { return handle }
+    if faults.importsGiveFirst, let handle = file.handles.keys.min() { return handle }
     let isOwn = memories[memory].exporter == file.device
     if !isOwn, let refusal = devices[file.device].setup.refusesImports { throw refusal }
     var imported = memory
@@ -176,7 +179,9 @@ extension FakeKernel {
     call(.primeHandleToFD) { state in
       let memory = try state.memory(of: handle, in: descriptor, "drmPrimeHandleToFD")
       if state.files[descriptor]?.numbers[memory] == nil { state.files[descriptor]?.numbers[memory] = handle }
-      return try state.exportDescriptor(of: memory, writable: writable)
+      let first = state.memories.firstIndex { $0.exporter == state.memories[memory].exporter && $0.isWritable != nil }
+      let exported = state.faults.exportsGiveFirst ? first ?? memory : memory
+      return try state.exportDescriptor(of: exported, writable: writable)
     }
   }
 

@@ -66,7 +66,7 @@ extension FakeKernel.State {
   }
 
   /// Composes what the planes show and writes it into the target's memory.
-  fileprivate func writeBack(
+  fileprivate mutating func writeBack(
     _ objects: [UInt32: [String: UInt64]], into target: UInt32, device: Int
   ) throws(Errno) {
     let known = devices[device]
@@ -76,7 +76,8 @@ extension FakeKernel.State {
       target.request.height == UInt32(mode[14]) | UInt32(mode[15]) << 8,
       let format = PixelFormat(Fourcc(rawValue: target.request.fourcc))
     else { throw .invalidArgument }
-    var bytes = memories[target.memory].bytes()
+    let before = memories[target.memory].bytes()
+    var bytes = before
     for (index, shape) in format.planes.enumerated() {
       let place = target.request.planes[index]
       for row in 0..<Int(target.request.height) / shape.verticalSubsampling {
@@ -92,7 +93,38 @@ extension FakeKernel.State {
       guard picture.request.fourcc == target.request.fourcc else { throw .invalidArgument }
       compose(picture, values, format: format, onto: &bytes, of: target.request)
     }
-    memories[target.memory].store(bytes)
+    memories[target.memory].store(written(bytes, over: before, target.request, device: device))
+  }
+
+  /// What a lying engine writes of what it composed.
+  private mutating func written(
+    _ composed: [UInt8], over before: [UInt8], _ request: KMSFramebufferRequest, device: Int
+  ) -> [UInt8] {
+    let history = devices[device].composed
+    devices[device].composed.append(composed)
+    let (pitch, rows) = (Int(request.planes[0].pitch), Int(request.height))
+    func keeping(_ isWritten: (Int) -> Bool) -> [UInt8] {
+      var bytes = before
+      for row in 0..<rows where isWritten(row) {
+        bytes.replaceSubrange(row * pitch..<(row + 1) * pitch, with: composed[row * pitch..<(row + 1) * pitch])
+      }
+      return bytes
+    }
+    switch faults.writeback {
+    case .none: return composed
+    case .nothing: return before
+    case .upperHalf: return keeping { $0 < rows / 2 }
+    case .withoutLastRow: return keeping { $0 < rows - 1 }
+    case .withoutOddRows: return keeping { $0.isMultiple(of: 2) }
+    case .firstRowOnly: return keeping { $0 == 0 }
+    case .withoutLastPixel:
+      var bytes = composed
+      let last = (rows - 1) * pitch + (Int(request.width) - 1) * 4
+      bytes.replaceSubrange(last..<last + 4, with: before[last..<last + 4])
+      return bytes
+    case .firstPicture: return history.first ?? composed
+    case .oneFrameLate: return history.last ?? composed
+    }
   }
 
   private func compose(

@@ -14,6 +14,12 @@ struct Faults: Sendable {
   var zeroPage: Int?
   /// The display engine and `gbm_bo_map` step this many bytes more from row to row.
   var pitchOffBy = 0
+  /// What a display engine writes back in place of what it composed.
+  var writeback = WritebackLie.none
+  /// Every buffer that a device allocated is exported as the dma-buf of its first one.
+  var exportsGiveFirst = false
+  /// Every import into an open file gives the handle of its first one.
+  var importsGiveFirst = false
   /// `gbm_bo_map` gives the buffer's own memory in place of a copy.
   var gbmMapsMemory = false
   /// The libraries that the process has loaded.
@@ -58,6 +64,22 @@ struct Faults: Sendable {
   var filesTakeHandles = false
   /// The driver allocates half of what is asked for.
   var halvesDumbBuffers = false
+}
+
+/// A display engine that says it has written a picture.
+enum WritebackLie: Hashable, Sendable {
+  case none
+  case nothing
+  /// Rows from the first to the half.
+  case upperHalf
+  case withoutLastRow
+  case withoutOddRows
+  case firstRowOnly
+  case withoutLastPixel
+  /// What it composed first, whatever was shown since.
+  case firstPicture
+  /// What it composed for the picture before.
+  case oneFrameLate
 }
 
 /// What SYNC START does while fences are in the way.

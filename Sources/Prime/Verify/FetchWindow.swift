@@ -46,3 +46,16 @@ struct FetchWindow {
     shown = (visibleBytes / 4, picture.height)
   }
 }
+
+/// What a display engine was given, for one picture.
+struct Showing {
+  /// The format that the framebuffer was told, whatever the picture's own is.
+  let shownAs: Fourcc
+  /// What the plane says against the picture's own format and modifier; nil where it lists them.
+  let objection: String?
+
+  init(_ picture: BufferDescription, as shownAs: Fourcc, on route: DisplayRoute) {
+    self.shownAs = shownAs
+    objection = route.formats.objection(to: picture.fourcc, picture.modifier, plane: route.planeID)
+  }
+}

@@ -8,6 +8,9 @@ protocol Observer: AnyObject {
   /// Why that is not so, in a sentence, where there is more to say than its name does.
   var objection: String? { get }
 
+  /// What a display engine was given; nil for an observer that is none.
+  var showing: Showing? { get }
+
   /// Looks at the buffer as it is now and examines what is seen.
   func look(_ examination: Examination, deadline: Deadline) throws -> Mismatch?
 
@@ -18,6 +21,7 @@ protocol Observer: AnyObject {
 extension Observer {
   var isProof: Bool { true }
   var objection: String? { nil }
+  var showing: Showing? { nil }
   func close() {}
 }
 

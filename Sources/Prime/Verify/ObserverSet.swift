@@ -24,6 +24,13 @@ final class ObserverSet {
   /// Why those who looked prove nothing, where they have more to say than their names; nil where somebody proves it.
   var objection: String? { proofs.isEmpty ? active.lazy.compactMap(\.objection).first : nil }
 
+  /// The format that a display engine was given the bytes as; nil where no display engine looked.
+  var shownAs: Fourcc? { active.lazy.compactMap(\.showing).first?.shownAs }
+
+  /// Why a plane does not list the buffer's own format and modifier, a fact beside what was looked at; nil where it does, or
+  /// where no display engine looked.
+  var formatObjection: String? { active.lazy.compactMap(\.showing).first?.objection }
+
   /// Which GBM driver looked; nil where none did.
   var gbm: GBMDriver? { active.lazy.compactMap { $0 as? GBMMapObserver }.first?.driver }
 

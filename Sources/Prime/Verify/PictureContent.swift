@@ -16,33 +16,7 @@ public enum PictureContent: Sendable, Hashable {
   ///
   /// - Throws: `PictureError` where the memory is too small, or a picture is to be drawn in a format it cannot be.
   public func fill(_ bytes: inout MutableSpan<UInt8>, layout: PictureLayout) throws(PictureError) {
-    switch self {
-    case .pattern(let pattern):
-      do throws(PatternError) {
-        try pattern.fill(&bytes, layout: layout)
-      } catch {
-        throw PictureError(error)
-      }
-    case .picture(let picture):
-      let encoding = try Self.encoding(of: layout, byteCount: bytes.count)
-      switch encoding.byteCount {
-      case 2: Self.draw(picture, encoding, as: UInt16.self, into: &bytes, layout)
-      case 4: Self.draw(picture, encoding, as: UInt32.self, into: &bytes, layout)
-      default: Self.draw(picture, encoding, as: UInt64.self, into: &bytes, layout)
-      }
-    }
-  }
-
-  private static func draw<Element: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
-    _ picture: TestPicture, _ encoding: ColourEncoding, as type: Element.Type, into bytes: inout MutableSpan<UInt8>,
-    _ layout: PictureLayout
-  ) {
-    let place = layout.planes[0]
-    var rows = EncodedPictureRows<Element>(picture, encoding, layout)
-    for y in 0..<layout.height {
-      rows.advance(to: y)
-      rows.copy(to: &bytes, at: place.offset + y * place.pitch)
-    }
+    try fill(&bytes, layout: layout, altering: nil)
   }
 
   /// The encoding of a layout's format, after a look at the memory.
@@ -77,6 +51,14 @@ struct EncodedPictureRows<Element: FixedWidthInteger & UnsignedInteger & Bitwise
     content = rows.content(ofRow: y)
     rows.write(y, into: &colours)
     encoder.encode(colours, into: &elements)
+  }
+
+  /// Writes the present row with some bits of a few elements inverted.
+  func copy(to bytes: inout MutableSpan<UInt8>, at position: Int, inverting bits: Element, in columns: Range<Int>) {
+    guard !columns.isEmpty else { return copy(to: &bytes, at: position) }
+    var altered = self
+    for x in columns { altered.elements[x] ^= bits }
+    altered.copy(to: &bytes, at: position)
   }
 
   /// Writes the present row to memory, from its first to its last byte, and reads nothing there.
