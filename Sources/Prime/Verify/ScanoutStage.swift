@@ -160,7 +160,9 @@ final class ScanoutStage {
     if route.connector.isWriteback {
       let above = request.overlay.map { (format: $0.format.fourcc, alpha: $0.alpha) }
       writeback = try Stop.declining(.refused, by: .importer) {
-        try WritebackWitness(frames.description, targetFrom: allocator, route: route, overlay: above)
+        try WritebackWitness(
+          frames.description, targetFrom: allocator, route: route, overlay: above,
+          shown: frames.inodes + (overlay?.inodes ?? []))
       }
     }
     pipe = try Stop.declining(.refused, by: .importer) { try DisplayPipe(route) }
@@ -214,8 +216,9 @@ final class ScanoutStage {
   }
 
   /// Sets the mode and shows the first frame.
-  func show(_ overlay: ScanoutFrames?, _ frames: ScanoutFrames) throws {
+  func show(_ expected: ScanoutExpectation, _ overlay: ScanoutFrames?, _ frames: ScanoutFrames) throws {
     guard let pipe, let picture = picture(0) else { return }
+    try writeback?.prepare(for: expected, deadline: request.deadline)
     let start = ContinuousClock.now
     try Stop.declining(.refused, by: .importer) {
       try record.log.explaining {
@@ -238,8 +241,9 @@ final class ScanoutStage {
   }
 
   /// Shows another frame at the next vertical blank.
-  func flip(to index: Int) throws {
+  func flip(to index: Int, _ expected: ScanoutExpectation) throws {
     guard let pipe, let picture = picture(index) else { return }
+    try writeback?.prepare(for: expected, deadline: request.deadline)
     let flip = try naming(index) { () throws(PrimeError) in
       try pipe.flip(to: picture, deadline: request.deadline)
     }

@@ -5,11 +5,16 @@ protocol ScanoutWitness: AnyObject {
   /// The framebuffer that the display engine is to write into, nil for a witness that looks from elsewhere.
   var target: UInt32? { get }
 
+  /// Makes ready for a frame, before it is shown.
+  func prepare(for expected: ScanoutExpectation, deadline: Deadline) throws
+
   /// What is wrong with the frame on the screen, nil where it is as expected; compares it with the wrong picture too.
   func look(_ expected: ScanoutExpectation, on pipe: DisplayPipe, deadline: Deadline) throws -> String?
 }
 
 extension ScanoutWitness {
+  func prepare(for expected: ScanoutExpectation, deadline: Deadline) {}
+
   /// Looks at a frame of one plane.
   func look(
     _ content: PictureContent, wrong: PictureContent, on pipe: DisplayPipe, deadline: Deadline
@@ -31,9 +36,11 @@ final class WritebackWitness: ScanoutWitness {
   ///
   /// It has the picture's own format where the connector writes that without rounding, else XRGB8888. With an overlay
   /// its format counts as well, and one step more where it is translucent: an engine may round a blend either way.
+  ///
+  /// `shown` are the inodes of the dma-bufs that are shown; the target must be none of them.
   init(
     _ description: BufferDescription, targetFrom allocator: any Allocator, route: DisplayRoute,
-    overlay: (format: Fourcc, alpha: Int)? = nil
+    overlay: (format: Fourcc, alpha: Int)? = nil, shown: [UInt64] = []
   ) throws(PrimeError) {
     let device = route.device
     let wide: [Fourcc] = [.xrgb16161616, .argb16161616]
@@ -51,6 +58,9 @@ final class WritebackWitness: ScanoutWitness {
     let object = try allocator.allocate(
       AllocationRequest(format: format, width: description.width, height: description.height))
     buffer = try object.export(.readWrite)
+    guard !shown.contains(buffer.identity.inode) else {
+      throw WritebackObserver.sharesMemory(device.subject, "its target is a dma-buf that is shown")
+    }
     let handle = try GEMHandle(importing: buffer, into: device)
     framebuffer = try Framebuffer(handle, object.description)
     layout = object.description.layout
@@ -63,10 +73,18 @@ final class WritebackWitness: ScanoutWitness {
   /// The largest difference of a component that is allowed, in steps of an eight-bit component.
   var allowance: Int { tolerance.eightBitSteps }
 
+  /// Fills the target with what no pixel of the frame can pass for, so that what is not written is seen.
+  func prepare(for expected: ScanoutExpectation, deadline: Deadline) throws {
+    try buffer.write(deadline: deadline) { bytes in
+      try expected.content.fill(&bytes, layout: layout, altering: .everything)
+    }
+  }
+
   func look(_ expected: ScanoutExpectation, on pipe: DisplayPipe, deadline: Deadline) throws -> String? {
     try buffer.read(deadline: deadline) { bytes in
       if let difference = try expected.content.compare(bytes, layout: layout, tolerance: tolerance) {
-        return difference.sentence
+        let rest = expected.content.remains(in: bytes, layout: layout)
+        return difference.sentence + (rest.map { "; \($0.sentence)" } ?? "")
       }
       guard try !expected.wrong.matches(bytes, layout: layout, tolerance: tolerance) else {
         throw PrimeError(

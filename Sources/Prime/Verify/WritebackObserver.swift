@@ -53,7 +53,8 @@ final class WritebackObserver: Observer {
     self.targetBuffer = targetBuffer
   }
 
-  private static func sharesMemory(_ subject: String, _ reason: String) -> PrimeError {
+  /// Why nothing is proven where the target is what was shown.
+  static func sharesMemory(_ subject: String, _ reason: String) -> PrimeError {
     PrimeError(
       operation: "control", errno: .inputOutput, subject: subject,
       reason: "the second buffer is no other than the first: \(reason); what is written back could not be told from "
