@@ -31,6 +31,10 @@ final class ObserverSet {
   /// where no display engine looked.
   var formatObjection: String? { active.lazy.compactMap(\.showing).first?.objection }
 
+  /// The size of the buffer of the same exporter that a display showed in this one's place, since its plane has to cover the
+  /// mode; nil where the buffer itself was looked at.
+  var standIn: (width: Int, height: Int)? { active.lazy.compactMap(\.showing).first?.standIn }
+
   /// Which GBM driver looked; nil where none did.
   var gbm: GBMDriver? { active.lazy.compactMap { $0 as? GBMMapObserver }.first?.driver }
 
@@ -47,7 +51,9 @@ final class ObserverSet {
     }
     // A checksum takes many frames and shows no more than writeback does.
     if active.isEmpty {
-      try attempt(.crc, examination) { try CRCObserver(handle, of: buffer, description, deadline: deadline) }
+      try attempt(.crc, examination) {
+        try CRCObserver(handle, of: buffer, description, standInFrom: allocator, deadline: deadline)
+      }
     }
     try attempt(.nativeMap, examination) {
       try NativeMapObserver(buffer, description, on: importer, from: exporter)

@@ -233,11 +233,18 @@ final class ScanoutStage {
       checksum = try CRCWitness(showing: picture, frames.description, route: route, overlay: above)
     } catch {
       guard !error.isBreakage else { throw error }
-      record.report.tried.append(
-        CellReport.Attempt(
-          observer: .crc, call: error.operation, errno: error.errno.name,
-          reason: "\(error.subject): \(error.reason ?? error.errno.meaning)"))
+      giveWay(error)
     }
+  }
+
+  /// Notes why the checksums of this display prove nothing, and does without them.
+  private func giveWay(_ error: PrimeError) {
+    checksum = nil
+    record.report.witnesses = []
+    record.report.tried.append(
+      CellReport.Attempt(
+        observer: .crc, call: error.operation, errno: error.errno.name,
+        reason: "\(error.subject): \(error.reason ?? error.errno.meaning)"))
   }
 
   /// Shows another frame at the next vertical blank.
@@ -271,9 +278,13 @@ final class ScanoutStage {
     let witness: (any ScanoutWitness)? = writeback ?? checksum
     // A checksum costs several frames, so only the first and the last are looked at.
     if let witness, writeback != nil || frame.index == 0 || frame.index == request.frames - 1 {
-      complaint = try witness.look(expected, on: pipe, deadline: request.deadline)
-      frame.content = complaint == nil ? .proven : .mismatch
-      if record.report.witnesses.isEmpty { record.report.witnesses = [witness.name] }
+      do {
+        complaint = try witness.look(expected, on: pipe, deadline: request.deadline)
+        frame.content = complaint == nil ? .proven : .mismatch
+        if record.report.witnesses.isEmpty { record.report.witnesses = [witness.name] }
+      } catch let error as PrimeError where error.operation == CRCWitness.operation && !error.isBreakage {
+        giveWay(error)
+      }
     }
     record.report.frames.append(frame)
     progress(frame)
