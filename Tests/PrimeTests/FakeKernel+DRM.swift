@@ -15,6 +15,7 @@ struct FakeDevice {
   var userBlobs: Set<UInt32> = []
   /// KMS objects with the values of their properties.
   var objects: [UInt32: [String: UInt64]] = [:]
+  var checksums = FakeChecksums()
   /// What its display engine composed for a writeback, in order.
   var composed: [[UInt8]] = []
   var nextFramebuffer: UInt32 = 0xfb01
@@ -35,6 +36,8 @@ struct FakeOpenFile {
   /// Numbers of different files differ, so that a mix-up shows.
   var nextHandle: UInt32
   var clientCapabilities: Set<UInt64> = []
+  /// Events that nobody has read yet.
+  var events: [UInt8] = []
 
   mutating func add(_ memory: Int) -> UInt32 {
     let handle = nextHandle

@@ -16,6 +16,12 @@ struct Faults: Sendable {
   var pitchOffBy = 0
   /// What a display engine writes back in place of what it composed.
   var writeback = WritebackLie.none
+  /// What the checksum of a CRTC is computed of in place of the picture.
+  var checksum = ChecksumLie.none
+  /// The display engine fetches of an imported buffer only the rows that its checksum covers.
+  var fetchesAsChecksum = false
+  /// The sources of checksums that cannot be started, lie as `checksum` says, or do not settle.
+  var badSources: Set<String> = ["auto", "other"]
   /// Every buffer that a device allocated is exported as the dma-buf of its first one.
   var exportsGiveFirst = false
   /// Every import into an open file gives the handle of its first one.
