@@ -63,4 +63,68 @@ struct LyingWritebackTests {
       #expect((showing.objection == nil) == isListed)
     }
   }
+
+  // MARK: - Scanout
+
+  private func scanout(
+    _ content: ScanoutRequest.Content, frames: Int = 12, _ change: (inout Faults) -> Void
+  ) -> ScanoutReport {
+    let kernel = Fixture.kernel()
+    kernel.misbehave(change)
+    var request = ScanoutRequest(
+      exporter: Exporter(name: "maker", node: Fixture.exporterNode, allocator: .dumb), displayName: "taker",
+      display: Fixture.importerNode, format: Fixture.format("XRGB8888"), seed: 7, deadline: Fixture.deadline)
+    request.mode = ModeRequest(parsing: "64x48")
+    request.content = content
+    request.frames = frames
+    let report = ScanoutCheck(request, kernel: kernel).run().report
+    kernel.expectNothingLeft()
+    return report
+  }
+
+  static let contents: [ScanoutRequest.Content] = [
+    .seed, .picture(.smpte), .picture(.gradient), .picture(.checker),
+    .picture(.image(RGBImage(width: 1, height: 1, pixels: [0x123456]))),
+  ]
+
+  @Test("proves each of twelve frames of any content where it does not lie", arguments: contents)
+  func honestFrames(content: ScanoutRequest.Content) {
+    let report = scanout(content) { _ in }
+    #expect(report.verdict == .proven, "\(report.reason ?? "")")
+    #expect(report.frames.map(\.content) == [ScanoutReport.Frame.Content](repeating: .proven, count: 12))
+  }
+
+  @Test(
+    "is found at the frame after the one that it shows again, whatever the picture",
+    arguments: contents, [WritebackLie.firstPicture, .oneFrameLate])
+  func staleFrames(content: ScanoutRequest.Content, lie: WritebackLie) {
+    let report = scanout(content) { $0.writeback = lie }
+    #expect(report.verdict == .mismatch)
+    #expect(report.frames.map(\.content) == [.proven, .mismatch])
+    // Every pixel tells it, and not a mark alone.
+    #expect(report.reason?.contains("3,072 of 3,072 elements differ") == true, "\(report.reason ?? "")")
+  }
+
+  @Test(
+    "is found at the first frame by what is left of its target", arguments: contents,
+    [
+      (.nothing, "nothing of the picture arrived"), (.upperHalf, "rows 24 to 47 were not written"),
+      (.withoutOddRows, "24 rows were not written, from row 1 to row 47"),
+      (.withoutLastPixel, "1 element in row 47 was not written"),
+    ] as [(WritebackLie, String)])
+  func unwrittenFrames(content: ScanoutRequest.Content, lie: (WritebackLie, String)) {
+    let report = scanout(content) { $0.writeback = lie.0 }
+    #expect(report.verdict == .mismatch)
+    #expect(report.reason?.hasSuffix(lie.1) == true, "\(report.reason ?? "")")
+  }
+
+  @Test("is not believed where a frame is its own target", arguments: [WritebackLie.none, .nothing])
+  func frameIsTarget(lie: WritebackLie) {
+    let report = scanout(.picture(.smpte)) { faults in
+      faults.writeback = lie
+      faults.exportsGiveFirst = true
+    }
+    #expect(report.verdict == .error)
+    #expect(report.call == "control")
+  }
 }

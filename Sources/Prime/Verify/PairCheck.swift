@@ -147,7 +147,9 @@ struct PairCheck {
       try examine(buffer, description, Examination(expected: patterns.a, wrong: patterns.wrong), record)
     }
     let handle = try record.timed("import") {
-      try Stop.declining(.refused, by: .either) { try GEMHandle(importing: buffer, into: devices.importer) }
+      try Stop.declining(.refused, by: .either) {
+        try GEMHandle(importing: buffer, into: devices.importer, deadline: deadline)
+      }
     }
     let observers = ObserverSet(deadline: deadline, record: record)
     try record.timed("observe") {

@@ -156,10 +156,11 @@ extension TestPictureRows {
 
   private func writeFrame(_ y: Int, into row: inout [UInt32]) {
     guard frame != 0 else { return }
+    if hasNumber(inRow: y) {
+      for x in 0..<min(width, Self.squares * square) { row[x] = frame >> (x / square) & 1 == 1 ? 0xffffff : 0 }
+    }
     let bits = UInt32(frame & 1) << 16 | UInt32(frame >> 1 & 1) << 8 | UInt32(frame >> 2 & 1)
     for x in 0..<width { row[x] ^= bits }
-    guard hasNumber(inRow: y) else { return }
-    for x in 0..<min(width, Self.squares * square) { row[x] = frame >> (x / square) & 1 == 1 ? 0xffffff : 0 }
   }
 }
 
