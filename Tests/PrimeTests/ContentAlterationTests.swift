@@ -42,6 +42,29 @@ struct ContentAlterationTests {
     #expect(content.remains(in: plain.span, layout: layout) == nil)
   }
 
+  @Test("stands in another order, with every pixel that is there at another place", arguments: contents)
+  func exchanges(content: PictureContent) throws {
+    let format = Fixture.format("XRGB8888")
+    let layout = try PictureLayout.packed(format: format, width: 33, height: 21)
+    func pixels(_ alteration: ContentAlteration?) throws -> [UInt32] {
+      let bytes = try memory(of: content, layout, altering: alteration)
+      return (0..<33 * 21).map { UInt32(truncatingIfNeeded: loadElement(bytes.span, at: $0 * 4, size: 4)) }
+    }
+    let plain = try pixels(nil)
+    for chance in [0, 1, 77, 12_345, 99_999] {
+      let exchanges = content.exchanges(size: (33, 21), format: format, from: chance)
+      #expect(exchanges.count == 2)
+      for exchange in exchanges {
+        let altered = try pixels(exchange)
+        #expect(altered != plain)
+        #expect(altered.sorted() == plain.sorted())
+      }
+    }
+    let grey = PictureContent.picture(
+      .image(RGBImage(width: 33, height: 21, pixels: [UInt32](repeating: 7, count: 693))))
+    #expect(grey.exchanges(size: (33, 21), format: format, from: 5) == [])
+  }
+
   @Test("says what an engine left of it")
   func sentences() {
     func sentence(_ elements: Int, _ first: Int, _ last: Int, _ whole: Int) -> String {

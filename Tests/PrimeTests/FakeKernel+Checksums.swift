@@ -14,6 +14,13 @@ enum ChecksumLie: Hashable, Sendable {
   case upperHalf
   case withoutLastColumn
   case withoutUpperLeftPixel
+  /// Only blue counts, or only red and green do.
+  case blueOnly
+  case withoutBlue
+  /// A sum of pixels, which has no order.
+  case sum
+  /// A sum of the checksums of rows.
+  case sumOfRows
   /// Another one for every frame.
   case neverSettles
   /// Starting the source fails.
@@ -115,13 +122,25 @@ extension FakeKernel.State {
     guard let bytes = try? composed(objects, onto: black, request, format, device: device) else { return 0 }
     var hash: UInt32 = lie == .neverSettles ? UInt32(frame) : 0x811c_9dc5
     guard lie != .constant else { return hash }
+    var sum: UInt32 = 0
     for y in 0..<height where lie.covers(y, of: height) {
+      if lie == .sumOfRows {
+        sum &+= hash
+        hash = 0x811c_9dc5
+      }
       for x in 0..<width {
         if lie == .withoutLastColumn && x == width - 1 { continue }
         if lie == .withoutUpperLeftPixel && x == 0 && y == 0 { continue }
-        for byte in 0..<3 { hash = (hash ^ UInt32(bytes[(y * width + x) * 4 + byte])) &* 0x0100_0193 }
+        if lie == .sum {
+          hash = 0x811c_9dc5
+          defer { sum &+= hash }
+          for byte in 0..<3 { hash = (hash ^ UInt32(bytes[(y * width + x) * 4 + byte])) &* 0x0100_0193 }
+          continue
+        }
+        let counted = lie == .blueOnly ? 0..<1 : lie == .withoutBlue ? 1..<3 : 0..<3
+        for byte in counted { hash = (hash ^ UInt32(bytes[(y * width + x) * 4 + byte])) &* 0x0100_0193 }
       }
     }
-    return hash
+    return lie == .sum || lie == .sumOfRows ? sum &+ hash : hash
   }
 }

@@ -32,9 +32,13 @@ struct LyingChecksumTests {
     arguments: [
       (.constant, "does not tell pictures apart"), (.firstRowOnly, "does not change with row "),
       (.withoutOddRows, "does not change with row "), (.withoutEvenRows, "does not change with row "),
-      (.upperHalf, "does not change with "), (.withoutLastRow, "does not change with the pixel (0,63) alone"),
-      (.withoutLastColumn, "does not change with the pixel (63,0) alone"),
-      (.withoutUpperLeftPixel, "does not change with the pixel (0,0) alone"),
+      (.upperHalf, "does not change with "),
+      (.withoutLastRow, "does not change with the blue of the pixel (0,63) alone"),
+      (.withoutLastColumn, "does not change with the green of the pixel (63,0) alone"),
+      (.withoutUpperLeftPixel, "does not change with the red of the pixel (0,0) alone"),
+      (.blueOnly, "does not change with the red of the pixel (0,0) alone"),
+      (.withoutBlue, "does not change with the blue of the pixel (0,63) alone"),
+      (.sum, "exchanged, so it does not cover"), (.sumOfRows, "exchanged, so it does not cover"),
     ] as [(ChecksumLie, String)], [true, false])
   func partial(lie: (ChecksumLie, String), fetchesAsChecksum: Bool) {
     let report = Self.scenario().report(request: Self.request) { faults in
@@ -94,16 +98,27 @@ struct LyingChecksumTests {
       for seed in 0..<40 as Range<UInt64> {
         let content = PictureContent.pattern(Pattern(seed: seed, index: 0))
         let controls = ChecksumControl.all(
-          of: ScanoutExpectation(content: content, wrong: content), size: (width, height)
+          of: ScanoutExpectation(content: content, wrong: content), size: (width, height),
+          format: Fixture.format("XRGB8888")
         ).map(\.alteration)
         let rows = controls.compactMap { control in if case .row(let y) = control { y } else { nil } }
-        let pixels = controls.compactMap { control in if case .element(let x, let y) = control { [x, y] } else { nil } }
+        let pixels = controls.compactMap { control in
+          if case .element(let x, let y, _) = control { [x, y] } else { nil }
+        }
         #expect(rows.allSatisfy { (0..<height).contains($0) })
         #expect(pixels.allSatisfy { (0..<width).contains($0[0]) && (0..<height).contains($0[1]) })
         for corner in [[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]] {
           #expect(pixels.contains(corner))
         }
         #expect(rows.contains { $0.isMultiple(of: 2) })
+        let exchanges = controls.compactMap { control -> [Int]? in
+          switch control {
+          case .exchangedRows(let one, let other): [one, other]
+          default: nil
+          }
+        }
+        #expect(exchanges.count == (height > 1 ? 1 : 0))
+        #expect(exchanges.allSatisfy { $0[0] != $0[1] && $0.allSatisfy { (0..<height).contains($0) } })
         #expect(height < 2 || rows.contains { !$0.isMultiple(of: 2) })
       }
     }

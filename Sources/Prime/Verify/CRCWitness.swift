@@ -14,6 +14,7 @@ final class CRCWitness: ScanoutWitness {
   private var turn = 0
   /// The twin of an overlay whose blending is the engine's to compute; nil where one plane can show the same pixels.
   private let nativeOverlay: Twin?
+  private let format: PixelFormat
   private var shown: DisplayPipe.Picture
   /// Whether the present source was seen to change with every control.
   private var isTrusted = false
@@ -58,6 +59,7 @@ final class CRCWitness: ScanoutWitness {
     } else {
       nativeOverlay = nil
     }
+    format = description.layout.format
     shown = picture
     try startNextSource()
   }
@@ -128,7 +130,7 @@ final class CRCWitness: ScanoutWitness {
     guard try changes(with: other, &known, on: pipe, deadline: deadline) else {
       throw objection("the CRTC's checksum does not tell pictures apart, so it proves nothing")
     }
-    for control in isTrusted ? [] : ChecksumControl.all(of: expected, size: shown.shown) {
+    for control in isTrusted ? [] : ChecksumControl.all(of: expected, size: shown.shown, format: format) {
       let altered = try draw(expected, altering: control.alteration, deadline: deadline)
       guard try changes(with: altered, &known, on: pipe, deadline: deadline) else {
         throw objection("the CRTC's checksum does not change with \(control.name), so it does not cover the picture")
@@ -198,36 +200,51 @@ final class CRCWitness: ScanoutWitness {
   }
 }
 
-/// A picture that differs from the expected one in one row or one pixel.
+/// A picture that differs from the expected one in a small part.
 struct ChecksumControl {
   let alteration: ContentAlteration
   /// How messages name the part.
   let name: String
 
-  private init(row: Int) {
-    alteration = .row(row)
-    name = "row \(row) alone"
+  init(_ alteration: ContentAlteration) {
+    self.alteration = alteration
+    switch alteration {
+    case .everything: name = "the whole picture"
+    case .row(let y): name = "row \(y) alone"
+    case .element(let x, let y, nil): name = "the pixel (\(x),\(y)) alone"
+    case .element(let x, let y, let channel?): name = "the \(channel.rawValue) of the pixel (\(x),\(y)) alone"
+    case .exchangedElements(let one, let other, let y): name = "the pixels (\(one),\(y)) and (\(other),\(y)) exchanged"
+    case .exchangedRows(let one, let other): name = "the rows \(one) and \(other) exchanged"
+    }
   }
 
-  private init(x: Int, y: Int) {
-    alteration = .element(x: x, y: y)
-    name = "the pixel (\(x),\(y)) alone"
-  }
-
-  /// The first and the last row, an even and an odd one between them, the four corners, and a pixel within.
+  /// An even and an odd row, the four corners, in which each component has its turn, a pixel within, and the same pixels in
+  /// another order.
   ///
   /// A pixel that is told tells its row as well, so that the corners stand for the first and the last row. The places
-  /// between are the content's own, others in each run. What an overlay on a plane of its own may cover is left out.
-  static func all(of expected: ScanoutExpectation, size: (width: Int, height: Int)) -> [ChecksumControl] {
+  /// between are the content's own, others in each run. With an overlay on a plane of its own, which may cover pixels, rows
+  /// must do.
+  static func all(
+    of expected: ScanoutExpectation, size: (width: Int, height: Int), format: PixelFormat
+  ) -> [ChecksumControl] {
     let (right, bottom) = (size.width - 1, size.height - 1)
     let inner = max(1, size.height - 2)
     let chance = place(in: expected.content)
     let even = min(bottom, 1 + chance % inner) & ~1
     let odd = (1 + chance / 7 % inner) | 1
-    var rows = [even, odd <= bottom ? odd : max(0, odd - 2)].map(ChecksumControl.init(row:))
-    guard expected.layers == nil else { return [ChecksumControl(row: 0), ChecksumControl(row: bottom)] + rows }
-    rows += [(0, 0), (right, 0), (0, bottom), (right, bottom)].map { ChecksumControl(x: $0.0, y: $0.1) }
-    return rows + [ChecksumControl(x: chance / 3 % size.width, y: chance / 11 % size.height)]
+    let rows: [ContentAlteration] = [.row(even), .row(odd <= bottom ? odd : max(0, odd - 2))]
+    if let layers = expected.layers {
+      let exchanges = layers.base.exchanges(size: size, format: format, from: chance).filter { exchange in
+        if case .exchangedRows = exchange { true } else { false }
+      }
+      return ([.row(0), .row(bottom)] + rows + exchanges).map(ChecksumControl.init)
+    }
+    let pixels: [ContentAlteration] = [
+      .element(x: 0, y: 0, .red), .element(x: right, y: 0, .green), .element(x: 0, y: bottom, .blue),
+      .element(x: right, y: bottom), .element(x: chance / 3 % size.width, y: chance / 11 % size.height),
+    ]
+    let exchanges = expected.content.exchanges(size: size, format: format, from: chance / 5)
+    return (rows + pixels + exchanges).map(ChecksumControl.init)
   }
 
   private static func place(in content: PictureContent) -> Int {

@@ -1,27 +1,58 @@
-/// A part of content that is written wrong on purpose, in a way that no element of it can pass for what it should be.
+/// A part of content that is written wrong on purpose.
 ///
-/// In every byte of a pattern, and in every component of a picture, the highest bit is inverted: half of the full scale is
-/// more than any tolerance. A target holds it before an engine writes there, so that what was not written is seen; a
-/// checksum is believed only where it tells content from the same content with one row or pixel altered.
+/// No element of it can pass for what it should be: in every byte of a pattern, and in every component of a picture, the
+/// highest bit is inverted, and half of the full scale is more than any tolerance. A target holds content altered everywhere
+/// before an engine writes there, so that what was not written is seen; a checksum is believed only where it tells content
+/// from the same content with a small part altered.
 enum ContentAlteration: Hashable, Sendable {
   case everything
   /// A row of the first plane.
   case row(Int)
-  /// An element of the first plane.
-  case element(x: Int, y: Int)
+  /// An element of the first plane, or one of its components.
+  case element(x: Int, y: Int, Channel? = nil)
+  /// Two elements of one row, each in the other's place.
+  case exchangedElements(Int, Int, y: Int)
+  /// Two rows, each in the other's place.
+  case exchangedRows(Int, Int)
 
-  /// The elements of a row of the first plane that are altered.
-  fileprivate func columns(ofRow y: Int, count: Int) -> Range<Int> {
-    switch self {
-    case .everything: 0..<count
-    case .row(y): 0..<count
-    case .element(let x, y) where x < count: x..<x + 1
-    case .row, .element: 0..<0
-    }
+  enum Channel: String, CaseIterable, Sendable {
+    case red, green, blue
   }
 
   /// The inverted bits of eight bytes of a pattern.
-  static let patternBits: UInt64 = 0x8080_8080_8080_8080
+  fileprivate static let patternBits: UInt64 = 0x8080_8080_8080_8080
+
+  /// The row whose content stands at `y`.
+  fileprivate func source(ofRow y: Int) -> Int {
+    switch self {
+    case .exchangedRows(y, let other), .exchangedRows(let other, y): other
+    default: y
+    }
+  }
+
+  /// Alters the elements of the row at `y`; `bits` are those of an element that are inverted, and of each component.
+  fileprivate func apply<Element: FixedWidthInteger>(
+    to elements: inout [Element], y: Int, bits: Element, ofChannel: (Channel) -> Element
+  ) {
+    switch self {
+    case .everything, .row(y): for x in elements.indices { elements[x] ^= bits }
+    case .element(let x, y, let channel):
+      guard elements.indices.contains(x) else { return }
+      elements[x] ^= channel.map(ofChannel) ?? bits
+    case .exchangedElements(let one, let other, y): elements.swapAt(one, other)
+    case .row, .element, .exchangedElements, .exchangedRows: break
+    }
+  }
+
+  /// Whether the row at `y` is not as it should be.
+  fileprivate func touches(row y: Int) -> Bool {
+    switch self {
+    case .everything, .row(y), .element(_, y, _), .exchangedElements(_, _, y), .exchangedRows(y, _),
+      .exchangedRows(_, y):
+      true
+    case .row, .element, .exchangedElements, .exchangedRows: false
+    }
+  }
 }
 
 extension Pattern {
@@ -35,12 +66,18 @@ extension Pattern {
     try fill(&bytes, layout: layout)
     guard let alteration else { return }
     let plane = PatternPlane(self, plane: 0, layout: layout, ignoringUnusedBits: false)
-    for y in 0..<plane.rowCount {
-      let columns = alteration.columns(ofRow: y, count: plane.rowBytes / plane.elementSize)
-      let key = plane.key(ofRow: y) ^ ContentAlteration.patternBits
+    let all = PatternPlane.allBits(ofElement: plane.elementSize)
+    let encoding = ColourEncoding(layout.format.fourcc)
+    for y in 0..<plane.rowCount where alteration.touches(row: y) {
+      var elements = plane.elements(ofRow: alteration.source(ofRow: y))
+      alteration.apply(to: &elements, y: y, bits: ContentAlteration.patternBits & all) { channel in
+        encoding?.highestBit(of: channel) ?? ContentAlteration.patternBits & all
+      }
       let row = layout.planes[0].offset + y * layout.planes[0].pitch
-      for position in columns.lowerBound * plane.elementSize..<columns.upperBound * plane.elementSize {
-        bytes[row + position] = plane.byte(position, key: key)
+      for (x, element) in elements.enumerated() {
+        for byte in 0..<plane.elementSize {
+          bytes[row + x * plane.elementSize + byte] = UInt8(truncatingIfNeeded: element >> (8 * UInt64(byte)))
+        }
       }
     }
   }
@@ -96,9 +133,18 @@ extension PictureContent {
     let bits = Element(truncatingIfNeeded: encoding.highestBits)
     var rows = EncodedPictureRows<Element>(picture, encoding, layout)
     for y in 0..<layout.height {
-      rows.advance(to: y)
-      let columns = alteration?.columns(ofRow: y, count: layout.width) ?? 0..<0
-      rows.copy(to: &bytes, at: place.offset + y * place.pitch, inverting: bits, in: columns)
+      let position = place.offset + y * place.pitch
+      guard let alteration, alteration.touches(row: y) else {
+        rows.advance(to: y)
+        rows.copy(to: &bytes, at: position)
+        continue
+      }
+      rows.advance(to: alteration.source(ofRow: y))
+      var elements = rows.elements
+      alteration.apply(to: &elements, y: y, bits: bits) { channel in
+        Element(truncatingIfNeeded: encoding.highestBit(of: channel))
+      }
+      writeRow(elements, to: &bytes, at: position)
     }
   }
 
@@ -136,9 +182,57 @@ extension PictureContent {
 }
 
 extension ColourEncoding {
+  fileprivate func highestBit(of channel: ContentAlteration.Channel) -> UInt64 {
+    let component =
+      switch channel {
+      case .red: red
+      case .green: green
+      case .blue: blue
+      }
+    return 1 << (component.shift + component.bits - 1)
+  }
+
   /// The highest bit of red, green and blue.
-  fileprivate var highestBits: UInt64 {
-    [red, green, blue].reduce(0) { $0 | 1 << ($1.shift + $1.bits - 1) }
+  fileprivate var highestBits: UInt64 { ContentAlteration.Channel.allCases.reduce(0) { $0 | highestBit(of: $1) } }
+}
+
+extension PatternPlane {
+  fileprivate func elements(ofRow y: Int) -> [UInt64] {
+    let key = key(ofRow: y)
+    return (0..<rowBytes / elementSize).map { element($0, key: key) }
+  }
+}
+
+extension PictureContent {
+  /// What `size` elements of the content can be exchanged so that it becomes another picture: two of one row, and two rows.
+  ///
+  /// Content of one colour has none: in another order it is the same picture. `chance` is where to begin looking.
+  func exchanges(size: (width: Int, height: Int), format: PixelFormat, from chance: Int) -> [ContentAlteration] {
+    let (width, height) = size
+    let y = chance % height
+    let here = elements(ofRow: y, size: size, format: format)
+    var found: [ContentAlteration] = []
+    let x = chance / 13 % width
+    if let other = (1..<max(1, width)).lazy.map({ (x + $0) % width }).first(where: { here[$0] != here[x] }) {
+      found.append(.exchangedElements(x, other, y: y))
+    }
+    let next = (1..<max(1, height)).lazy.map { (y + $0) % height }
+      .first { elements(ofRow: $0, size: size, format: format) != here }
+    if let next { found.append(.exchangedRows(y, next)) }
+    return found
+  }
+
+  private func elements(ofRow y: Int, size: (width: Int, height: Int), format: PixelFormat) -> [UInt64] {
+    switch self {
+    case .pattern(let pattern):
+      let layout = try? PictureLayout.packed(format: format, width: size.width, height: size.height)
+      guard let layout else { return [UInt64](repeating: 0, count: size.width) }
+      return PatternPlane(pattern, plane: 0, layout: layout, ignoringUnusedBits: true).elements(ofRow: y)
+    case .picture(let picture):
+      var row = [UInt32](repeating: 0, count: size.width)
+      TestPictureRows(picture, width: size.width, height: size.height).write(y, into: &row)
+      return row.map(UInt64.init)
+    }
   }
 }
 

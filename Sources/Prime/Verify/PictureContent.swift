@@ -53,25 +53,9 @@ struct EncodedPictureRows<Element: FixedWidthInteger & UnsignedInteger & Bitwise
     encoder.encode(colours, into: &elements)
   }
 
-  /// Writes the present row with some bits of a few elements inverted.
-  func copy(to bytes: inout MutableSpan<UInt8>, at position: Int, inverting bits: Element, in columns: Range<Int>) {
-    guard !columns.isEmpty else { return copy(to: &bytes, at: position) }
-    var altered = self
-    for x in columns { altered.elements[x] ^= bits }
-    altered.copy(to: &bytes, at: position)
-  }
-
   /// Writes the present row to memory, from its first to its last byte, and reads nothing there.
   func copy(to bytes: inout MutableSpan<UInt8>, at position: Int) {
-    let size = elements.count * MemoryLayout<Element>.size
-    precondition(position >= 0 && position <= bytes.count - size)
-    // SAFETY: the precondition keeps the row within the span, and neither pointer leaves the closures.
-    unsafe bytes.withUnsafeMutableBytes { memory in
-      unsafe elements.withUnsafeBytes { row in
-        guard let source = row.baseAddress, let target = memory.baseAddress else { return }
-        unsafe (target + position).copyMemory(from: source, byteCount: size)
-      }
-    }
+    writeRow(elements, to: &bytes, at: position)
   }
 }
 
@@ -117,6 +101,19 @@ func readRow<Element: BitwiseCopyable>(_ row: inout [Element], from bytes: Span<
     unsafe row.withUnsafeMutableBytes { target in
       guard let source = memory.baseAddress else { return }
       unsafe target.copyMemory(from: UnsafeRawBufferPointer(start: source + position, count: size))
+    }
+  }
+}
+
+/// Writes a row of elements to memory, from its first to its last byte, and reads nothing there.
+func writeRow<Element: BitwiseCopyable>(_ row: [Element], to bytes: inout MutableSpan<UInt8>, at position: Int) {
+  let size = row.count * MemoryLayout<Element>.size
+  precondition(position >= 0 && position <= bytes.count - size)
+  // SAFETY: the precondition keeps the row within the span, and neither pointer leaves the closures.
+  unsafe bytes.withUnsafeMutableBytes { memory in
+    unsafe row.withUnsafeBytes { row in
+      guard let source = row.baseAddress, let target = memory.baseAddress else { return }
+      unsafe (target + position).copyMemory(from: source, byteCount: size)
     }
   }
 }
