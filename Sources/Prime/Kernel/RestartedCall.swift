@@ -13,8 +13,13 @@ extension Deadline {
       guard case .failure(let errno) = answer, errno == .interrupted || errno == .tryAgain else {
         return try answer.orThrow(operation, on: subject())
       }
-      try check(operation, on: subject())
       tries += 1
+      do throws(PrimeError) {
+        try check(operation, on: subject())
+      } catch {
+        guard error.errno == .timedOut else { throw error }
+        throw error.explained("it was interrupted (\(errno.name)) each of the \(tries) times that it was made")
+      }
       // A signal interrupts once; what always answers so is not worth a processor.
       if tries > 10 { Pause.milliseconds(1) }
     }

@@ -192,8 +192,13 @@ extension ColourEncoding {
     return 1 << (component.shift + component.bits - 1)
   }
 
-  /// The highest bit of red, green and blue.
-  fileprivate var highestBits: UInt64 { ContentAlteration.Channel.allCases.reduce(0) { $0 | highestBit(of: $1) } }
+  /// The highest bit of red, green and blue, and of what carries no component: engines write that as they like, and so what
+  /// they wrote is told from what was there even where a colour happens to be the altered one.
+  fileprivate var highestBits: UInt64 {
+    let unused = PatternPlane.allBits(ofElement: byteCount) & ~significantMask
+    let highestUnused: UInt64 = unused == 0 ? 0 : 1 << UInt64(63 - unused.leadingZeroBitCount)
+    return ContentAlteration.Channel.allCases.reduce(highestUnused) { $0 | highestBit(of: $1) }
+  }
 }
 
 extension PatternPlane {

@@ -148,7 +148,7 @@ struct PairCheck {
     }
     let handle = try record.timed("import") {
       try Stop.declining(.refused, by: .either) {
-        try GEMHandle(importing: buffer, into: devices.importer, deadline: deadline)
+        try GEMHandle(importing: buffer, into: devices.importer, deadline: deadline.atMost(.seconds(5)))
       }
     }
     let observers = ObserverSet(deadline: deadline, record: record)
