@@ -61,8 +61,10 @@ final class PipeCRC {
       kernel: device.kernel)
   }
 
-  private static let absence =
-    "frame checksums are read from debugfs: mount it and run as root, if this driver gives any"
+  private static var absence: String {
+    FileSystem.exists("/sys/kernel/debug/dri")
+      ? "this driver gives no frame checksums" : "frame checksums are read from debugfs: mount it and run as root"
+  }
 
   /// The debugfs folder of a device is named by the number of its primary node, whatever the node is called.
   static func folder(of device: Device) -> String {
