@@ -27,6 +27,7 @@
 
 #include "handover.h"
 #include "probe.h"
+#include "restart.h"
 #include "socket.h"
 #include "stream.h"
 #include "sync.h"
@@ -67,7 +68,11 @@ static inline int64_t cdrm_seek_to_end(int fd) {
 }
 
 static inline int cdrm_map(int fd, size_t length, int protection, uint64_t offset, void **address) {
-  *address = mmap(NULL, length, protection, MAP_SHARED, fd, (off_t)offset);
+  int64_t begun = cdrm_monotonic_now();
+  do {
+    *address = mmap(NULL, length, protection, MAP_SHARED, fd, (off_t)offset);
+    /* EAGAIN is an answer here: too much memory is locked. */
+  } while (*address == MAP_FAILED && errno == EINTR && cdrm_is_interrupted(begun));
   return *address == MAP_FAILED ? -errno : 0;
 }
 
@@ -91,10 +96,10 @@ static inline int cdrm_sealed_memory(const char *name, int64_t size) {
 }
 
 static inline int cdrm_ioctl(int fd, unsigned long request, void *argument) {
-  return drmIoctl(fd, request, argument) == 0 ? 0 : -errno;
+  return cdrm_restarted_ioctl(fd, request, argument) == 0 ? 0 : -errno;
 }
 
-/* A plain ioctl: drmIoctl would restart EINTR and EAGAIN for ever, and a bracket has a deadline. */
+/* A plain ioctl: a bracket has a deadline. */
 static inline int cdrm_dma_buf_sync(int fd, uint64_t flags) {
   struct dma_buf_sync argument = {.flags = flags};
   return ioctl(fd, DMA_BUF_IOCTL_SYNC, &argument) == 0 ? 0 : -errno;
@@ -102,21 +107,28 @@ static inline int cdrm_dma_buf_sync(int fd, uint64_t flags) {
 
 static inline int cdrm_udmabuf_create(int device, uint32_t memfd, uint32_t flags, uint64_t offset, uint64_t size) {
   struct udmabuf_create argument = {.memfd = memfd, .flags = flags, .offset = offset, .size = size};
-  return cdrm_result(ioctl(device, UDMABUF_CREATE, &argument));
+  return cdrm_result(cdrm_restarted_ioctl(device, UDMABUF_CREATE, &argument));
 }
 
 static inline int cdrm_dma_heap_allocate(int heap, uint64_t length, uint32_t descriptor_flags) {
   struct dma_heap_allocation_data argument = {.len = length, .fd_flags = descriptor_flags};
-  int result = ioctl(heap, DMA_HEAP_IOCTL_ALLOC, &argument);
+  int result = cdrm_restarted_ioctl(heap, DMA_HEAP_IOCTL_ALLOC, &argument);
   return result < 0 ? -errno : (int)argument.fd;
 }
 
 static inline int cdrm_prime_handle_to_fd(int fd, uint32_t handle, uint32_t flags, int *descriptor) {
-  return drmPrimeHandleToFD(fd, handle, flags, descriptor) == 0 ? 0 : -errno;
+  struct drm_prime_handle argument = {.handle = handle, .flags = flags, .fd = -1};
+  int result = cdrm_ioctl(fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &argument);
+  *descriptor = argument.fd;
+  return result;
 }
 
+/* A plain ioctl: an exporter may answer EINTR from map_dma_buf (dma-buf.rst), and an import has a deadline. */
 static inline int cdrm_prime_fd_to_handle(int fd, int descriptor, uint32_t *handle) {
-  return drmPrimeFDToHandle(fd, descriptor, handle) == 0 ? 0 : -errno;
+  struct drm_prime_handle argument = {.fd = descriptor};
+  int result = ioctl(fd, DRM_IOCTL_PRIME_FD_TO_HANDLE, &argument) == 0 ? 0 : -errno;
+  *handle = argument.handle;
+  return result;
 }
 
 static inline int cdrm_gem_close(int fd, uint32_t handle) {
@@ -136,21 +148,25 @@ static inline int cdrm_map_dumb(int fd, uint32_t handle, uint64_t *offset) {
 }
 
 static inline int cdrm_get_capability(int fd, uint64_t capability, uint64_t *value) {
-  return drmGetCap(fd, capability, value) == 0 ? 0 : -errno;
+  struct drm_get_cap argument = {.capability = capability};
+  int result = cdrm_ioctl(fd, DRM_IOCTL_GET_CAP, &argument);
+  *value = argument.value;
+  return result;
 }
 
 static inline int cdrm_set_client_capability(int fd, uint64_t capability, uint64_t value) {
-  return drmSetClientCap(fd, capability, value) == 0 ? 0 : -errno;
+  struct drm_set_client_cap argument = {.capability = capability, .value = value};
+  return cdrm_ioctl(fd, DRM_IOCTL_SET_CLIENT_CAP, &argument);
 }
 
-static inline int cdrm_set_master(int fd) { return drmSetMaster(fd) == 0 ? 0 : -errno; }
+static inline int cdrm_set_master(int fd) { return cdrm_ioctl(fd, DRM_IOCTL_SET_MASTER, NULL); }
 
-static inline int cdrm_drop_master(int fd) { return drmDropMaster(fd) == 0 ? 0 : -errno; }
+static inline int cdrm_drop_master(int fd) { return cdrm_ioctl(fd, DRM_IOCTL_DROP_MASTER, NULL); }
 
 /* drmIsMaster answers 1 on a bad descriptor; the magic 0 is never valid, so only a master gets past the check. */
 static inline int cdrm_is_master(int fd) {
   struct drm_auth argument = {.magic = 0};
-  return drmIoctl(fd, DRM_IOCTL_AUTH_MAGIC, &argument) != 0 && errno == EINVAL;
+  return cdrm_restarted_ioctl(fd, DRM_IOCTL_AUTH_MAGIC, &argument) != 0 && errno == EINVAL;
 }
 
 /* A blocking or a non-blocking ATOMIC ioctl with the arrays that libdrm would sort and build. */

@@ -15,6 +15,9 @@ struct FakeDevice {
   var userBlobs: Set<UInt32> = []
   /// KMS objects with the values of their properties.
   var objects: [UInt32: [String: UInt64]] = [:]
+  var checksums = FakeChecksums()
+  /// What its display engine composed for a writeback, in order.
+  var composed: [[UInt8]] = []
   var nextFramebuffer: UInt32 = 0xfb01
   var nextBlob: UInt32 = 0xb001
 
@@ -33,6 +36,8 @@ struct FakeOpenFile {
   /// Numbers of different files differ, so that a mix-up shows.
   var nextHandle: UInt32
   var clientCapabilities: Set<UInt64> = []
+  /// Events that nobody has read yet.
+  var events: [UInt8] = []
 
   mutating func add(_ memory: Int) -> UInt32 {
     let handle = nextHandle
@@ -90,6 +95,7 @@ extension FakeKernel.State {
     let file = try file(descriptor, operation)
     let memory = try memory(ofDMABuf: dmaBuf, operation)
     if !faults.importsGiveNewHandles, let handle = file.numbers[memory], file.handles[handle] != nil { return handle }
+    if faults.importsGiveFirst, let handle = file.handles.keys.min() { return handle }
     let isOwn = memories[memory].exporter == file.device
     if !isOwn, let refusal = devices[file.device].setup.refusesImports { throw refusal }
     var imported = memory
@@ -176,7 +182,9 @@ extension FakeKernel {
     call(.primeHandleToFD) { state in
       let memory = try state.memory(of: handle, in: descriptor, "drmPrimeHandleToFD")
       if state.files[descriptor]?.numbers[memory] == nil { state.files[descriptor]?.numbers[memory] = handle }
-      return try state.exportDescriptor(of: memory, writable: writable)
+      let first = state.memories.firstIndex { $0.exporter == state.memories[memory].exporter && $0.isWritable != nil }
+      let exported = state.faults.exportsGiveFirst ? first ?? memory : memory
+      return try state.exportDescriptor(of: exported, writable: writable)
     }
   }
 
@@ -216,7 +224,8 @@ extension FakeKernel {
     call(.mapDumb) { state in
       let memory = try state.memory(of: handle, in: descriptor, "DRM_IOCTL_MODE_MAP_DUMB")
       // The rule of drm_gem_dumb_map_offset: not for a buffer that came from elsewhere.
-      guard state.memories[memory].exporter == state.files[descriptor]?.device else { throw Errno.invalidArgument }
+      let isOwn = state.memories[memory].exporter == state.files[descriptor]?.device
+      guard isOwn || state.faults.mapsImports else { throw Errno.invalidArgument }
       return UInt64(memory + 1) << 32
     }
   }

@@ -28,6 +28,8 @@ extension FakeKernel {
         objects[FakeDevice.writebackConnector]?["WRITEBACK_FB_ID"] = 0
       }
       state.devices[device].objects = objects
+      // DRM_MODE_PAGE_FLIP_EVENT
+      if flags & 1 != 0 { state.files[descriptor]?.events += FakeKernel.flipEvent(userData) }
       if state.faults.withholdsFence { return outFences.map { _ in -1 } }
       var fences: [CInt] = []
       for _ in outFences { fences.append(try state.adopt(memfd_create("fake-fence", UInt32(MFD_CLOEXEC)), as: .fence)) }
@@ -58,6 +60,12 @@ extension FakeKernel.State {
         if values["ACTIVE"] == 1 && mode == 0 { throw .invalidArgument }
       }
     }
+    if known.setup.planeCoversMode, let values = objects[FakeDevice.primaryPlane], values["FB_ID"] != 0,
+      let mode = known.blobs[UInt32(objects[FakeDevice.crtc]?["MODE_ID"] ?? 0)], mode.count == 68,
+      values["SRC_W"] != UInt64(mode[4]) << 16 || values["SRC_H"] != UInt64(mode[14]) << 16
+    {
+      throw .invalidArgument
+    }
     // vkms does not feed a wire and a buffer at once.
     let writes = objects[FakeDevice.writebackConnector]?["WRITEBACK_FB_ID"] ?? 0 != 0
     if writes && objects[FakeDevice.virtualConnector]?["CRTC_ID"] != 0 { throw .invalidArgument }
@@ -67,7 +75,7 @@ extension FakeKernel.State {
   }
 
   /// Composes what the planes show and writes it into the target's memory.
-  fileprivate func writeBack(
+  fileprivate mutating func writeBack(
     _ objects: [UInt32: [String: UInt64]], into target: UInt32, device: Int
   ) throws(Errno) {
     let known = devices[device]
@@ -77,12 +85,23 @@ extension FakeKernel.State {
       target.request.height == UInt32(mode[14]) | UInt32(mode[15]) << 8,
       let format = PixelFormat(Fourcc(rawValue: target.request.fourcc))
     else { throw .invalidArgument }
-    var bytes = memories[target.memory].bytes()
+    let before = memories[target.memory].bytes()
+    let bytes = try composed(objects, onto: before, target.request, format, device: device)
+    memories[target.memory].store(written(bytes, over: before, target.request, device: device))
+  }
+
+  /// The planes of a CRTC, one above the other on black.
+  func composed(
+    _ objects: [UInt32: [String: UInt64]], onto before: [UInt8], _ target: KMSFramebufferRequest, _ format: PixelFormat,
+    device: Int
+  ) throws(Errno) -> [UInt8] {
+    let known = devices[device]
+    var bytes = before
     for (index, shape) in format.planes.enumerated() {
-      let place = target.request.planes[index]
-      for row in 0..<Int(target.request.height) / shape.verticalSubsampling {
+      let place = target.planes[index]
+      for row in 0..<Int(target.height) / shape.verticalSubsampling {
         let start = Int(place.offset) + row * Int(place.pitch)
-        let count = Int(target.request.width) / shape.horizontalSubsampling * shape.bytesPerElement
+        let count = Int(target.width) / shape.horizontalSubsampling * shape.bytesPerElement
         for byte in 0..<count { bytes[start + byte] = 0 }
       }
     }
@@ -90,17 +109,49 @@ extension FakeKernel.State {
       guard let values = objects[plane], values["CRTC_ID"] == UInt64(FakeDevice.crtc),
         let picture = known.framebuffers[UInt32(values["FB_ID"] ?? 0)]
       else { continue }
-      guard picture.request.fourcc == target.request.fourcc else { throw .invalidArgument }
-      compose(picture, values, format: format, onto: &bytes, of: target.request)
+      guard picture.request.fourcc == target.fourcc else { throw .invalidArgument }
+      compose(picture, values, format: format, onto: &bytes, of: target, device: device)
     }
-    memories[target.memory].store(bytes)
+    return bytes
+  }
+
+  /// What a lying engine writes of what it composed.
+  private mutating func written(
+    _ composed: [UInt8], over before: [UInt8], _ request: KMSFramebufferRequest, device: Int
+  ) -> [UInt8] {
+    let history = devices[device].composed
+    devices[device].composed.append(composed)
+    let (pitch, rows) = (Int(request.planes[0].pitch), Int(request.height))
+    func keeping(_ isWritten: (Int) -> Bool) -> [UInt8] {
+      var bytes = before
+      for row in 0..<rows where isWritten(row) {
+        bytes.replaceSubrange(row * pitch..<(row + 1) * pitch, with: composed[row * pitch..<(row + 1) * pitch])
+      }
+      return bytes
+    }
+    switch faults.writeback {
+    case .none: return composed
+    case .nothing: return before
+    case .upperHalf: return keeping { $0 < rows / 2 }
+    case .withoutLastRow: return keeping { $0 < rows - 1 }
+    case .withoutOddRows: return keeping { $0.isMultiple(of: 2) }
+    case .firstRowOnly: return keeping { $0 == 0 }
+    case .withoutLastPixel:
+      var bytes = composed
+      let last = (rows - 1) * pitch + (Int(request.width) - 1) * 4
+      bytes.replaceSubrange(last..<last + 4, with: before[last..<last + 4])
+      return bytes
+    case .firstPicture: return history.first ?? composed
+    case .oneFrameLate: return history.last ?? composed
+    }
   }
 
   private func compose(
     _ picture: FakeFramebuffer, _ values: [String: UInt64], format: PixelFormat, onto bytes: inout [UInt8],
-    of target: KMSFramebufferRequest
+    of target: KMSFramebufferRequest, device: Int
   ) {
     let source = bytesSeenByImporter(picture.memory)
+    let isImport = memories[picture.memory].exporter != device
     var places = picture.request.planes
     if faults.swapsPlaneOffsets && places.count > 1 {
       let first = places[0].offset
@@ -115,7 +166,10 @@ extension FakeKernel.State {
     let place = (x: coordinate("CRTC_X"), y: coordinate("CRTC_Y"))
     for (index, shape) in format.planes.enumerated() {
       let size = shape.bytesPerElement
-      for row in 0..<height / shape.verticalSubsampling {
+      for row in 0..<height / shape.verticalSubsampling
+      where !isImport || faults.checksum.covers(row, of: height / shape.verticalSubsampling)
+        || !faults.fetchesAsChecksum
+      {
         let pitch = Int(places[index].pitch) + faults.pitchOffBy
         let from = Int(places[index].offset) + (row + faults.shiftsRowsBy) * pitch
         let line = row + place.y / shape.verticalSubsampling

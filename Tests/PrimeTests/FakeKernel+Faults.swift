@@ -14,6 +14,24 @@ struct Faults: Sendable {
   var zeroPage: Int?
   /// The display engine and `gbm_bo_map` step this many bytes more from row to row.
   var pitchOffBy = 0
+  /// What a display engine writes back in place of what it composed.
+  var writeback = WritebackLie.none
+  /// What the checksum of a CRTC is computed of in place of the picture.
+  var checksum = ChecksumLie.none
+  /// The display engine fetches of an imported buffer only the rows that its checksum covers.
+  var fetchesAsChecksum = false
+  /// The sources of checksums that cannot be started, lie as `checksum` says, or do not settle.
+  var badSources: Set<String> = ["auto", "other"]
+  /// Every buffer that a device allocated is exported as the dma-buf of its first one.
+  var exportsGiveFirst = false
+  /// Every import into an open file gives the handle of its first one.
+  var importsGiveFirst = false
+  /// `gbm_bo_map` gives the buffer's own memory in place of a copy.
+  var gbmMapsMemory = false
+  /// The libraries that the process has loaded.
+  var libraries = ["/usr/lib/dri/taker_dri.so"]
+  /// The kernel grants a mapping of the device's own node also for buffers of other devices.
+  var mapsImports = false
   /// The display engine reads the bytes of every element in the opposite order.
   var swapsBytes = false
   /// What a mapping of the device's own node shows in place of the buffer, as it was when it was mapped.
@@ -52,6 +70,22 @@ struct Faults: Sendable {
   var filesTakeHandles = false
   /// The driver allocates half of what is asked for.
   var halvesDumbBuffers = false
+}
+
+/// A display engine that says it has written a picture.
+enum WritebackLie: Hashable, Sendable {
+  case none
+  case nothing
+  /// Rows from the first to the half.
+  case upperHalf
+  case withoutLastRow
+  case withoutOddRows
+  case firstRowOnly
+  case withoutLastPixel
+  /// What it composed first, whatever was shown since.
+  case firstPicture
+  /// What it composed for the picture before.
+  case oneFrameLate
 }
 
 /// What SYNC START does while fences are in the way.

@@ -49,6 +49,10 @@ extension FakeKernel {
     }
   }
 
+  func gbmBackendName(_ device: GBMDevicePointer) -> String? { "fake" }
+
+  func loadedLibraries() -> [String] { state.withLock { $0.faults.libraries } }
+
   func gbmDestroyDevice(_ device: GBMDevicePointer) {
     state.withLock { state in
       if state.gbm.buffers.values.contains(where: { $0.device == UInt(device) }) {
@@ -130,6 +134,7 @@ extension FakeKernel {
     call(.gbmMap) { state in
       guard let object = state.gbm.buffers[UInt(buffer)] else { throw Errno.invalidArgument }
       if let descriptor = state.gbm.devices[object.device] { _ = try state.file(descriptor, "gbm_bo_map") }
+      if state.faults.gbmMapsMemory { return try state.gbmMapInPlace(object, buffer, width: width, height: height) }
       // A copy with a pitch of its own, as a driver makes one that has to untile.
       let rowBytes = Int(width) * object.format.planes[0].bytesPerElement
       let pitch = (rowBytes + 127) / 128 * 128
@@ -153,12 +158,33 @@ extension FakeKernel {
         return state.violations.append("gbm_bo_unmap of what is not mapped")
       }
       state.gbm.buffers[UInt(buffer)]?.views = views - 1
-      view.token.deallocate()
+      if let byteCount = state.mappings.removeValue(forKey: UInt(bitPattern: view.token)) {
+        munmap(view.token, byteCount)
+      } else {
+        view.token.deallocate()
+      }
     }
   }
 }
 
 extension FakeKernel.State {
+  /// The buffer's own memory, as drivers give it whose map of an import is the exporter's.
+  fileprivate mutating func gbmMapInPlace(
+    _ object: FakeGBM.Buffer, _ buffer: GBMBufferPointer, width: UInt32, height: UInt32
+  ) throws(Errno) -> GBMMappedView {
+    let byteCount = memories[object.memory].byteCount
+    let address = mmap(nil, byteCount, PROT_READ, MAP_SHARED, memories[object.memory].descriptor, 0)
+    guard let address, address != MAP_FAILED else { throw Errno(rawValue: errno) }
+    mappings[UInt(bitPattern: address)] = byteCount
+    gbm.buffers[UInt(buffer)]?.views += 1
+    let plane = object.planes[0]
+    let rowBytes = Int(width) * object.format.planes[0].bytesPerElement
+    let used = Int(plane.pitch) * (Int(height) - 1) + rowBytes
+    return GBMMappedView(
+      range: MappedRange(baseAddress: address + Int(plane.offset), byteCount: used), pitch: Int(plane.pitch),
+      token: address)
+  }
+
   fileprivate mutating func gbmDescriptor(_ device: GBMDevicePointer) throws(Errno) -> CInt {
     guard let descriptor = gbm.devices[UInt(device)] else {
       violations.append("a call on a GBM device that is not there")

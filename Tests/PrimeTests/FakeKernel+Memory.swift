@@ -110,6 +110,8 @@ extension FakeKernel {
       switch state.descriptors[descriptor] {
       case _ where state.faults.neverReady: return nil
       case .fence: return events
+      case .checksumData(let device): return state.nextChecksum(ofDevice: device) & events
+      case .node: return state.files[descriptor]?.events.isEmpty == false ? Int16(POLLIN) & events : 0
       case .dmaBuf(let memory, _): return state.events(ofMemory: memory) & events
       case .syncFile(let file): return state.fences.events(ofSyncFile: file) & events
       case .socket(let socket): return state.sockets.events(of: socket) & events

@@ -26,6 +26,12 @@ final class FakeKernel: KernelCalls {
     var hasOverlay = true
     /// Whether every primary plane fits every CRTC, and the first of them shows something on another CRTC.
     var hasForeignPlane = false
+    /// The sources of its CRTC's checksums; nil for a driver without any.
+    ///
+    /// Its wire has modes then.
+    var checksumSources: [String]?
+    /// Whether its primary plane has to be as large as the mode.
+    var planeCoversMode = false
     /// What the pitch of its framebuffers must be a multiple of.
     var pitchMultiple: UInt32 = 1
     /// Whether a console showed a picture before anybody came.
@@ -51,6 +57,9 @@ final class FakeKernel: KernelCalls {
     /// A sync_file with fences of the books.
     case syncFile(Int)
     case syncobj(Int)
+    /// `crc/control` and `crc/data` of a device's CRTC.
+    case checksumControl(device: Int)
+    case checksumData(device: Int)
     /// A socket, by its number in the books.
     case socket(Int)
   }
@@ -60,6 +69,8 @@ final class FakeKernel: KernelCalls {
     let otherNodes: [String]
     var descriptors: [CInt: FileKind] = [:]
     var files: [CInt: FakeOpenFile] = [:]
+    /// Whether a text file was read to its end.
+    var reads: [CInt: Bool] = [:]
     var memories: [FakeMemory] = []
     var mappings: [UInt: Int] = [:]
     var gbm = FakeGBM()
@@ -114,6 +125,7 @@ extension FakeKernel {
       let descriptor = Glibc.open("/dev/null", O_RDWR | O_CLOEXEC)
       guard descriptor >= 0 else { throw Errno(rawValue: errno) }
       state.descriptors[descriptor] = kind
+      if case .checksumControl = kind { state.reads[descriptor] = false }
       if case .node(let device, let isRender) = kind { state.openFile(descriptor, device: device, isRender: isRender) }
       return descriptor
     }
@@ -193,6 +205,7 @@ extension FakeKernel.State {
       if let primary = device.setup.primary, path.hasSuffix(primary) { return .node(device: index, isRender: false) }
       if let render = device.setup.render, path.hasSuffix(render) { return .node(device: index, isRender: true) }
     }
+    if let kind = checksumFile(path) { return kind }
     guard otherNodes.contains(path) else { throw .noSuchFile }
     return .plain(path: path)
   }

@@ -30,6 +30,39 @@ struct GEMHandleTests {
     kernel.expectNothingLeft()
   }
 
+  @Test("is made where the import was interrupted a few times", arguments: [Errno.interrupted, .tryAgain])
+  func interrupted(errno: Errno) throws {
+    kernel.fail(.primeFDToHandle, with: errno, onCalls: 1...20)
+    do {
+      let buffer = try Fixture.export(on: Device.open(Fixture.exporterNode, kernel: kernel))
+      let handle = try GEMHandle(importing: buffer, into: Device.open(Fixture.importerNode, kernel: kernel))
+      #expect(handle.rawValue != 0)
+    }
+    #expect(kernel.count(of: .primeFDToHandle) == 21)
+    kernel.expectNothingLeft()
+  }
+
+  @Test("is not waited for beyond the deadline where the import is interrupted for ever")
+  func interruptedForEver() throws {
+    kernel.fail(.primeFDToHandle, with: .interrupted)
+    do {
+      let buffer = try Fixture.export(on: Device.open(Fixture.exporterNode, kernel: kernel))
+      let importer = try Device.open(Fixture.importerNode, kernel: kernel)
+      let error = primeError {
+        _ = try GEMHandle(importing: buffer, into: importer, deadline: Deadline(in: .milliseconds(50)))
+      }
+      expect(error, is: "drmPrimeFDToHandle", .timedOut)
+      let cancellation = Cancellation()
+      cancellation.request()
+      let stopped = primeError {
+        _ = try GEMHandle(
+          importing: buffer, into: importer, deadline: Deadline(in: .seconds(60), cancellation: cancellation))
+      }
+      expect(stopped, is: "drmPrimeFDToHandle", .cancelled)
+    }
+    kernel.expectNothingLeft()
+  }
+
   @Test("of an exporter's own import is the exporter's own number")
   func selfImport() throws {
     do {
@@ -81,7 +114,7 @@ struct GEMHandleTests {
     "that cannot be imported names the call, the errno and the importer",
     arguments: [
       Errno.invalidArgument, .noSuchFile, .noSuchDevice, .notImplemented, .noMemory, .permissionDenied, .inputOutput,
-      .busy, .notSupported, .interrupted, .tryAgain, .badDescriptor,
+      .busy, .notSupported, .badDescriptor,
     ])
   func importFails(errno: Errno) throws {
     kernel.fail(.primeFDToHandle, with: errno, onCall: 1)

@@ -66,7 +66,7 @@ struct PairCheckFaultTests {
   /// Why a failure of a call may leave the verdict as it is; nil for every call that matters.
   static func reasonNotToMatter(_ call: KernelCall, _ errno: Errno) -> String? {
     switch call {
-    case .poll, .dmaBufSync, .kmsCommit:
+    case .poll, .dmaBufSync, .kmsCommit, .primeFDToHandle:
       errno == .interrupted || errno == .tryAgain ? "interrupted: the kernel wants it made again" : nil
     case .dropMaster: "mastership goes with the open file too, and every check closes its open files"
     case .closeHandle, .kmsDestroyBlob, .kmsRemoveFramebuffer:

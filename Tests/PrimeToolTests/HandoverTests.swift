@@ -24,15 +24,15 @@ extension ToolOnARealKernel {
       return (try exporter.finish(within: limit), imported)
     }
 
-    @Test func `is proven, written back and seen on both ends`() throws {
+    @Test func `is shared, written back and seen on both ends`() throws {
       let path = Self.newPath()
       let ran = try handOver(["--from", "vgem", "--write-back"], ["--on", "vgem"], at: path)
       #expect(ran.exporter.standardError == "")
       #expect(
-        ran.exporter.standardOutput == "proven: vgem dumb 64x48 XRGB8888 linear → user 0, written back and seen\n")
+        ran.exporter.standardOutput == "shared: vgem dumb 64x48 XRGB8888 linear → user 0, written back and seen\n")
       #expect(
         ran.importer.standardOutput
-          == "proven by native-map, identity: user 0 64x48 XRGB8888 linear → vgem, written back and seen\n")
+          == "shared by gbm-map, identity: user 0 64x48 XRGB8888 linear → vgem, written back and seen\n")
       #expect([ran.exporter.code, ran.importer.code] == [0, 0])
       #expect(!FileManager.default.fileExists(atPath: path))
       #expect(Tool.hasNoDMABufs())
@@ -67,7 +67,9 @@ extension ToolOnARealKernel {
       #expect([ran.exporter.code, ran.importer.code] == [1, 1])
     }
 
-    @Test func `has the verdicts of one process in two, for every pair`() throws {
+    /// Nobody tells the importer which device a buffer is of, so that its own mapping of it, which would be a proof on that
+    /// device alone, is not asked.
+    @Test func `has the verdicts of one process in two, but for those of native-map, for every pair`() throws {
       let one = try Tool.run("verify", "--json", "--size", "64x48", limit: .seconds(300))
       let report = try JSONDecoder().decode(VerifyReport.self, from: Data(one.standardOutput.utf8))
       #expect(report.cells.count == 48)
@@ -77,9 +79,12 @@ extension ToolOnARealKernel {
         let name = "\(cell.exporter) → \(cell.importer)"
         let importer = try Self.report(ran.importer)
         let exporter = try Self.report(ran.exporter)
-        #expect(importer.verdict == cell.verdict, "\(name): \(importer.reason ?? "")")
-        #expect(exporter.verdict == cell.verdict, "\(name): \(exporter.reason ?? "")")
-        #expect(importer.observers == cell.observers, "\(name)")
+        let observers = cell.observers.filter { $0 != .nativeMap }
+        let verdict = cell.verdict == .proven && observers == [.identity] ? .shared : cell.verdict
+        #expect(importer.verdict == verdict, "\(name): \(importer.reason ?? "")")
+        #expect(exporter.verdict == verdict, "\(name): \(exporter.reason ?? "")")
+        // Mesa is asked where nobody else could look; its map in the lab is no copy.
+        #expect(importer.observers.filter { $0 != .gbmMap } == observers, "\(name)")
         #expect([importer.call, importer.errno] == [cell.call, cell.errno], "\(name)")
       }
       #expect(Tool.hasNoDMABufs())

@@ -53,7 +53,7 @@ public final class GBMDevice: Sendable {
 /// A `gbm_bo`, destroyed when its owner goes.
 struct GBMBuffer: ~Copyable {
   let pointer: GBMBufferPointer
-  private let device: GBMDevice
+  let device: GBMDevice
 
   init(creating request: AllocationRequest, on device: GBMDevice, operation: String) throws(PrimeError) {
     guard let width = UInt32(exactly: request.width), let height = UInt32(exactly: request.height) else {
@@ -97,19 +97,5 @@ struct GBMBuffer: ~Copyable {
       .primeHandleToFD(device.device.rawDescriptor, handle: first.handle, writable: access == .readWrite)
       .orThrow("drmPrimeHandleToFD", on: device.subject)
     return try DMABuf(adopting: Descriptor(adopting: descriptor, kernel: device.kernel))
-  }
-
-  /// Lets the driver show the picture to the CPU (`gbm_bo_map`), which may copy or untile it, and reads it.
-  borrowing func read<Result>(
-    width: Int, height: Int, _ body: (_ bytes: Span<UInt8>, _ pitch: Int) throws -> Result
-  ) throws -> Result {
-    let view = try device.kernel.gbmMap(pointer, width: UInt32(width), height: UInt32(height))
-      .orThrow("gbm_bo_map", on: device.subject)
-    defer { device.kernel.gbmUnmap(pointer, view) }
-    // Safe: libgbm mapped this many bytes until gbmUnmap, and a span cannot leave the closure.
-    let bytes = unsafe UnsafeRawBufferPointer(start: view.range.baseAddress, count: view.range.byteCount)
-    return try view.range.guarded(writing: false, subject: device.subject) {
-      try unsafe body(Span(_unsafeBytes: bytes), view.pitch)
-    }
   }
 }

@@ -21,10 +21,17 @@ public struct GEMHandle: ~Copyable, Sendable {
 
   /// Imports a dma-buf (`drmPrimeFDToHandle`).
   ///
-  /// - Throws: the exporter's or the importer's errno, which of them refused cannot be told from the number.
-  public init(importing buffer: borrowing DMABuf, into device: Device) throws(PrimeError) {
-    let rawValue = try device.importingHandle(of: buffer.rawDescriptor)
-      .orThrow("drmPrimeFDToHandle", on: device.subject)
+  /// An exporter may answer that its mapping was interrupted (`map_dma_buf`, dma-buf.rst); the import is made again then,
+  /// until the deadline.
+  ///
+  /// - Throws: the exporter's or the importer's errno, which of them refused cannot be told from the number; `ETIMEDOUT`
+  ///   where it is interrupted until the deadline.
+  public init(
+    importing buffer: borrowing DMABuf, into device: Device, deadline: Deadline = Deadline(in: .seconds(5))
+  ) throws(PrimeError) {
+    let rawValue = try deadline.restarting("drmPrimeFDToHandle", on: device.subject) {
+      device.importingHandle(of: buffer.rawDescriptor)
+    }
     self.init(counted: rawValue, of: device)
   }
 

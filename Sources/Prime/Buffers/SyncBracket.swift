@@ -89,15 +89,7 @@ extension DMABuf {
   }
 
   private borrowing func sync(_ flags: UInt64, name: String, deadline: Deadline) throws(PrimeError) {
-    while true {
-      switch kernel.dmaBufSync(rawDescriptor, flags: flags) {
-      case .success: return
-      case .failure(.interrupted), .failure(.tryAgain):
-        // Asked for by linux/dma-buf.h. The deadline comes after the try: END is owed even when it has passed.
-        try deadline.check(name, on: subject)
-      case .failure(let errno):
-        throw PrimeError(operation: name, errno: errno, subject: subject)
-      }
-    }
+    // Asked for by linux/dma-buf.h.
+    try deadline.restarting(name, on: subject) { kernel.dmaBufSync(rawDescriptor, flags: flags) }
   }
 }

@@ -13,14 +13,19 @@ public final class Device: Sendable {
   public let driver: String
   /// `major.minor.patch` of the driver.
   public let driverVersion: String
+  /// Which device it is, whatever the node is called.
+  package let identity: DeviceIdentity
   private let descriptor: Descriptor
   private let handleUses = Mutex<[UInt32: Int]>([:])
   private let removesFramebuffers = Atomic<Bool>(false)
   /// Bit n: the kernel granted the client capability n.
   private let granted = Atomic<UInt64>(0)
 
-  private init(node: DRMNode, version: DriverVersion, descriptor: consuming Descriptor) {
+  private init(
+    node: DRMNode, version: DriverVersion, identity: DeviceIdentity, descriptor: consuming Descriptor
+  ) {
     self.node = node
+    self.identity = identity
     self.driver = version.name
     self.driverVersion = "\(version.major).\(version.minor).\(version.patch)"
     self.descriptor = descriptor
@@ -56,7 +61,8 @@ public final class Device: Sendable {
     }
     let version = try kernel.version(rawValue).orThrow(
       "drmGetVersion", on: node.path, reason: "the node does not answer as a DRM device: it may be going away")
-    let device = Device(node: node, version: version, descriptor: descriptor)
+    let device = Device(
+      node: node, version: version, identity: DeviceIdentity(number), descriptor: descriptor)
     if node.kind == .primary && kernel.isMaster(rawValue) {
       _ = kernel.dropMaster(rawValue)
     }

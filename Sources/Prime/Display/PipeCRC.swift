@@ -16,25 +16,44 @@ final class PipeCRC {
     var values: [UInt32]
   }
 
-  /// Whether a driver has checksums for any of its CRTCs, as far as the caller may see.
-  static func isOffered(by device: Device) -> Bool {
-    guard let folder = try? folder(of: device) else { return false }
-    return FileSystem.entries(of: folder).contains { FileSystem.exists("\(folder)/\($0)/crc/control") }
+  /// What computes them when nobody asks for anything else.
+  static let defaultSource = "auto"
+
+  /// The sources that a driver lists for a CRTC, the default one first.
+  ///
+  /// - Throws: `open` with `ENOENT` where the driver has no checksums or debugfs is not mounted, `EACCES` without root.
+  static func sources(of device: Device, crtcIndex: Int) throws(PrimeError) -> [String] {
+    let path = "\(folder(of: device))/crtc-\(crtcIndex)/crc/control"
+    let control = Descriptor(
+      adopting: try device.kernel.open(path, flags: O_RDONLY).orThrow("open", on: path, reason: absence),
+      kernel: device.kernel)
+    var text: [UInt8] = []
+    while true {
+      let bytes = try device.kernel.read(control.rawValue, limit: 4096).orThrow("read", on: path)
+      guard !bytes.isEmpty else { break }
+      text += bytes
+    }
+    // The one that is chosen is marked with an asterisk (`crc_control_show`); `none` switches the checksums off.
+    let names = String(decoding: text, as: UTF8.self).split(separator: "\n").map { line in
+      line.hasSuffix("*") ? String(line.dropLast()) : String(line)
+    }
+    return [defaultSource] + names.filter { ![defaultSource, "none", ""].contains($0) }
   }
 
-  /// Starts the driver's default source on a CRTC.
+  /// Starts a source on a CRTC.
   ///
   /// A full modeset ends it, so it is started after the mode was set.
   ///
-  /// - Throws: `open` with `ENOENT` where the driver has no checksums or debugfs is not mounted, `EACCES` without root.
-  init(of device: Device, crtcIndex: Int) throws(PrimeError) {
+  /// - Throws: as `sources`; `write` with `EINVAL` for a source that is none; `open` with `EBUSY` where somebody else has
+  ///   started one.
+  init(of device: Device, crtcIndex: Int, source: String = PipeCRC.defaultSource) throws(PrimeError) {
     subject = device.subject
-    let folder = try Self.folder(of: device) + "/crtc-\(crtcIndex)/crc"
+    let folder = "\(Self.folder(of: device))/crtc-\(crtcIndex)/crc"
     let control = Descriptor(
       adopting: try device.kernel.open("\(folder)/control", flags: O_WRONLY).orThrow(
-        "open", on: "\(folder)/control", reason: "this driver gives no frame checksums"),
+        "open", on: "\(folder)/control", reason: Self.absence),
       kernel: device.kernel)
-    _ = try device.kernel.write(control.rawValue, Array("auto".utf8)).orThrow("write", on: "\(folder)/control")
+    _ = try device.kernel.write(control.rawValue, Array(source.utf8)).orThrow("write", on: "\(folder)/control")
     // Opening the data file is what starts the source.
     data = Descriptor(
       adopting: try device.kernel.open("\(folder)/data", flags: O_RDONLY | O_NONBLOCK)
@@ -42,26 +61,30 @@ final class PipeCRC {
       kernel: device.kernel)
   }
 
-  /// The debugfs folder of a device is named by the number of its primary node.
-  static func folder(of device: Device) throws(PrimeError) -> String {
-    let number = device.node.path.reversed().prefix { $0.isNumber }.reversed()
-    let root = "/sys/kernel/debug/dri"
-    guard FileSystem.exists(root) else {
-      throw PrimeError(
-        operation: "open", errno: .noSuchFile, subject: root,
-        reason: "frame checksums are read from debugfs: mount it and run as root")
-    }
-    return "\(root)/\(String(number))"
+  private static var absence: String {
+    FileSystem.exists("/sys/kernel/debug/dri")
+      ? "this driver gives no frame checksums" : "frame checksums are read from debugfs: mount it and run as root"
+  }
+
+  /// The debugfs folder of a device is named by the number of its primary node, whatever the node is called.
+  static func folder(of device: Device) -> String {
+    "/sys/kernel/debug/dri/\(device.identity.number.minor)"
   }
 
   /// The checksum that was computed next.
   ///
   /// A driver that is slower than its frames computes one for several of them and hands them out together (vkms does), so
   /// what comes at one moment counts as one.
-  private func nextComputed(deadline: Deadline) throws(PrimeError) -> Entry {
+  ///
+  /// Nil where none comes until `end`; once `deadline` has passed it throws.
+  private func next(until end: Deadline, deadline: Deadline) throws(PrimeError) -> Entry? {
     while true {
-      try data.kernel.awaitEvents(
-        Int16(POLLIN), of: data.rawValue, "a frame checksum", deadline: deadline, on: subject)
+      do throws(PrimeError) {
+        try data.kernel.awaitEvents(Int16(POLLIN), of: data.rawValue, "a frame checksum", deadline: end, on: subject)
+      } catch {
+        guard error.errno == .timedOut, deadline.remaining > .zero else { throw error }
+        return nil
+      }
       Pause.milliseconds(5)
       if let entry = try drained() { return entry }
       try deadline.check("read a frame checksum", on: subject)
@@ -105,17 +128,45 @@ final class PipeCRC {
   /// When the second flip has happened, checksums of the picture before it and of the two flips may still be on their way;
   /// their frame counters are no help, since vkms computes them late. So those three are passed over, and one more for
   /// hardware that takes a frame from the plane to the checksum. Two in a row must then agree.
-  func settled(deadline: Deadline) throws(PrimeError) -> Entry {
+  ///
+  /// - Throws: `crc` with `ENOTSUP` where they do not agree within `patience`, or none come.
+  func settled(patience: Duration = .seconds(3), deadline: Deadline) throws(PrimeError) -> Entry {
     _ = try drained()
-    for _ in 0..<4 { _ = try nextComputed(deadline: deadline) }
-    var last = try nextComputed(deadline: deadline)
+    let end = deadline.atMost(patience)
+    var count = 0
+    var last: Entry?
     while true {
-      let entry = try nextComputed(deadline: deadline)
-      if entry.values == last.values { return entry }
+      let entry = try next(until: count == 0 ? end : deadline.atMost(patience), deadline: deadline)
+      guard let entry else { break }
+      count += 1
+      if count > Self.passedOver, entry.values == last?.values { return entry }
       last = entry
-      try deadline.check("wait for a steady frame checksum", on: subject)
+      // A slow machine has few in that time, which says nothing of the display.
+      if end.remaining == .zero && count >= Self.passedOver + 6 { break }
     }
+    throw PrimeError(
+      operation: "crc", errno: .notSupported, subject: subject,
+      reason: count == 0
+        ? "no frame checksum came within \(patience.wholeSeconds)"
+        : "no two of \(count) frame checksums of one picture agree (dithering, PSR or DSC make them so)")
   }
+
+  /// A checksum that is none of those known so far, for a caller who has just flipped to another picture; nil where none
+  /// comes.
+  ///
+  /// Checksums that were on their way are known, so that a new one is the new picture's as soon as it comes twice.
+  func fresh(unlike known: Set<[UInt32]>, deadline: Deadline) throws(PrimeError) -> Entry? {
+    var last: Entry?
+    for _ in 0..<Self.passedOver + 4 {
+      guard let entry = try next(until: deadline.atMost(.seconds(3)), deadline: deadline) else { return nil }
+      if !known.contains(entry.values), entry.values == last?.values { return entry }
+      last = entry
+    }
+    return nil
+  }
+
+  /// How many checksums after two flips may be of something else.
+  private static let passedOver = 4
 
   /// A line is a frame counter and values, all hexadecimal with a prefix (`crtc_crc_read`).
   static func parse(_ line: String) -> Entry? {

@@ -105,8 +105,8 @@ struct WritebackJob: ~Copyable {
 enum FramebufferReferences {
   /// The count, nil where debugfs cannot be read or does not list the framebuffer.
   static func count(of framebuffer: UInt32, on device: Device) -> Int? {
-    guard let folder = try? PipeCRC.folder(of: device) else { return nil }
-    let path = "\(folder)/framebuffer"
+    let path = "\(PipeCRC.folder(of: device))/framebuffer"
+    guard FileSystem.exists(path) else { return nil }
     guard case .success(let number) = device.kernel.open(path, flags: 0) else { return nil }
     let file = Descriptor(adopting: number, kernel: device.kernel)
     var text: [UInt8] = []

@@ -72,6 +72,10 @@ public struct GBMUsage: OptionSet, Hashable, Sendable {
 package protocol GBMCalls {
   /// `gbm_create_device`; the descriptor must outlive the device.
   func gbmCreateDevice(_ descriptor: CInt) -> CallResult<GBMDevicePointer>
+  /// `gbm_device_get_backend_name`; nil where libgbm names none.
+  func gbmBackendName(_ device: GBMDevicePointer) -> String?
+  /// The paths of the libraries that this process has loaded, by which Mesa's drivers can be told.
+  func loadedLibraries() -> [String]
   /// `gbm_device_destroy`.
   func gbmDestroyDevice(_ device: GBMDevicePointer)
   /// `gbm_bo_create`, or `gbm_bo_create_with_modifiers2` where a list is given.

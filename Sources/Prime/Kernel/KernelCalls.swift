@@ -131,7 +131,7 @@ package protocol DRMCalls {
   func dropMaster(_ descriptor: CInt) -> CallResult<Void>
   /// `drmPrimeHandleToFD`, close-on-exec always.
   func primeHandleToFD(_ descriptor: CInt, handle: UInt32, writable: Bool) -> CallResult<CInt>
-  /// `drmPrimeFDToHandle`.
+  /// `drmPrimeFDToHandle`, not restarted.
   func primeFDToHandle(_ descriptor: CInt, dmaBuf: CInt) -> CallResult<UInt32>
   /// `DRM_IOCTL_GEM_CLOSE`.
   func closeHandle(_ descriptor: CInt, handle: UInt32) -> CallResult<Void>

@@ -33,6 +33,19 @@ extension LinuxKernel {
     }
   }
 
+  package func gbmBackendName(_ device: GBMDevicePointer) -> String? {
+    // Safe: the name is libgbm's own and lives as long as the device, and it is copied.
+    guard let name = unsafe gbm_device_get_backend_name(device.raw) else { return nil }
+    return unsafe String(cString: name)
+  }
+
+  package func loadedLibraries() -> [String] {
+    let maps = FileSystem.text(of: "/proc/self/maps", limit: 16 << 20) ?? ""
+    // A line ends with the path of the mapped file, where there is one.
+    let paths = maps.split(separator: "\n").compactMap { line in line.firstIndex(of: "/").map { String(line[$0...]) } }
+    return Set(paths).sorted()
+  }
+
   package func gbmDestroyDevice(_ device: GBMDevicePointer) {
     unsafe gbm_device_destroy(device.raw)
   }

@@ -6,36 +6,94 @@ final class CRCObserver: Observer {
   private let pipe: DisplayPipe
   private let witness: CRCWitness
   private let picture: Framebuffer
+  private let standIn: StandIn?
+  let showing: Showing?
+
+  /// A buffer of the same exporter that is as large as the mode, for a plane that has to cover it.
+  private final class StandIn {
+    // The framebuffer goes before the buffer that it wraps.
+    let framebuffer: Framebuffer
+    let description: BufferDescription
+    private let buffer: DMABuf
+
+    init(
+      on importer: Device, _ mode: DisplayMode, like picture: BufferDescription, from allocator: any Allocator
+    ) throws(PrimeError) {
+      let object = try allocator.allocate(
+        AllocationRequest(
+          format: picture.layout.format, width: mode.width, height: mode.height,
+          modifiers: picture.modifier == .invalid ? nil : [.linear], usage: .linear))
+      buffer = try object.export(.readWrite)
+      description = object.description
+      framebuffer = try Framebuffer(GEMHandle(importing: buffer, into: importer), description)
+    }
+
+    func write(_ pattern: Pattern, deadline: Deadline) throws {
+      try buffer.write(deadline: deadline) { bytes in try pattern.fill(&bytes, layout: description.layout) }
+    }
+  }
 
   /// Shows the picture in the smallest mode that holds it.
   ///
-  /// - Throws: `ENOTSUP` where the driver has no checksums, no display is connected, or no mode is large enough;
-  ///   `drmSetMaster` where somebody else holds the display.
+  /// - Throws: `ENOTSUP` where no display is connected or no mode is large enough; `open` where the driver has no checksums
+  ///   or debugfs may not be read; `drmSetMaster` where somebody else holds the display.
   init(
-    _ handle: borrowing GEMHandle, of buffer: borrowing DMABuf, _ description: BufferDescription, deadline: Deadline
+    _ handle: borrowing GEMHandle, of buffer: borrowing DMABuf, _ description: BufferDescription,
+    standInFrom allocator: any Allocator, deadline: Deadline
   ) throws(PrimeError) {
     let importer = handle.device
-    guard PipeCRC.isOffered(by: importer) else {
-      throw Self.unavailable("its driver gives no frame checksums, or debugfs may not be read", on: importer)
-    }
+    // Nothing is taken from anybody where there are no checksums at all.
+    _ = try PipeCRC.sources(of: importer, crtcIndex: 0)
     // The kernel looks at a wire only for the master.
     try importer.becomeMaster()
     let route = try DisplayRoute(on: importer, to: .connected)
-    let window = try FetchWindow(onto: description, bytes: buffer.byteCount, for: route, operation: "crc")
+    let window = try FetchWindow(
+      onto: description, bytes: buffer.byteCount, for: route, operation: CRCWitness.operation)
     let (width, height) = (window.description.width, window.description.height)
     let fitting = route.modes.filter { $0.width >= width && $0.height >= height }
     guard !route.connector.isWriteback, let mode = fitting.min(by: { $0.width * $0.height < $1.width * $1.height })
     else {
-      throw Self.unavailable("no connected display has a mode that holds \(width)x\(height)", on: importer)
+      throw PrimeError(
+        operation: CRCWitness.operation, errno: .notSupported, subject: importer.subject,
+        reason: "no connected display has a mode that holds \(width)x\(height)")
     }
     picture = try Framebuffer(handle, window.description)
     pipe = try DisplayPipe(route)
-    let shown = DisplayPipe.Picture(framebuffer: picture.id, shown: window.shown, target: nil)
+    var shown = DisplayPipe.Picture(framebuffer: picture.id, shown: window.shown, target: nil)
+    var shownDescription = window.description
+    if try Self.mustCover(shown, mode, pipe, deadline: deadline) {
+      let larger = try StandIn(on: importer, mode, like: window.description, from: allocator)
+      shown.framebuffer = larger.framebuffer.id
+      shown.shown = (mode.width, mode.height)
+      shownDescription = larger.description
+      standIn = larger
+    } else {
+      standIn = nil
+    }
+    showing = Showing(
+      description, as: window.description.fourcc, on: route,
+      standIn: standIn.map { ($0.description.width, $0.description.height) })
     try pipe.show(shown, mode: mode, deadline: deadline)
-    witness = try CRCWitness(showing: shown, window.description, route: route)
+    witness = try CRCWitness(showing: shown, shownDescription, route: route)
+  }
+
+  /// Whether the display refuses a picture that is smaller than the mode; the legacy calls always do.
+  private static func mustCover(
+    _ picture: DisplayPipe.Picture, _ mode: DisplayMode, _ pipe: DisplayPipe, deadline: Deadline
+  ) throws(PrimeError) -> Bool {
+    guard picture.shown != (mode.width, mode.height) else { return false }
+    guard pipe.route.isAtomic else { return true }
+    do throws(PrimeError) {
+      try pipe.test(picture, mode: mode, deadline: deadline)
+      return false
+    } catch {
+      guard !error.isBreakage else { throw error }
+      return true
+    }
   }
 
   func look(_ examination: Examination, deadline: Deadline) throws -> Mismatch? {
+    try standIn?.write(examination.expected, deadline: deadline)
     let complaint = try witness.look(
       .pattern(examination.expected), wrong: .pattern(examination.wrong), on: pipe, deadline: deadline)
     guard let complaint else { return nil }
@@ -44,9 +102,5 @@ final class CRCObserver: Observer {
 
   func close() throws(PrimeError) {
     try pipe.close()
-  }
-
-  private static func unavailable(_ reason: String, on importer: Device) -> PrimeError {
-    PrimeError(operation: "crc", errno: .notSupported, subject: importer.subject, reason: reason)
   }
 }

@@ -1,13 +1,23 @@
-/// The checksum of the CRTC: believed only where a picture drawn on the display device itself has the same, and another
-/// picture has another.
+/// The checksum of the CRTC: believed only where a picture drawn on the display device itself has the same, and where it
+/// changes with every single row and pixel that is tried.
+///
+/// A checksum that differs for a picture that differs everywhere has looked at something, and that may be one row.
 final class CRCWitness: ScanoutWitness {
   let name = ObserverName.crc
   let target: UInt32? = nil
-  private let checksums: PipeCRC
-  private let native: Twin
+  private let route: DisplayRoute
+  private var checksums: PipeCRC?
+  /// The sources that were not tried yet.
+  private var sources: ArraySlice<String>
+  /// Two, so that the one on the screen is never written.
+  private let twins: [2 of Twin]
+  private var turn = 0
   /// The twin of an overlay whose blending is the engine's to compute; nil where one plane can show the same pixels.
   private let nativeOverlay: Twin?
+  private let format: PixelFormat
   private var shown: DisplayPipe.Picture
+  /// Whether the present source was seen to change with every control.
+  private var isTrusted = false
 
   /// A buffer of the display device's own.
   private final class Twin {
@@ -37,17 +47,21 @@ final class CRCWitness: ScanoutWitness {
     showing picture: DisplayPipe.Picture, _ description: BufferDescription, route: DisplayRoute,
     overlay: (description: BufferDescription, alpha: Int)? = nil
   ) throws(PrimeError) {
-    checksums = try PipeCRC(of: route.device, crtcIndex: route.crtcIndex)
-    native = try Twin(
-      on: route.device, description.layout.format, width: description.width, height: description.height)
+    self.route = route
+    sources = try PipeCRC.sources(of: route.device, crtcIndex: route.crtcIndex)[...]
+    func twin(_ description: BufferDescription) throws(PrimeError) -> Twin {
+      try Twin(
+        on: route.device, description.layout.format, width: description.width, height: description.height)
+    }
+    twins = [try twin(description), try twin(description)]
     if let overlay, overlay.alpha < 255 || Self.rounds(overlay.description.fourcc, description.fourcc) {
-      nativeOverlay = try Twin(
-        on: route.device, overlay.description.layout.format, width: overlay.description.width,
-        height: overlay.description.height)
+      nativeOverlay = try twin(overlay.description)
     } else {
       nativeOverlay = nil
     }
+    format = description.layout.format
     shown = picture
+    try startNextSource()
   }
 
   private static func rounds(_ one: Fourcc, _ other: Fourcc) -> Bool {
@@ -62,48 +76,179 @@ final class CRCWitness: ScanoutWitness {
     shown = picture
   }
 
+  // MARK: - Sources
+
+  /// Starts the next source that can be started; throws where none is left.
+  private func startNextSource() throws(PrimeError) {
+    checksums = nil
+    isTrusted = false
+    var failure: PrimeError?
+    while let source = sources.popFirst() {
+      do throws(PrimeError) {
+        checksums = try PipeCRC(of: route.device, crtcIndex: route.crtcIndex, source: source)
+        return
+      } catch {
+        guard !error.isBreakage else { throw error }
+        failure = failure ?? error
+      }
+    }
+    throw failure ?? objection("none of its sources can be used")
+  }
+
+  /// Why nothing can be concluded from the checksums; another source may do better.
+  private func objection(_ reason: String) -> PrimeError {
+    PrimeError(operation: Self.operation, errno: .notSupported, subject: route.device.subject, reason: reason)
+  }
+
+  static let operation = "crc"
+
+  /// How long sources are looked for that can be believed, after the first.
+  private static let patience = Duration.seconds(3)
+
+  // MARK: - Looking
+
   func look(_ expected: ScanoutExpectation, on pipe: DisplayPipe, deadline: Deadline) throws -> String? {
-    let imported = try checksum(of: shown, on: pipe, deadline: deadline)
-    let twin: PipeCRC.Entry
-    if let nativeOverlay, let layers = expected.layers {
-      try nativeOverlay.write(deadline: deadline) { bytes, layout in try layers.overlay.fill(&bytes, layout: layout) }
-      twin = try checksum(of: layers.base, below: nativeOverlay, on: pipe, deadline: deadline)
-    } else {
-      twin = try checksum(of: expected.content, on: pipe, deadline: deadline)
+    var first: PrimeError?
+    let end = Deadline(in: Self.patience)
+    while true {
+      do {
+        return try compare(expected, on: pipe, deadline: deadline)
+      } catch let error as PrimeError where error.operation == Self.operation && !error.isBreakage {
+        let cause = first ?? error
+        first = cause
+        guard end.remaining > .zero else { throw cause }
+        do throws(PrimeError) { try startNextSource() } catch { throw error.isBreakage ? error : cause }
+      }
     }
-    let other = try checksum(of: expected.wrong, on: pipe, deadline: deadline)
-    let again = try checksum(of: shown, on: pipe, deadline: deadline)
-    guard other.values != twin.values, imported.values == again.values else {
-      throw PrimeError(
-        operation: "control", errno: .inputOutput, subject: pipe.route.device.subject,
-        reason: "the CRTC's checksum does not tell pictures apart, so it proves nothing: \(Self.text(imported)), "
-          + "the same picture drawn here \(Self.text(twin)), another \(Self.text(other)), the first again "
-          + Self.text(again))
+  }
+
+  private func compare(_ expected: ScanoutExpectation, on pipe: DisplayPipe, deadline: Deadline) throws -> String? {
+    let imported = try settled(shown, on: pipe, deadline: deadline)
+    let twin = try settled(draw(expected, deadline: deadline), on: pipe, deadline: deadline)
+    var known: Set<[UInt32]> = [imported.values, twin.values]
+    let other = try draw(expected.wrong, deadline: deadline)
+    guard try changes(with: other, &known, on: pipe, deadline: deadline) else {
+      throw objection("the CRTC's checksum does not tell pictures apart, so it proves nothing")
     }
+    for control in isTrusted ? [] : ChecksumControl.all(of: expected, size: shown.shown, format: format) {
+      let altered = try draw(expected, altering: control.alteration, deadline: deadline)
+      guard try changes(with: altered, &known, on: pipe, deadline: deadline) else {
+        throw objection("the CRTC's checksum does not change with \(control.name), so it does not cover the picture")
+      }
+    }
+    let again = try settled(shown, on: pipe, deadline: deadline)
+    guard imported.values == again.values else {
+      throw objection(
+        "the CRTC's checksum of one picture is first \(Self.text(imported)) and then \(Self.text(again))")
+    }
+    isTrusted = true
     guard imported.values != twin.values else { return nil }
     return "the CRTC's checksum \(Self.text(imported)) is not that of the same picture drawn on the device itself, "
       + Self.text(twin)
   }
 
-  private func checksum(
-    of content: PictureContent, below overlay: Twin? = nil, on pipe: DisplayPipe, deadline: Deadline
-  ) throws -> PipeCRC.Entry {
-    try native.write(deadline: deadline) { bytes, layout in try content.fill(&bytes, layout: layout) }
-    var picture = shown
-    picture.framebuffer = native.framebuffer.id
-    if let overlay { picture.overlay?.framebuffer = overlay.framebuffer.id } else { picture.overlay = nil }
-    return try checksum(of: picture, on: pipe, deadline: deadline)
+  /// Whether the checksum becomes another than all before when this is shown.
+  private func changes(
+    with picture: DisplayPipe.Picture, _ known: inout Set<[UInt32]>, on pipe: DisplayPipe, deadline: Deadline
+  ) throws(PrimeError) -> Bool {
+    guard let checksums else { return false }
+    _ = try pipe.flip(to: picture, deadline: deadline)
+    guard let entry = try checksums.fresh(unlike: known, deadline: deadline) else { return false }
+    known.insert(entry.values)
+    return true
   }
 
   /// Shows a picture and waits until its checksum can be no other's.
-  private func checksum(
-    of picture: DisplayPipe.Picture, on pipe: DisplayPipe, deadline: Deadline
+  private func settled(
+    _ picture: DisplayPipe.Picture, on pipe: DisplayPipe, deadline: Deadline
   ) throws(PrimeError) -> PipeCRC.Entry {
+    guard let checksums else { throw objection("none of its sources can be used") }
     for _ in 0..<2 { _ = try pipe.flip(to: picture, deadline: deadline) }
     return try checksums.settled(deadline: deadline)
   }
 
+  /// Draws what the screen should show into buffers of the display's own, with a part of it altered where one is named.
+  private func draw(
+    _ expected: ScanoutExpectation, altering alteration: ContentAlteration? = nil, deadline: Deadline
+  ) throws -> DisplayPipe.Picture {
+    guard let nativeOverlay, let layers = expected.layers else {
+      return try draw(expected.content, altering: alteration, deadline: deadline)
+    }
+    var picture = try draw(layers.base, altering: alteration, deadline: deadline)
+    try nativeOverlay.write(deadline: deadline) { bytes, layout in try layers.overlay.fill(&bytes, layout: layout) }
+    picture.overlay = shown.overlay
+    picture.overlay?.framebuffer = nativeOverlay.framebuffer.id
+    return picture
+  }
+
+  /// Draws one plane.
+  private func draw(
+    _ content: PictureContent, altering alteration: ContentAlteration? = nil, deadline: Deadline
+  ) throws -> DisplayPipe.Picture {
+    turn = 1 - turn
+    try twins[turn].write(deadline: deadline) { bytes, layout in
+      try content.fill(&bytes, layout: layout, altering: alteration)
+    }
+    var picture = shown
+    picture.framebuffer = twins[turn].framebuffer.id
+    picture.overlay = nil
+    return picture
+  }
+
   private static func text(_ entry: PipeCRC.Entry) -> String {
     entry.values.map { "0x" + hexadecimal(UInt64($0), digits: 8) }.joined(separator: " ")
+  }
+}
+
+/// A picture that differs from the expected one in a small part.
+struct ChecksumControl {
+  let alteration: ContentAlteration
+  /// How messages name the part.
+  let name: String
+
+  init(_ alteration: ContentAlteration) {
+    self.alteration = alteration
+    switch alteration {
+    case .everything: name = "the whole picture"
+    case .row(let y): name = "row \(y) alone"
+    case .element(let x, let y, nil): name = "the pixel (\(x),\(y)) alone"
+    case .element(let x, let y, let channel?): name = "the \(channel.rawValue) of the pixel (\(x),\(y)) alone"
+    case .exchangedElements(let one, let other, let y): name = "the pixels (\(one),\(y)) and (\(other),\(y)) exchanged"
+    case .exchangedRows(let one, let other): name = "the rows \(one) and \(other) exchanged"
+    }
+  }
+
+  /// An even and an odd row, the four corners, in which each component has its turn, a pixel within, and the same pixels in
+  /// another order.
+  ///
+  /// A pixel that is told tells its row as well, so that the corners stand for the first and the last row. The places
+  /// between are the content's own, others in each run. With an overlay on a plane of its own, which may cover pixels, rows
+  /// must do.
+  static func all(
+    of expected: ScanoutExpectation, size: (width: Int, height: Int), format: PixelFormat
+  ) -> [ChecksumControl] {
+    let (right, bottom) = (size.width - 1, size.height - 1)
+    let inner = max(1, size.height - 2)
+    let chance = place(in: expected.content)
+    let even = min(bottom, 1 + chance % inner) & ~1
+    let odd = (1 + chance / 7 % inner) | 1
+    let rows: [ContentAlteration] = [.row(even), .row(odd <= bottom ? odd : max(0, odd - 2))]
+    if let layers = expected.layers {
+      let exchanges = layers.base.exchanges(size: size, format: format, from: chance).filter { exchange in
+        if case .exchangedRows = exchange { true } else { false }
+      }
+      return ([.row(0), .row(bottom)] + rows + exchanges).map(ChecksumControl.init)
+    }
+    let pixels: [ContentAlteration] = [
+      .element(x: 0, y: 0, .red), .element(x: right, y: 0, .green), .element(x: 0, y: bottom, .blue),
+      .element(x: right, y: bottom), .element(x: chance / 3 % size.width, y: chance / 11 % size.height),
+    ]
+    let exchanges = expected.content.exchanges(size: size, format: format, from: chance / 5)
+    return (rows + pixels + exchanges).map(ChecksumControl.init)
+  }
+
+  private static func place(in content: PictureContent) -> Int {
+    guard case .pattern(let pattern) = content else { return 0x5eed }
+    return Int(truncatingIfNeeded: pattern.rowKey(plane: 0, y: 0) >> 32) & 0xfff_ffff
   }
 }

@@ -15,14 +15,17 @@ struct Examination {
 
   /// What is wrong with the bytes, nil when they are as expected.
   ///
+  /// `wasAltered` says that they held `expected` altered everywhere before somebody was to write them, so that what was not
+  /// written is told as such.
+  ///
   /// - Throws: `PrimeError` of the control where bytes that match also match what was never written.
   func look(
-    at bytes: Span<UInt8>, layout: PictureLayout, ignoringUnusedBits: Bool
+    at bytes: Span<UInt8>, layout: PictureLayout, ignoringUnusedBits: Bool, wasAltered: Bool = false
   ) throws -> Mismatch? {
     let comparison = try expected.compare(bytes, layout: layout, ignoringUnusedBits: ignoringUnusedBits)
     guard comparison.isEqual else {
       return try expected.diagnose(
-        bytes, layout: layout, earlier: earlier, ignoringUnusedBits: ignoringUnusedBits)
+        bytes, layout: layout, earlier: earlier, ignoringUnusedBits: ignoringUnusedBits, wasAltered: wasAltered)
     }
     guard try !wrong.matches(bytes, layout: layout, ignoringUnusedBits: ignoringUnusedBits) else {
       throw PrimeError(

@@ -46,3 +46,22 @@ struct FetchWindow {
     shown = (visibleBytes / 4, picture.height)
   }
 }
+
+/// What a display engine was given, for one picture.
+struct Showing {
+  /// The format that the framebuffer was told, whatever the picture's own is.
+  let shownAs: Fourcc
+  /// What the plane says against the picture's own format and modifier; nil where it lists them.
+  let objection: String?
+  /// The size of the buffer of the same exporter that was shown in the picture's place, where the plane had to cover a
+  /// larger mode; nil where the picture itself was shown.
+  let standIn: (width: Int, height: Int)?
+
+  init(
+    _ picture: BufferDescription, as shownAs: Fourcc, on route: DisplayRoute, standIn: (width: Int, height: Int)? = nil
+  ) {
+    self.standIn = standIn
+    self.shownAs = shownAs
+    objection = route.formats.objection(to: picture.fourcc, picture.modifier, plane: route.planeID)
+  }
+}

@@ -121,10 +121,12 @@ public struct HandoverImport: Sendable {
     let seed = picture.offer.seed
     let description = picture.description
     report.describe(description, seed: seed)
-    let handle = try Stop.declining(.refused, by: .either) { try GEMHandle(importing: picture.buffer, into: device) }
+    let handle = try Stop.declining(.refused, by: .either) {
+      try GEMHandle(importing: picture.buffer, into: device, deadline: deadline)
+    }
     let observers = ObserverSet(deadline: deadline, record: record)
     try observers.firstLook(
-      at: handle, of: picture.buffer, description, allocator: try secondBuffer(on: device),
+      at: handle, of: picture.buffer, description, from: nil, allocator: try secondBuffer(on: device),
       HandoverPatterns.examination(seed, afterWriteBack: false))
     let returns = writesBack || picture.offer.asksForWriteBack
     if returns {

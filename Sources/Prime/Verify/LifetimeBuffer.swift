@@ -61,8 +61,7 @@ final class LifetimeBuffer {
       subject: pair.exporter.name)
     let file = try Self.open(node, kernel)
     importer = file
-    importerHandle = try kernel.primeFDToHandle(file, dmaBuf: buffer.rawDescriptor)
-      .orThrow("drmPrimeFDToHandle", on: pair.importer.name)
+    importerHandle = try Self.imported(buffer.rawDescriptor, into: file, of: pair.importer.name, kernel)
     descriptor = consume buffer
   }
 
@@ -162,13 +161,20 @@ final class LifetimeBuffer {
 
   private func importedOwn(into buffer: LifetimeBuffer, on side: Side) throws(PrimeError) -> UInt32 {
     guard let file = buffer.file(of: side), let number = descriptor?.rawDescriptor else { throw Self.gone(side) }
-    return try kernel.primeFDToHandle(file, dmaBuf: number).orThrow("drmPrimeFDToHandle", on: "the \(side)")
+    return try Self.imported(number, into: file, of: "the \(side)", kernel)
   }
 
   private func imported(_ buffer: borrowing DMABuf, on side: Side) throws(PrimeError) -> UInt32 {
     guard let file = file(of: side) else { throw Self.gone(side) }
-    return try kernel.primeFDToHandle(file, dmaBuf: buffer.rawDescriptor)
-      .orThrow("drmPrimeFDToHandle", on: "the \(side)")
+    return try Self.imported(buffer.rawDescriptor, into: file, of: "the \(side)", kernel)
+  }
+
+  private static func imported(
+    _ dmaBuf: CInt, into file: CInt, of subject: String, _ kernel: any KernelCalls
+  ) throws(PrimeError) -> UInt32 {
+    try Deadline(in: .seconds(5)).restarting("drmPrimeFDToHandle", on: subject) {
+      kernel.primeFDToHandle(file, dmaBuf: dmaBuf)
+    }
   }
 
   private func file(of side: Side) -> CInt? { side == .exporter ? exporter : importer }

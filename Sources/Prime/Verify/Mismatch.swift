@@ -114,6 +114,8 @@ extension Mismatch {
     case .rearranged:
       return
         "rearranged: the content is there, but in small pieces at other places, as when a tiled picture is read as linear"
+    case .notWritten(let target):
+      return target.sentence
     case .other:
       return "no known cause explains it"
     }

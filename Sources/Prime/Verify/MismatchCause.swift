@@ -30,6 +30,9 @@ public enum MismatchCause: Sendable, Hashable {
   /// The right content is there in small pieces, at other places of the plane.
   case rearranged
 
+  /// A part of the target still holds what was put there before the importer's engine was to write it.
+  case notWritten(UntouchedTarget)
+
   /// Nothing known explains what was found.
   case other
 
@@ -37,7 +40,8 @@ public enum MismatchCause: Sendable, Hashable {
   public var name: String { kind.rawValue }
 
   private enum Kind: String, Codable {
-    case zero, uniform, stale, shifted, sheared, byteOrder, planeOffset, flipped, partialPage, rearranged, other
+    case zero, uniform, stale, shifted, sheared, byteOrder, planeOffset, flipped, partialPage, rearranged, notWritten
+    case other
   }
 
   private var kind: Kind {
@@ -52,6 +56,7 @@ public enum MismatchCause: Sendable, Hashable {
     case .flipped: .flipped
     case .partialPage: .partialPage
     case .rearranged: .rearranged
+    case .notWritten: .notWritten
     case .other: .other
     }
   }
@@ -112,7 +117,7 @@ public enum PageContent: Sendable, Hashable {
 // In JSON a cause and a page's content are flat objects: the kind, and beside it what belongs to that kind.
 extension MismatchCause: Codable {
   private enum Key: String, CodingKey {
-    case kind, value, pattern, dx, dy, bytes, pitch, declared, change, showsPlane, pages
+    case kind, value, pattern, dx, dy, bytes, pitch, declared, change, showsPlane, pages, target
   }
 
   /// Reads a flat object with a `kind`.
@@ -134,6 +139,7 @@ extension MismatchCause: Codable {
     case .flipped: self = .flipped
     case .partialPage: self = .partialPage(try values.decode([PageRun].self, forKey: .pages))
     case .rearranged: self = .rearranged
+    case .notWritten: self = .notWritten(try values.decode(UntouchedTarget.self, forKey: .target))
     case .other: self = .other
     }
   }
@@ -156,6 +162,7 @@ extension MismatchCause: Codable {
     case .byteOrder(let change): try values.encode(change, forKey: .change)
     case .planeOffset(let plane): try values.encode(plane, forKey: .showsPlane)
     case .partialPage(let pages): try values.encode(pages, forKey: .pages)
+    case .notWritten(let target): try values.encode(target, forKey: .target)
     }
   }
 }

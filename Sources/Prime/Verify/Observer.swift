@@ -2,6 +2,15 @@
 protocol Observer: AnyObject {
   var name: ObserverName { get }
 
+  /// Whether what it has seen so far shows what the importing device can read, not only what it holds.
+  var isProof: Bool { get }
+
+  /// Why that is not so, in a sentence, where there is more to say than its name does.
+  var objection: String? { get }
+
+  /// What a display engine was given; nil for an observer that is none.
+  var showing: Showing? { get }
+
   /// Looks at the buffer as it is now and examines what is seen.
   func look(_ examination: Examination, deadline: Deadline) throws -> Mismatch?
 
@@ -10,19 +19,33 @@ protocol Observer: AnyObject {
 }
 
 extension Observer {
+  var isProof: Bool { true }
+  var objection: String? { nil }
+  var showing: Showing? { nil }
   func close() {}
 }
 
-/// The importer's own mapping of its handle.
+/// The importer's own mapping of its handle, where the buffer is the importing device's own.
 ///
-/// The kernel grants it only for buffers of the same device.
+/// For a buffer of another device it shows nothing: `drm_gem_dumb_map_offset` refuses it, and drivers with a rule of their
+/// own hand it to the exporter's mapping (vmwgfx, nvidia-drm) or fault when it is touched (TTM).
 final class NativeMapObserver: Observer {
   let name = ObserverName.nativeMap
   private let handle: GEMHandle
   private let buffer: DMABuf
   private let layout: PictureLayout
 
-  init(_ buffer: borrowing DMABuf, _ description: BufferDescription, on importer: Device) throws(PrimeError) {
+  /// - Throws: `native-map` with `ENOTSUP` where the exporter is another device, or is not known.
+  init(
+    _ buffer: borrowing DMABuf, _ description: BufferDescription, on importer: Device, from exporter: DeviceIdentity?
+  ) throws(PrimeError) {
+    guard let exporter, exporter.isSameDevice(as: importer.identity) else {
+      throw PrimeError(
+        operation: "native-map", errno: .notSupported, subject: importer.subject,
+        reason: exporter == nil
+          ? "nothing says that the buffer is this device's own, and its mapping of another's would be the exporter's view"
+          : "the buffer is another device's, and a mapping of that is at best the exporter's own")
+    }
     self.handle = try GEMHandle(importing: buffer, into: importer)
     self.buffer = try buffer.duplicate()
     self.layout = description.layout
@@ -46,41 +69,12 @@ final class NativeMapObserver: Observer {
   }
 }
 
-/// The importer's Mesa driver, on an open file of its own.
-final class GBMMapObserver: Observer {
-  let name = ObserverName.gbmMap
-  private let imported: GBMBuffer
-  private let buffer: DMABuf
-  private let layout: PictureLayout
-
-  init(_ buffer: borrowing DMABuf, _ description: BufferDescription, on importer: Device) throws(PrimeError) {
-    guard description.layout.planes.count == 1 else {
-      throw PrimeError(
-        operation: "gbm_bo_map", errno: .notSupported, subject: importer.subject,
-        reason: "only formats with one plane are looked at through GBM")
-    }
-    self.imported = try GBMBuffer(importing: buffer, description, on: GBMDevice(on: importer))
-    self.buffer = try buffer.duplicate()
-    self.layout = description.layout
-  }
-
-  func look(_ examination: Examination, deadline: Deadline) throws -> Mismatch? {
-    try buffer.bracket(writing: false, deadline: deadline) {
-      try imported.read(width: layout.width, height: layout.height) { bytes, pitch in
-        let seen = try PictureLayout(
-          format: layout.format, width: layout.width, height: layout.height,
-          planes: [PlaneLayout(offset: 0, pitch: pitch)])
-        return try examination.look(at: bytes, layout: seen, ignoringUnusedBits: false)
-      }
-    }
-  }
-}
-
 /// The importer's handle exported again: the same dma-buf by number, and read through it.
 final class IdentityObserver: Observer {
   /// No call failed where the two are different buffers.
   static let operation = "identity"
   let name = ObserverName.identity
+  let isProof = false
   private let exported: DMABuf
   private let layout: PictureLayout
 

@@ -12,16 +12,38 @@ final class ObserverSet {
   /// Who saw what was written, the strongest first.
   var confirmed: [ObserverName] { active.map(\.name) }
 
+  /// The observers whose look is a proof, the strongest first: a name alone is none.
+  var proofs: [ObserverName] { active.filter(\.isProof).map(\.name) }
+
   /// Proven by an observer that looked from the importer, shared by identity, skipped where nobody could look.
   var verdict: Verdict {
     guard !active.isEmpty else { return .untested }
-    return active.contains { $0.name.isProof } ? .proven : .shared
+    return proofs.isEmpty ? .shared : .proven
   }
 
+  /// Why those who looked prove nothing, where they have more to say than their names; nil where somebody proves it.
+  var objection: String? { proofs.isEmpty ? active.lazy.compactMap(\.objection).first : nil }
+
+  /// The format that a display engine was given the bytes as; nil where no display engine looked.
+  var shownAs: Fourcc? { active.lazy.compactMap(\.showing).first?.shownAs }
+
+  /// Why a plane does not list the buffer's own format and modifier, a fact beside what was looked at; nil where it does, or
+  /// where no display engine looked.
+  var formatObjection: String? { active.lazy.compactMap(\.showing).first?.objection }
+
+  /// The size of the buffer of the same exporter that a display showed in this one's place, since its plane has to cover the
+  /// mode; nil where the buffer itself was looked at.
+  var standIn: (width: Int, height: Int)? { active.lazy.compactMap(\.showing).first?.standIn }
+
+  /// Which GBM driver looked; nil where none did.
+  var gbm: GBMDriver? { active.lazy.compactMap { $0 as? GBMMapObserver }.first?.driver }
+
   /// Tries each observer, the strongest first, and keeps those that can look.
+  ///
+  /// `exporter` is the device that the buffer is of; nil for system memory, and where nobody says.
   func firstLook(
     at handle: borrowing GEMHandle, of buffer: borrowing DMABuf, _ description: BufferDescription,
-    allocator: any Allocator, _ examination: Examination
+    from exporter: DeviceIdentity?, allocator: any Allocator, _ examination: Examination
   ) throws {
     let importer = handle.device
     try attempt(.writeback, examination) {
@@ -29,9 +51,13 @@ final class ObserverSet {
     }
     // A checksum takes many frames and shows no more than writeback does.
     if active.isEmpty {
-      try attempt(.crc, examination) { try CRCObserver(handle, of: buffer, description, deadline: deadline) }
+      try attempt(.crc, examination) {
+        try CRCObserver(handle, of: buffer, description, standInFrom: allocator, deadline: deadline)
+      }
     }
-    try attempt(.nativeMap, examination) { try NativeMapObserver(buffer, description, on: importer) }
+    try attempt(.nativeMap, examination) {
+      try NativeMapObserver(buffer, description, on: importer, from: exporter)
+    }
     // Loading Mesa takes seconds on a slow machine, so it is asked only where nobody else can show it.
     if active.isEmpty {
       try attempt(.gbmMap, examination) { try GBMMapObserver(buffer, description, on: importer) }

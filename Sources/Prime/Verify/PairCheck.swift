@@ -156,12 +156,14 @@ package struct PairCheck {
       try examine(buffer, description, Examination(expected: patterns.a, wrong: patterns.wrong), record)
     }
     let handle = try record.timed("import") {
-      try Stop.declining(.refused, by: .either) { try GEMHandle(importing: buffer, into: devices.importer) }
+      try Stop.declining(.refused, by: .either) {
+        try GEMHandle(importing: buffer, into: devices.importer, deadline: deadline.atMost(.seconds(5)))
+      }
     }
     let observers = ObserverSet(deadline: deadline, record: record)
     try record.timed("observe") {
       try observers.firstLook(
-        at: handle, of: buffer, description, allocator: allocator,
+        at: handle, of: buffer, description, from: devices.exporter?.identity, allocator: allocator,
         Examination(expected: patterns.a, wrong: patterns.wrong))
     }
     try record.timed("rewrite") { try write(patterns.b, to: buffer, description) }
@@ -177,6 +179,7 @@ package struct PairCheck {
     try observers.close()
     record.report.observers = observers.confirmed
     record.report.verdict = observers.verdict
+    record.report.reason = record.report.reason ?? observers.objection
   }
 
   private func write(_ pattern: Pattern, to buffer: borrowing DMABuf, _ description: BufferDescription) throws {

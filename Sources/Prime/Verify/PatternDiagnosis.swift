@@ -7,6 +7,16 @@ extension Pattern {
     _ bytes: Span<UInt8>, layout: PictureLayout, earlier: [Pattern] = [], ignoringUnusedBits: Bool,
     pageSize: Int = 4096
   ) throws(PatternError) -> Mismatch? {
+    try diagnose(
+      bytes, layout: layout, earlier: earlier, ignoringUnusedBits: ignoringUnusedBits, pageSize: pageSize,
+      wasAltered: false)
+  }
+
+  /// The same of a target that held this pattern altered everywhere before an engine was to write it.
+  func diagnose(
+    _ bytes: Span<UInt8>, layout: PictureLayout, earlier: [Pattern], ignoringUnusedBits: Bool, pageSize: Int = 4096,
+    wasAltered: Bool
+  ) throws(PatternError) -> Mismatch? {
     let comparison = try compare(bytes, layout: layout, ignoringUnusedBits: ignoringUnusedBits)
     guard let damage = comparison.damages.first else { return nil }
     let planes = planes(in: layout, ignoringUnusedBits: ignoringUnusedBits)
@@ -14,7 +24,9 @@ extension Pattern {
       planes: planes,
       earlier: earlier.map { ($0, $0.planes(in: layout, ignoringUnusedBits: ignoringUnusedBits)) },
       layout: layout, damages: comparison.damages, damage: damage, pageSize: max(pageSize, 1))
-    let (cause, isWhole) = diagnosis.cause(in: bytes)
+    let untouched = wasAltered ? remains(in: bytes, layout: layout) : nil
+    let (cause, isWhole) =
+      untouched.map { (MismatchCause.notWritten($0), isWhole: $0.isAll) } ?? diagnosis.cause(in: bytes)
     let shape = layout.format.planes[damage.plane]
     let isPixel = damage.plane == 0 && shape.horizontalSubsampling == 1
     let wording = MismatchWording(

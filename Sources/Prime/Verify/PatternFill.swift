@@ -4,6 +4,13 @@ extension Pattern {
   /// What pads a row to its pitch, and every byte outside of the planes, is left as it is. Unused bits are written too,
   /// so that they carry something.
   public func fill(_ bytes: inout MutableSpan<UInt8>, layout: PictureLayout) throws(PatternError) {
+    try fill(&bytes, layout: layout, inverting: 0)
+  }
+
+  /// Writes the pattern with some bits of every eight bytes inverted.
+  func fill(
+    _ bytes: inout MutableSpan<UInt8>, layout: PictureLayout, inverting bits: UInt64
+  ) throws(PatternError) {
     guard bytes.count >= layout.byteCount else {
       throw .memoryTooSmall(needed: layout.byteCount, given: bytes.count)
     }
@@ -14,7 +21,7 @@ extension Pattern {
     unsafe bytes.withUnsafeMutableBytes { memory in
       guard let start = memory.baseAddress else { return }
       for (plane, place) in zip(planes, layout.planes) {
-        unsafe plane.fill(start + place.offset, pitch: place.pitch, stores)
+        unsafe plane.fill(start + place.offset, pitch: place.pitch, inverting: bits, stores)
       }
     }
     stores.finish()
@@ -23,12 +30,14 @@ extension Pattern {
 
 extension PatternPlane {
   /// Writes all rows, the first one at `start`.
-  fileprivate func fill(_ start: UnsafeMutableRawPointer, pitch: Int, _ stores: StreamingStores) {
+  fileprivate func fill(
+    _ start: UnsafeMutableRawPointer, pitch: Int, inverting bits: UInt64, _ stores: StreamingStores
+  ) {
     // SAFETY: `columns` covers rowBytes; the caller checked that each row lies in its memory.
     unsafe columns.withUnsafeBufferPointer { columns in
       guard let words = columns.baseAddress else { return }
       for y in 0..<rowCount {
-        unsafe stores.write(to: start + y * pitch, words, key: key(ofRow: y), byteCount: rowBytes)
+        unsafe stores.write(to: start + y * pitch, words, key: key(ofRow: y) ^ bits, byteCount: rowBytes)
       }
     }
   }

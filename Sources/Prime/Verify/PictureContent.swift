@@ -16,33 +16,7 @@ public enum PictureContent: Sendable, Hashable {
   ///
   /// - Throws: `PictureError` where the memory is too small, or a picture is to be drawn in a format it cannot be.
   public func fill(_ bytes: inout MutableSpan<UInt8>, layout: PictureLayout) throws(PictureError) {
-    switch self {
-    case .pattern(let pattern):
-      do throws(PatternError) {
-        try pattern.fill(&bytes, layout: layout)
-      } catch {
-        throw PictureError(error)
-      }
-    case .picture(let picture):
-      let encoding = try Self.encoding(of: layout, byteCount: bytes.count)
-      switch encoding.byteCount {
-      case 2: Self.draw(picture, encoding, as: UInt16.self, into: &bytes, layout)
-      case 4: Self.draw(picture, encoding, as: UInt32.self, into: &bytes, layout)
-      default: Self.draw(picture, encoding, as: UInt64.self, into: &bytes, layout)
-      }
-    }
-  }
-
-  private static func draw<Element: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
-    _ picture: TestPicture, _ encoding: ColourEncoding, as type: Element.Type, into bytes: inout MutableSpan<UInt8>,
-    _ layout: PictureLayout
-  ) {
-    let place = layout.planes[0]
-    var rows = EncodedPictureRows<Element>(picture, encoding, layout)
-    for y in 0..<layout.height {
-      rows.advance(to: y)
-      rows.copy(to: &bytes, at: place.offset + y * place.pitch)
-    }
+    try fill(&bytes, layout: layout, altering: nil)
   }
 
   /// The encoding of a layout's format, after a look at the memory.
@@ -81,15 +55,7 @@ struct EncodedPictureRows<Element: FixedWidthInteger & UnsignedInteger & Bitwise
 
   /// Writes the present row to memory, from its first to its last byte, and reads nothing there.
   func copy(to bytes: inout MutableSpan<UInt8>, at position: Int) {
-    let size = elements.count * MemoryLayout<Element>.size
-    precondition(position >= 0 && position <= bytes.count - size)
-    // SAFETY: the precondition keeps the row within the span, and neither pointer leaves the closures.
-    unsafe bytes.withUnsafeMutableBytes { memory in
-      unsafe elements.withUnsafeBytes { row in
-        guard let source = row.baseAddress, let target = memory.baseAddress else { return }
-        unsafe (target + position).copyMemory(from: source, byteCount: size)
-      }
-    }
+    writeRow(elements, to: &bytes, at: position)
   }
 }
 
@@ -135,6 +101,19 @@ func readRow<Element: BitwiseCopyable>(_ row: inout [Element], from bytes: Span<
     unsafe row.withUnsafeMutableBytes { target in
       guard let source = memory.baseAddress else { return }
       unsafe target.copyMemory(from: UnsafeRawBufferPointer(start: source + position, count: size))
+    }
+  }
+}
+
+/// Writes a row of elements to memory, from its first to its last byte, and reads nothing there.
+func writeRow<Element: BitwiseCopyable>(_ row: [Element], to bytes: inout MutableSpan<UInt8>, at position: Int) {
+  let size = row.count * MemoryLayout<Element>.size
+  precondition(position >= 0 && position <= bytes.count - size)
+  // SAFETY: the precondition keeps the row within the span, and neither pointer leaves the closures.
+  unsafe bytes.withUnsafeMutableBytes { memory in
+    unsafe row.withUnsafeBytes { row in
+      guard let source = row.baseAddress, let target = memory.baseAddress else { return }
+      unsafe (target + position).copyMemory(from: source, byteCount: size)
     }
   }
 }

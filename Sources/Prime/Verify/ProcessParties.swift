@@ -117,6 +117,7 @@ final class ImporterView {
   private let buffer: DMABuf
   private let description: BufferDescription
   private let allocator: any Allocator
+  private let exporter: DeviceIdentity?
   private let deadline: Deadline
   private var shown: Scanout?
   private var hasLooked = false
@@ -150,7 +151,9 @@ final class ImporterView {
     self.buffer = try buffer.duplicate()
     self.description = description
     self.deadline = deadline
-    allocator = try Allocators.make(pair.exporter, kernel: kernel)
+    let device = try pair.exporter.node.map { node throws(PrimeError) in try Device.open(node, kernel: kernel) }
+    allocator = try Allocators.make(pair.exporter, on: device, kernel: kernel)
+    exporter = device?.identity
     record = CellRecord(
       CellReport(
         exporter: pair.exporter.name, exporterNode: nil, importer: pair.importer.name, importerNode: nil,
@@ -183,7 +186,8 @@ final class ImporterView {
         try observers.secondLook(examination)
       } else {
         hasLooked = true
-        try observers.firstLook(at: handle, of: buffer, description, allocator: allocator, examination)
+        try observers.firstLook(
+          at: handle, of: buffer, description, from: exporter, allocator: allocator, examination)
         if !observers.confirmed.contains(.writeback) { try showOnWire() }
       }
     } catch let stop as Stop {

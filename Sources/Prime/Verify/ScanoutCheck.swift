@@ -148,12 +148,12 @@ public struct ScanoutCheck {
     let first = try write(0, frames, overlay, in: size)
     try onEach { try $0.test() }
     guard !request.testOnly else { return try onEach { $0.concludeTest() } }
-    try onEach { try $0.show(overlay, frames) }
+    try onEach { try $0.show(first, overlay, frames) }
     try onEach { try $0.look(first, progress: progress) }
     for index in 1..<max(1, request.frames) {
       try request.deadline.check("show frame \(index)", on: request.displays[0].name)
       let expected = try write(index, frames, overlay, in: size)
-      try onEach { try $0.flip(to: index) }
+      try onEach { try $0.flip(to: index, expected) }
       try onEach { try $0.look(expected, progress: progress) }
     }
     try onEach { try $0.conclude() }

@@ -69,7 +69,7 @@ extension ScanoutRequest {
   /// What a frame holds.
   func content(of frame: Int) -> PictureContent {
     switch content {
-    case .picture(let picture): return .picture(picture)
+    case .picture(let picture): return .picture(.frame(frame, of: picture))
     case .seed: return seeded(seed, frame)
     }
   }

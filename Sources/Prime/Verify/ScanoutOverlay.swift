@@ -31,9 +31,13 @@ extension ScanoutRequest {
   func overlayColours(of frame: Int, width: Int, height: Int) -> RGBImage {
     switch content {
     case .seed: Self.colours(of: Pattern(seed: ~seed, index: frame), width: width, height: height)
-    case .picture(.checker): TestPicture.gradient.rendered(width: width, height: height)
-    case .picture: TestPicture.checker.rendered(width: width, height: height)
+    case .picture(.checker): Self.colours(of: .gradient, frame, width, height)
+    case .picture: Self.colours(of: .checker, frame, width, height)
     }
+  }
+
+  private static func colours(of picture: TestPicture, _ frame: Int, _ width: Int, _ height: Int) -> RGBImage {
+    TestPicture.frame(frame, of: picture).rendered(width: width, height: height)
   }
 
   /// What a frame shows below the overlay.

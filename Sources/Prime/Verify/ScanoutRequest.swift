@@ -4,7 +4,7 @@ public struct ScanoutRequest: Sendable {
   public enum Content: Sendable {
     /// Seeded content that is another in every frame, so that a stale frame is seen.
     case seed
-    /// A picture, the same in every frame.
+    /// A picture, in every frame with that frame's number in it.
     case picture(TestPicture)
 
     /// How reports name it.

@@ -5,11 +5,16 @@ protocol ScanoutWitness: AnyObject {
   /// The framebuffer that the display engine is to write into, nil for a witness that looks from elsewhere.
   var target: UInt32? { get }
 
+  /// Makes ready for a frame, before it is shown.
+  func prepare(for expected: ScanoutExpectation, deadline: Deadline) throws
+
   /// What is wrong with the frame on the screen, nil where it is as expected; compares it with the wrong picture too.
   func look(_ expected: ScanoutExpectation, on pipe: DisplayPipe, deadline: Deadline) throws -> String?
 }
 
 extension ScanoutWitness {
+  func prepare(for expected: ScanoutExpectation, deadline: Deadline) {}
+
   /// Looks at a frame of one plane.
   func look(
     _ content: PictureContent, wrong: PictureContent, on pipe: DisplayPipe, deadline: Deadline
@@ -28,9 +33,11 @@ final class WritebackWitness: ScanoutWitness {
   private let written: WrittenFormat
 
   /// Allocates the second buffer from the same exporter, so that the way back from the device is shown with it.
+  ///
+  /// `shown` are the inodes of the dma-bufs that are shown; the target must be none of them.
   init(
     _ description: BufferDescription, targetFrom allocator: any Allocator, route: DisplayRoute,
-    overlay: (format: Fourcc, alpha: Int)? = nil
+    overlay: (format: Fourcc, alpha: Int)? = nil, shown: [UInt64] = []
   ) throws(PrimeError) {
     let device = route.device
     guard let written = WrittenFormat(for: description.fourcc, overlay: overlay, among: route.targetFormats),
@@ -44,6 +51,9 @@ final class WritebackWitness: ScanoutWitness {
     let object = try allocator.allocate(
       AllocationRequest(format: format, width: description.width, height: description.height))
     buffer = try object.export(.readWrite)
+    guard !shown.contains(buffer.identity.inode) else {
+      throw WritebackObserver.sharesMemory(device.subject, "its target is a dma-buf that is shown")
+    }
     let handle = try GEMHandle(importing: buffer, into: device)
     framebuffer = try Framebuffer(handle, object.description)
     layout = object.description.layout
@@ -60,6 +70,13 @@ final class WritebackWitness: ScanoutWitness {
   /// The largest difference of a component that is allowed, in steps of an eight-bit component.
   var allowance: Int { written.tolerance.eightBitSteps }
 
+  /// Fills the target with what no pixel of the frame can pass for, so that what is not written is seen.
+  func prepare(for expected: ScanoutExpectation, deadline: Deadline) throws {
+    try buffer.write(deadline: deadline) { bytes in
+      try expected.content.fill(&bytes, layout: layout, altering: .everything)
+    }
+  }
+
   func look(_ expected: ScanoutExpectation, on pipe: DisplayPipe, deadline: Deadline) throws -> String? {
     try buffer.read(deadline: deadline) { bytes in
       guard written.isWidened else { return try compare(expected, bytes, layout, on: pipe) }
@@ -74,7 +91,8 @@ final class WritebackWitness: ScanoutWitness {
     _ expected: ScanoutExpectation, _ bytes: Span<UInt8>, _ layout: PictureLayout, on pipe: DisplayPipe
   ) throws -> String? {
     if let difference = try expected.content.compare(bytes, layout: layout, tolerance: written.tolerance) {
-      return difference.sentence
+      let rest = expected.content.remains(in: bytes, layout: layout)
+      return difference.sentence + (rest.map { "; \($0.sentence)" } ?? "")
     }
     guard try !expected.wrong.matches(bytes, layout: layout, tolerance: written.tolerance) else {
       throw PrimeError(

@@ -27,6 +27,13 @@ public enum TestPicture: Sendable, Hashable {
   /// A given image in its own size, centred on black, or its middle where it is larger.
   case image(RGBImage)
 
+  /// A picture as one frame of several, so that no frame can pass for another.
+  ///
+  /// Bits 0, 1 and 2 of the frame's number invert the lowest bit of red, green and blue in every pixel, which nobody sees.
+  /// Formats of fewer bits lose that, so the number stands in the lower left corner as well: 16 squares, each a 32nd of
+  /// the shorter side, bit 0 at the left, white for 1 and black for 0. Frame 0 is the picture itself.
+  indirect case frame(Int, of: TestPicture)
+
   /// The pictures that have a name, with it.
   public static let named: [(name: String, picture: TestPicture)] = [
     ("smpte", .smpte), ("gradient", .gradient), ("checker", .checker),
@@ -45,6 +52,7 @@ public enum TestPicture: Sendable, Hashable {
     case .gradient: "gradient"
     case .checker: "checker"
     case .image: "image"
+    case .frame(_, let picture): picture.name
     }
   }
 

@@ -1,6 +1,7 @@
 /// The rows of a test picture in one size, with what they have in common computed once.
 struct TestPictureRows {
   private let picture: TestPicture
+  private let frame: Int
   private let width: Int
   private let height: Int
   /// What each column adds to a row of the gradient, and what each diagonal does.
@@ -8,10 +9,13 @@ struct TestPictureRows {
   private let diagonals: [UInt32]
 
   init(_ picture: TestPicture, width: Int, height: Int) {
-    self.picture = picture
+    var (base, frame) = (picture, 0)
+    while case .frame(let number, let inner) = base { (base, frame) = (inner, number) }
+    self.picture = base
+    self.frame = frame
     self.width = width
     self.height = height
-    switch picture {
+    switch base {
     case .gradient:
       columns = (0..<width).map { Self.ramp($0, of: width) << 16 }
       diagonals = (0..<width + height - 1).map { Self.ramp($0, of: width + height - 1) }
@@ -23,11 +27,13 @@ struct TestPictureRows {
 
   /// A number that is the same for rows of the same content.
   func content(ofRow y: Int) -> Int {
-    switch picture {
-    case .smpte: min(SMPTE.band(y, of: height), 10)
-    case .gradient, .image: y
-    case .checker: checkerContent(ofRow: y)
-    }
+    let content =
+      switch picture {
+      case .smpte: min(SMPTE.band(y, of: height), 10)
+      case .gradient, .image, .frame: y
+      case .checker: checkerContent(ofRow: y)
+      }
+    return 2 * content + (hasNumber(inRow: y) ? 1 : 0)
   }
 
   /// Writes a row of 0x00RRGGBB; `row` has one entry for each pixel.
@@ -39,7 +45,9 @@ struct TestPictureRows {
       for x in 0..<width { row[x] = columns[x] | green | diagonals[x + y] }
     case .checker: writeChecker(y, into: &row)
     case .image(let image): writeImage(image, y, into: &row)
+    case .frame: break
     }
+    writeFrame(y, into: &row)
   }
 
   /// From 0 at the first to 255 at the last position, rounded to the nearest; a single position has 255.
@@ -133,6 +141,26 @@ extension TestPictureRows {
     }
     row[width - 1] = Checker.right
     row[0] = Checker.left
+  }
+}
+
+// MARK: - The number of a frame
+
+extension TestPictureRows {
+  private static let squares = 16
+
+  /// The side of a square, in pixels.
+  private var square: Int { max(1, min(width, height) / 32) }
+
+  private func hasNumber(inRow y: Int) -> Bool { frame != 0 && y >= height - square }
+
+  private func writeFrame(_ y: Int, into row: inout [UInt32]) {
+    guard frame != 0 else { return }
+    if hasNumber(inRow: y) {
+      for x in 0..<min(width, Self.squares * square) { row[x] = frame >> (x / square) & 1 == 1 ? 0xffffff : 0 }
+    }
+    let bits = UInt32(frame & 1) << 16 | UInt32(frame >> 1 & 1) << 8 | UInt32(frame >> 2 & 1)
+    for x in 0..<width { row[x] ^= bits }
   }
 }
 

@@ -6,10 +6,14 @@ final class WritebackObserver: Observer {
   private let pipeline: WritebackPipeline
   private let picture: Framebuffer
   private let target: Framebuffer
+  private let buffer: DMABuf
   private let targetBuffer: DMABuf
   private let shown: (width: Int, height: Int)
   private let mode: DisplayMode
   private let seen: PictureLayout
+  private let pictureLayout: PictureLayout
+  /// How the engine was told to take the picture's bytes, and what its plane says of their own format.
+  let showing: Showing?
 
   init(
     _ handle: borrowing GEMHandle, of buffer: borrowing DMABuf, _ description: BufferDescription,
@@ -32,6 +36,9 @@ final class WritebackObserver: Observer {
         modifiers: description.modifier == .invalid ? nil : [.linear], usage: .linear))
     let targetBuffer = try target.export(.readWrite)
     let targetHandle = try GEMHandle(importing: targetBuffer, into: importer)
+    guard targetBuffer.identity != buffer.identity, targetHandle.rawValue != handle.rawValue else {
+      throw Self.sharesMemory(importer.subject, "its target has the picture's dma-buf or handle")
+    }
     self.target = try Framebuffer(targetHandle, target.description)
     self.picture = try Framebuffer(handle, window)
     self.shown = fetch.shown
@@ -39,8 +46,19 @@ final class WritebackObserver: Observer {
     self.seen = try PictureLayout.checked(
       format: window.layout.format, width: fetch.shown.width, height: fetch.shown.height,
       planes: target.description.layout.planes, operation: "writeback", on: importer.subject)
+    self.pictureLayout = description.layout
+    self.showing = Showing(description, as: window.fourcc, on: pipeline.route)
+    self.buffer = try buffer.duplicate()
     self.pipeline = pipeline
     self.targetBuffer = targetBuffer
+  }
+
+  /// Why nothing is proven where the target is what was shown.
+  static func sharesMemory(_ subject: String, _ reason: String) -> PrimeError {
+    PrimeError(
+      operation: "control", errno: .inputOutput, subject: subject,
+      reason: "the second buffer is no other than the first: \(reason); what is written back could not be told from "
+        + "what was shown")
   }
 
   /// The inode of the second buffer.
@@ -50,9 +68,24 @@ final class WritebackObserver: Observer {
   var lostWritebacks: Int { pipeline.lostWritebacks }
 
   func look(_ examination: Examination, deadline: Deadline) throws -> Mismatch? {
+    let wasIntact = try isIntact(examination, deadline: deadline)
+    try targetBuffer.write(deadline: deadline) { bytes in
+      try examination.expected.fill(&bytes, layout: seen, altering: .everything)
+    }
+    // Two dma-bufs may still be one memory.
+    if try wasIntact && !isIntact(examination, deadline: deadline) {
+      throw Self.sharesMemory(pipeline.device.subject, "writing to the one changed the other")
+    }
     try pipeline.capture(picture, shown: shown, into: target, mode: mode, deadline: deadline)
     return try targetBuffer.read(deadline: deadline) { bytes in
-      try examination.look(at: bytes, layout: seen, ignoringUnusedBits: true)
+      try examination.look(at: bytes, layout: seen, ignoringUnusedBits: true, wasAltered: true)
+    }
+  }
+
+  /// Whether the picture holds what it should, by the exporter's own descriptor.
+  private func isIntact(_ examination: Examination, deadline: Deadline) throws -> Bool {
+    try buffer.read(deadline: deadline) { bytes in
+      try examination.expected.matches(bytes, layout: pictureLayout, ignoringUnusedBits: false)
     }
   }
 

@@ -1,0 +1,24 @@
+/// What tells one DRM device from another, whatever its nodes are called.
+///
+/// A node's name says nothing: a container may show `/dev/dri/card1` as `card0`. Its number is the kernel's.
+package struct DeviceIdentity: Hashable, Sendable {
+  /// Major and minor of the node that was opened.
+  package let number: DeviceNumber
+  /// The sysfs folder of the hardware behind the node; nil where sysfs does not tell.
+  let folder: String?
+
+  /// Looks the node up in `systemRoot/sys`.
+  package init(_ number: DeviceNumber, systemRoot: String = "") {
+    self.number = number
+    folder = FileSystem.resolved("\(systemRoot)/sys/dev/char/\(number.major):\(number.minor)/device")
+  }
+
+  /// Whether both nodes belong to one DRM device: they are one node, or the primary and the render node of one.
+  ///
+  /// Two primary nodes are two DRM devices, even above one piece of hardware.
+  package func isSameDevice(as other: DeviceIdentity) -> Bool {
+    if number == other.number { return true }
+    guard number.major == other.number.major, let folder, folder == other.folder else { return false }
+    return DRMNode.kind(ofMinor: number.minor) != DRMNode.kind(ofMinor: other.number.minor)
+  }
+}
