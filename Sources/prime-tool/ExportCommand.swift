@@ -101,7 +101,7 @@ struct ExportCommand: ParsableCommand {
       StandardError.note("prime-tool: \(report.reason ?? "nothing could be tested")")
       throw ExitStatus.untested
     }
-    guard report.verdict.passes, report.leaks.isClean else {
+    guard report.verdict.arrives, report.leaks.isClean else {
       StandardError.note("prime-tool: \(report.leaks.sentence ?? HandoverText(verbose: false).line(report))")
       throw ExitStatus.failed
     }

@@ -57,11 +57,11 @@ struct HandoverArguments: ParsableArguments {
       throw ExitStatus.failed
     }
     switch report.verdict {
-    case .proven, .shared: return
+    case .proven, .shared, .held, .reported: return
     case .untested:
       StandardError.note("prime-tool: \(report.reason ?? "nothing could be tested")")
       throw ExitStatus.untested
-    case .held, .refused, .mismatch, .error: throw ExitStatus.failed
+    case .refused, .mismatch, .error: throw ExitStatus.failed
     }
   }
 }

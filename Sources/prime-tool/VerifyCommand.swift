@@ -109,6 +109,7 @@ struct VerifyCommand: ParsableCommand {
     var report = run.cells()
     if !report.interrupted { run.addRules(to: &report, fences: fences, lifetimes: lifetime) }
     try write(report, plan)
+    for sentence in supervisor.complaints { StandardError.note("prime-tool: \(sentence)") }
     if let code = supervisor.exitCode {
       StandardError.note("prime-tool: interrupted after \(report.cells.count) of \(matrix.cells.count) cells")
       throw ExitCode(code)
@@ -123,6 +124,7 @@ struct VerifyCommand: ParsableCommand {
       throw ExitStatus.failed
     }
     try judge(report, requirements, devices: devices, since: stored)
+    if !supervisor.changedDisplays.isEmpty { throw ExitStatus.failed }
   }
 
   private func write(_ report: VerifyReport, _ plan: VerifyPlan) throws {

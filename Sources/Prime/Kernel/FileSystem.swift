@@ -123,6 +123,28 @@ package enum FileSystem {
     unsafe unlink(path) == 0
   }
 
+  /// Creates an empty folder; false where that fails.
+  package static func create(folder: String) -> Bool {
+    // Safe: the path is copied for the call.
+    unsafe mkdir(folder, 0o700) == 0
+  }
+
+  /// Removes an empty folder, or one of a file system of the kernel's; false where that fails.
+  @discardableResult
+  package static func remove(folder: String) -> Bool {
+    // Safe: the path is copied for the call.
+    unsafe rmdir(folder) == 0
+  }
+
+  /// Empties a file; false where that fails.
+  @discardableResult
+  package static func empty(_ path: String) -> Bool {
+    // Safe: the path is copied for the call.
+    let descriptor = unsafe Glibc.open(path, O_WRONLY | O_TRUNC | O_CLOEXEC)
+    guard descriptor >= 0 else { return false }
+    return Glibc.close(descriptor) == 0
+  }
+
   /// The user that this process acts as.
   package static var effectiveUser: UInt32 { geteuid() }
 

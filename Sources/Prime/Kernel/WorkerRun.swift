@@ -29,8 +29,12 @@ package struct WorkerRun {
     case note(piece: Int, [UInt8])
     case result(piece: Int, [UInt8])
     case failed(piece: Int, Failure)
+    /// A worker began its first piece.
+    case workerStarted(process: CInt)
     /// A worker did all of its pieces, and this is what it says at its end.
     case workerEnded([UInt8])
+    /// A worker is gone, or is left behind.
+    case workerGone(process: CInt)
   }
 
   /// What a piece is given by the worker that runs it.
@@ -109,8 +113,10 @@ package struct WorkerRun {
         heard(.failed(piece: next, .notStarted(errno)))
         next += 1
       case .success(let worker):
+        heard(.workerStarted(process: worker.identifier))
         var attendance = Attendance(of: worker, pieces: next..<upperBound, run: self)
         attendance.listen(signals, &outcome, heard)
+        heard(.workerGone(process: worker.identifier))
         next = attendance.next
       }
     }

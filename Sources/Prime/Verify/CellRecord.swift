@@ -108,7 +108,7 @@ final class CellRecord {
       wasCancelled = error.errno == .cancelled
       report.call = error.operation
       report.errno = error.errno.name
-      report.reason = "\(error.subject): \(error.reason ?? error.errno.meaning)"
+      report.reason = stop.reason ?? "\(error.subject): \(error.reason ?? error.errno.meaning)"
     }
     if let mismatch = stop.mismatch {
       report.mismatch = mismatch

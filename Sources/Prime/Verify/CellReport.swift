@@ -34,6 +34,18 @@ public struct CellReport: Hashable, Sendable, Codable {
   public var verdict: Verdict = .error
   /// The observers that saw what was written, the strongest first.
   public var observers: [ObserverName] = []
+  /// The observers whose look is a proof, the strongest first; nil where the buffer was not looked at.
+  public var proofs: [ObserverName]?
+  /// Whether the importer mapped the buffer, and how that is known; nil where nothing was imported.
+  public var mapping: ImportMapping?
+  /// The format that a display engine was told the bytes have; nil where none looked.
+  public var shownAs: String?
+  /// Why the display's plane does not take the buffer in its own format, which says nothing of its bytes; nil where it does.
+  public var formatObjection: String?
+  /// Which GBM driver looked; nil where none did.
+  public var gbm: GBMDriver?
+  /// What the kernel complained of while the cell was checked, where that names its worker or a driver of the pair.
+  public var kernelLog: [String]?
   /// The observers that were tried and could not look.
   public var tried: [Attempt] = []
   /// Who declined, for `refused`.

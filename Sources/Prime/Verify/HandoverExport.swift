@@ -54,7 +54,7 @@ public struct HandoverExport: Sendable {
           if let first = prepared.take() { first } else { try maker.make(seed: seed &+ UInt64(index)) }
         let connection = try listener.accept(deadline: deadline) { note($0.reason ?? $0.description) }
         try handOver(buffer, over: connection, &report)
-        guard report.verdict.passes else { return }
+        guard report.verdict.arrives else { return }
       }
     }
   }
@@ -74,7 +74,7 @@ public struct HandoverExport: Sendable {
       report.verdict = .shared
       guard isDone, asksForWriteBack else { return }
       try judge(prepared, wroteBack: true, &report)
-      report.wroteBack = report.verdict.passes
+      report.wroteBack = report.verdict.arrives
     }
   }
 
@@ -198,13 +198,13 @@ public struct HandoverExport: Sendable {
     report.take(answer)
     if answer.outcome == .verified || answer.wroteBack {
       try judge(prepared, wroteBack: answer.wroteBack, &report)
-      report.wroteBack = answer.wroteBack && report.verdict.passes
+      report.wroteBack = answer.wroteBack && report.verdict.arrives
     }
-    if report.verdict.passes && asksForWriteBack && !answer.wroteBack {
+    if report.verdict.arrives && asksForWriteBack && !answer.wroteBack {
       report.verdict = .error
       report.reason = "the importer was asked to write back, and did not"
     }
-    let isRight = report.verdict.passes || answer.outcome != .verified
+    let isRight = report.verdict.arrives || answer.outcome != .verified
     let verdict = HandoverReply(
       .verdict, report.verdict == .mismatch ? .mismatch : isRight ? .verified : .failed, wroteBack: report.wroteBack,
       sentence: isRight ? "" : report.reason ?? "")
@@ -215,7 +215,7 @@ public struct HandoverExport: Sendable {
       guard error.errno == .brokenPipe || error.errno == .connectionReset else { throw error }
     }
     try connection.awaitEnd(deadline: deadline)
-    if report.verdict.passes { report.completed += 1 }
+    if report.verdict.arrives { report.completed += 1 }
   }
 }
 
@@ -224,7 +224,8 @@ extension HandoverReport {
   fileprivate mutating func take(_ answer: HandoverReply) {
     verdict =
       switch answer.outcome {
-      case .verified: answer.isProof ? .proven : .shared
+      // It is the other end that looked, or says so; this side saw nothing.
+      case .verified: .reported
       case .mismatch: .mismatch
       case .refused: .refused
       case .failed: .error
@@ -232,6 +233,10 @@ extension HandoverReport {
     refusedBy = answer.outcome == .refused ? .importer : nil
     errno = answer.errno == 0 ? nil : Errno(rawValue: Int32(answer.errno)).name
     reason = answer.sentence.isEmpty ? nil : answer.sentence
+    if answer.outcome == .verified {
+      reason = "the importer reports that it \(answer.isProof ? "proved the content" : "holds the buffer"), which is not "
+        + "this side's look"
+    }
     controls = 0
     wroteBack = false
   }

@@ -17,6 +17,11 @@ public struct HandoverImport: Sendable {
       kernel: LinuxKernel(silencesMesa: !showingMesaOutput))
   }
 
+  /// The devices that are asked about a refused import.
+  package var neutral: [NeutralDevice] = []
+  /// Sees which mappings an import makes; nil where the kernel does not tell.
+  package var trace: DMAMapTrace?
+
   package init(
     _ importer: Importer, writesBack: Bool, count: Int, deadline: Deadline, kernel: any KernelCalls
   ) {
@@ -46,7 +51,7 @@ public struct HandoverImport: Sendable {
         ) { note("nobody exports at \(address) yet; waiting") }
         report.peerUser = connection.peer.user
         take(over: connection, on: device, &report)
-        guard report.verdict.passes else { break }
+        guard report.verdict.arrives else { break }
         report.completed += 1
       }
     } catch {
@@ -90,18 +95,17 @@ public struct HandoverImport: Sendable {
         wroteBack = try check(bytes, descriptors, from: connection.subject, on: device, record, &report)
       } catch {
         record.stopped(by: error)
-        explainRefusal(record)
       }
       record.auditHandles([device])
       try connection.send(answer(record.report, wroteBack: wroteBack).bytes, deadline: deadline)
       let verdict = try connection.receiveReply(.verdict, "the exporter's verdict", deadline: deadline)
-      if record.report.verdict.passes { try hear(verdict, wroteBack: wroteBack) }
+      if record.report.verdict.arrives { try hear(verdict, wroteBack: wroteBack) }
     } catch {
       // What this end found itself is more than that it could not tell it.
-      if record.report.verdict.passes || record.report.reason == nil { record.stopped(by: error) }
+      if record.report.verdict.arrives || record.report.reason == nil { record.stopped(by: error) }
     }
     report.take(record)
-    report.wroteBack = wroteBack && record.report.verdict.passes
+    report.wroteBack = wroteBack && record.report.verdict.arrives
   }
 
   /// Checks one picture and says whether it wrote back; everything it opened is closed when it returns.
@@ -121,9 +125,16 @@ public struct HandoverImport: Sendable {
     let seed = picture.offer.seed
     let description = picture.description
     report.describe(description, seed: seed)
-    let handle = try Stop.declining(.refused, by: .either) {
-      try GEMHandle(importing: picture.buffer, into: device, deadline: deadline)
+    trace?.clear()
+    let handle: GEMHandle
+    do throws(PrimeError) {
+      handle = try GEMHandle(importing: picture.buffer, into: device, deadline: deadline)
+    } catch {
+      guard !error.isBreakage else { throw error }
+      throw refusal(error, of: picture.buffer, description, on: device)
     }
+    let mapping = ImportMapping(by: device, from: nil, traced: trace?.devices(), release: .current)
+    record.report.mapping = mapping
     let observers = ObserverSet(deadline: deadline, record: record)
     try observers.firstLook(
       at: handle, of: picture.buffer, description, from: nil, allocator: try secondBuffer(on: device),
@@ -135,9 +146,11 @@ public struct HandoverImport: Sendable {
     }
     try observers.close()
     record.report.observers = observers.confirmed
-    record.report.verdict = observers.verdict
+    let verdict = observers.verdict(mapping)
+    record.report.verdict = verdict
+    if verdict == .held { record.report.reason = mapping.objection(of: importer.name) }
     // What was written after the import shows a copy for what it is; without that, only the dma-buf's number does.
-    if !returns && observers.verdict == .proven && !observers.confirmed.contains(.identity) {
+    if !returns && verdict == .proven && !observers.confirmed.contains(.identity) {
       throw Stop(
         verdict: .error,
         reason: "\(importer.name) shows the picture, but holds another dma-buf than was handed over: it may be a copy, "
@@ -146,11 +159,21 @@ public struct HandoverImport: Sendable {
     return returns
   }
 
-  /// Says what the errno of a refused import usually comes from; one hand-over alone does not tell which side it is.
-  private func explainRefusal(_ record: CellRecord) {
-    guard record.report.refusedBy == .either, let errno = Errno(name: record.report.errno ?? "") else { return }
-    record.report.reason = RefusalReason.sentence(
-      ("the exporter", .untried), (importer.name, .untried), errno: errno)
+  /// Asks third parties which side refused.
+  private func refusal(
+    _ error: PrimeError, of buffer: borrowing DMABuf, _ description: BufferDescription, on device: Device
+  ) -> Stop {
+    let inquiry = RefusalInquiry(neutral: neutral, kernel: kernel, deadline: deadline.atMost(.seconds(5))) {
+      ImportMapping(by: $0, from: $1, traced: trace?.devices(), release: .current)
+    }
+    let evidence = inquiry.evidence(
+      on: buffer,
+      AllocationRequest(format: description.layout.format, width: description.width, height: description.height),
+      kind: nil, exporter: nil, importer: device)
+    return Stop(
+      verdict: .refused, refusedBy: evidence.refuser, error: error,
+      reason: RefusalReason.sentence(
+        exporter: "the exporter", importer: importer.name, evidence, errno: error.errno, byteCount: buffer.byteCount))
   }
 
   /// Where a display engine's picture goes, on an open file of its own.
@@ -169,7 +192,7 @@ public struct HandoverImport: Sendable {
   private func answer(_ cell: CellReport, wroteBack: Bool) -> HandoverReply {
     let outcome: HandoverReply.Outcome =
       switch cell.verdict {
-      case .proven, .shared, .held: .verified
+      case .proven, .shared, .held, .reported: .verified
       case .mismatch: .mismatch
       case .refused: .refused
       // Nobody could look at what was imported all the same.
@@ -179,7 +202,7 @@ public struct HandoverImport: Sendable {
     let call = cell.call.map { "\($0) \(cell.errno ?? ""): " } ?? ""
     return HandoverReply(
       .answer, outcome, errno: UInt32(clamping: number), wroteBack: wroteBack, isProof: cell.verdict == .proven,
-      sentence: cell.verdict.passes ? "" : call + (cell.reason ?? ""))
+      sentence: cell.verdict.arrives ? "" : call + (cell.reason ?? ""))
   }
 
   private func hear(_ verdict: HandoverReply, wroteBack: Bool) throws {

@@ -76,11 +76,19 @@ public struct Matrix: Sendable {
 
   /// Checks one cell; everything that it opened is closed when it returns.
   ///
-  /// - Parameter onStep: Hears of each step before it begins.
+  /// - Parameters:
+  ///   - devices: The devices of the machine, for what third parties say of a refusal.
+  ///   - trace: Sees which mappings an import makes.
+  ///   - onStep: Hears of each step before it begins.
   package func check(
-    _ cell: Cell, deadline: Deadline, onStep: @escaping @Sendable (String) -> Void = { _ in }
+    _ cell: Cell, among devices: [DeviceDescription], deadline: Deadline, trace: DMAMapTrace? = nil,
+    onStep: @escaping @Sendable (String) -> Void = { _ in }
   ) -> PairCheck.Outcome {
     var check = pairCheck(cell, deadline: deadline)
+    check.neutral = NeutralDevice.among(devices)
+    check.advertised =
+      devices.first { [$0.primary, $0.render].contains(cell.importer.node) }?.capabilities?.primeImport
+    check.trace = trace
     check.onStep = onStep
     return check.run()
   }
@@ -104,6 +112,7 @@ public struct Matrix: Sendable {
     devices: [DeviceDescription], progress: (_ done: Int, _ exporter: Exporter, _ importer: Importer) -> Void
   ) -> VerifyReport {
     let audit = LeakAudit()
+    let trace = DMAMapTrace()
     var reports: [CellReport] = []
     var inodes: Set<UInt64> = []
     var ended = false
@@ -113,7 +122,7 @@ public struct Matrix: Sendable {
         break
       }
       progress(reports.count, cell.exporter, cell.importer)
-      let result = check(cell, deadline: options.deadline)
+      let result = check(cell, among: devices, deadline: options.deadline, trace: trace)
       inodes.formUnion(result.inodes)
       ended = result.wasCancelled
       if !ended { reports.append(result.report) }
@@ -126,41 +135,10 @@ public struct Matrix: Sendable {
   package func report(
     of cells: [CellReport], devices: [DeviceDescription], leaks: LeakReport, interrupted: Bool
   ) -> VerifyReport {
-    var cells = cells
-    Self.explainRefusals(&cells, devices: devices)
-    let counts = Verdict.allCases.map { verdict in (verdict.rawValue, cells.count { $0.verdict == verdict }) }
+    let counts = Verdict.ofCells.map { verdict in (verdict.rawValue, cells.count { $0.verdict == verdict }) }
     return VerifyReport(
       schema: VerifyReport.currentSchema, host: .current(), seed: options.seed,
       devices: devices.map { VerifyReport.DeviceEntry($0, among: devices) }, cells: cells,
       summary: Dictionary(uniqueKeysWithValues: counts), leaks: leaks, interrupted: interrupted)
-  }
-
-  /// Says of each refused import which side it was, from what both sides did with others in the same run.
-  static func explainRefusals(_ cells: inout [CellReport], devices: [DeviceDescription]) {
-    let all = cells
-    for index in cells.indices where cells[index].verdict == .refused && cells[index].refusedBy == .either {
-      let cell = cells[index]
-      let exporter = elsewhere(
-        all.filter { $0.exporter == cell.exporter && $0.importer != cell.importer && $0.exporter != $0.importer },
-        name: \.importer)
-      let importer = elsewhere(
-        all.filter { $0.importer == cell.importer && $0.exporter != cell.exporter && $0.exporter != $0.importer },
-        name: \.exporter)
-      let errno = Errno(name: cell.errno ?? "") ?? .invalidArgument
-      cells[index].refusedBy = RefusalReason.refuser(exporter: exporter, importer: importer)
-      let device = devices.first { device in
-        [device.primary, device.render].contains { $0 != nil && $0?.path == cell.importerNode }
-      }
-      cells[index].reason = RefusalReason.sentence(
-        (cell.exporter, exporter), (cell.importer, importer), errno: errno,
-        advertised: device?.capabilities?.primeImport)
-    }
-  }
-
-  private static func elsewhere(
-    _ cells: [CellReport], name: (CellReport) -> String
-  ) -> RefusalReason.Elsewhere {
-    if let shared = cells.first(where: \.verdict.passes) { return .shares(name(shared)) }
-    return cells.contains { $0.verdict == .refused } ? .refused : .untried
   }
 }

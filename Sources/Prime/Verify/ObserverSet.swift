@@ -15,10 +15,11 @@ final class ObserverSet {
   /// The observers whose look is a proof, the strongest first: a name alone is none.
   var proofs: [ObserverName] { active.filter(\.isProof).map(\.name) }
 
-  /// Proven by an observer that looked from the importer, shared by identity, skipped where nobody could look.
-  var verdict: Verdict {
+  /// Proven by the importer's own look; else what the handle is worth, which depends on whether the importer mapped the buffer.
+  func verdict(_ mapping: ImportMapping) -> Verdict {
     guard !active.isEmpty else { return .untested }
-    return proofs.isEmpty ? .shared : .proven
+    guard proofs.isEmpty else { return .proven }
+    return mapping.isMade ? .shared : .held
   }
 
   /// Why those who looked prove nothing, where they have more to say than their names; nil where somebody proves it.

@@ -8,6 +8,14 @@ package struct PairCheck {
   let seed: UInt64
   let kernel: any KernelCalls
   let deadline: Deadline
+  /// The devices that are asked about a refused import.
+  var neutral: [NeutralDevice] = []
+  /// Whether the importer claims to import, by its node's path.
+  var advertised: Bool?
+  /// Sees which mappings an import makes; nil where the kernel does not tell.
+  var trace: DMAMapTrace?
+  /// The kernel's number; nil where it is not known.
+  var release = KernelRelease.current
   /// Hears of each step before it begins.
   var onStep: @Sendable (String) -> Void = { _ in }
 
@@ -28,7 +36,7 @@ package struct PairCheck {
 
   /// The report of a check, and what the run that it belongs to must know besides.
   package struct Outcome: Codable, Sendable {
-    package let report: CellReport
+    package var report: CellReport
     /// The inodes of the dma-bufs it made, for the leak audit.
     package let inodes: Set<UInt64>
     /// Whether somebody asked to stop while it ran.
@@ -155,11 +163,18 @@ package struct PairCheck {
     try record.timed("readBack") {
       try examine(buffer, description, Examination(expected: patterns.a, wrong: patterns.wrong), record)
     }
+    trace?.clear()
     let handle = try record.timed("import") {
-      try Stop.declining(.refused, by: .either) {
-        try GEMHandle(importing: buffer, into: devices.importer, deadline: deadline.atMost(.seconds(5)))
+      do throws(PrimeError) {
+        return try GEMHandle(importing: buffer, into: devices.importer, deadline: deadline.atMost(.seconds(5)))
+      } catch {
+        guard !error.isBreakage else { throw error }
+        throw refusal(error, of: buffer, devices)
       }
     }
+    let mapping = ImportMapping(
+      by: devices.importer, from: devices.exporter?.identity, traced: trace?.devices(), release: release)
+    record.report.mapping = mapping
     let observers = ObserverSet(deadline: deadline, record: record)
     try record.timed("observe") {
       try observers.firstLook(
@@ -178,8 +193,26 @@ package struct PairCheck {
     }
     try observers.close()
     record.report.observers = observers.confirmed
-    record.report.verdict = observers.verdict
+    record.report.verdict = observers.verdict(mapping)
+    record.report.proofs = observers.proofs
+    record.report.shownAs = observers.shownAs?.name
+    record.report.formatObjection = observers.formatObjection
+    record.report.gbm = observers.gbm
+    if record.report.verdict == .held { record.report.reason = mapping.objection(of: importer.name) }
     record.report.reason = record.report.reason ?? observers.objection
+  }
+
+  /// Asks third parties which side refused.
+  private func refusal(_ error: PrimeError, of buffer: borrowing DMABuf, _ devices: OpenDevices) -> Stop {
+    let inquiry = RefusalInquiry(neutral: neutral, kernel: kernel, deadline: deadline.atMost(.seconds(5))) {
+      ImportMapping(by: $0, from: $1, traced: trace?.devices(), release: release)
+    }
+    let evidence = inquiry.evidence(
+      on: buffer, request, kind: exporter.allocator, exporter: devices.exporter?.identity, importer: devices.importer)
+    let reason = RefusalReason.sentence(
+      exporter: exporter.name, importer: importer.name, evidence, errno: error.errno, byteCount: buffer.byteCount,
+      advertised: advertised)
+    return Stop(verdict: .refused, refusedBy: evidence.refuser, error: error, reason: reason)
   }
 
   private func write(_ pattern: Pattern, to buffer: borrowing DMABuf, _ description: BufferDescription) throws {

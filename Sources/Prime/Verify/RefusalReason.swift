@@ -1,62 +1,71 @@
-/// Why a pair of devices does not share a buffer, told from the call, the errno and what else ran.
+/// Why a device does not take a buffer, from the call's errno and from what third parties do with both sides.
 ///
-/// The errno of a failed import is a driver's choice and may mislead (`contract.md` calls it not promised), so the sentence
-/// says what the errno usually comes from and names the evidence for the side it blames.
+/// The errno of a failed import is a driver's choice and may mislead (no rule of the core fixes it), so the sentence says what
+/// the errno usually comes from and names the evidence for the side it blames.
 enum RefusalReason {
-  /// What one side did with everybody but the other side of the refused pair.
-  enum Elsewhere: Hashable, Sendable {
-    /// It shared with this one.
-    case shares(String)
-    /// Others were tried and none worked.
-    case refused
-    /// The run had no other pair with it.
-    case untried
-  }
-
-  /// The side that the evidence points at.
-  static func refuser(exporter: Elsewhere, importer: Elsewhere) -> Refuser {
-    switch (exporter, importer) {
-    case (.shares, .shares), (.refused, .refused), (.untried, .untried): .either
-    case (.shares, _), (.untried, .refused): .importer
-    case (_, .shares), (.refused, .untried): .exporter
-    }
-  }
-
   /// One sentence for a refused import.
   ///
-  /// - Parameter advertised: whether the importer has `DRM_CAP_PRIME` import; nil where that is not known.
+  /// - Parameters:
+  ///   - byteCount: The size of the buffer that was refused.
+  ///   - advertised: Whether the importer has `DRM_CAP_PRIME` import; nil where that is not known.
   static func sentence(
-    _ exporter: (name: String, elsewhere: Elsewhere), _ importer: (name: String, elsewhere: Elsewhere), errno: Errno,
+    exporter: String, importer: String, _ evidence: RefusalEvidence, errno: Errno, byteCount: Int,
     advertised: Bool? = nil
   ) -> String {
-    switch refuser(exporter: exporter.elsewhere, importer: importer.elsewhere) {
-    case .importer:
-      var proof = ""
-      if case .shares(let other) = exporter.elsewhere { proof = ", while \(other) takes buffers of \(exporter.name)" }
+    switch (evidence.taking, evidence.giving) {
+    case (.refuses(let others, let other), let giving):
       let claim =
         switch advertised {
         case true?: "; that it advertises DRM_CAP_PRIME import says nothing"
         case false?: "; nor does it advertise DRM_CAP_PRIME import"
         case nil: ""
         }
-      return "\(importer.name) takes no buffers of other devices\(proof): \(importerMeaning(errno))\(claim)"
-    case .exporter:
-      var proof = ""
-      if case .shares(let other) = importer.elsewhere { proof = ", while \(importer.name) takes those of \(other)" }
-      return "\(exporter.name) hands its buffers to no other device\(proof): \(exporterMeaning(errno)); "
-        + "allocate on another device, or from udmabuf or the heap"
-    case .either:
-      switch exporter.elsewhere {
-      case .shares:
-        return "\(importer.name) cannot use this buffer of \(exporter.name), though both share with others: "
-          + importerMeaning(errno)
-      case .refused:
-        return "\(exporter.name) shares with no other device here and \(importer.name) takes from none: "
-          + importerMeaning(errno)
-      case .untried:
-        return "\(importerMeaning(errno)); `prime-tool verify` of the whole matrix shows which of the two refuses"
+      let refusesAll = "\(importer) takes no buffers of other devices, and refuses a page of \(list(others)) too"
+        + (other == errno ? "" : " (\(other.name))")
+      guard case .refused(let neutral, _) = giving else {
+        let proof = if case .taken(let neutral) = giving { ", while \(neutral) takes this buffer of \(exporter)" } else { "" }
+        return "\(refusesAll)\(proof): \(importerMeaning(errno))\(claim)"
       }
+      return "neither side works with others here: \(refusesAll), and \(neutral) refuses this buffer of \(exporter)"
+    case (.takesOnlyAPage(let source, let other), let giving):
+      if case .refused(let neutral, _) = giving {
+        return "\(importer) takes a page of \(source) and refuses \(byteCount) bytes of it (\(other.name)), and \(neutral) "
+          + "refuses this buffer of \(exporter): not known which side it is"
+      }
+      let scattered = "\(importer) takes a page of \(source) and refuses \(byteCount) bytes of it (\(other.name))"
+      return other == .noMemory || other == .noSpace
+        ? "\(scattered): its address space or its memory for mappings is too small for that"
+        : "\(scattered): it needs contiguous memory; \(byteCount) bytes of its own or of a heap of contiguous memory "
+          + "(heap:linux,cma) would do"
+    case (.takes(let source), .refused(let neutral, _)):
+      return "\(exporter) hands its buffers to no other device: \(neutral) refuses this one too, while \(importer) takes as "
+        + "much of \(source): \(exporterMeaning(errno)); allocate on another device, or from udmabuf or the heap"
+    case (.takes(let source), .taken(let neutral)):
+      return "\(importer) cannot use this buffer of \(exporter), though it takes as much of \(source) and \(neutral) takes "
+        + "this buffer: \(importerMeaning(errno))"
+    case (.takes(let source), .unknown):
+      return "not known which side refuses: \(importer) takes as much of \(source), and nothing here tells whether "
+        + "\(exporter) hands its buffers to others: \(importerMeaning(errno))"
+    case (.unknown, .taken(let neutral)):
+      return "not known which side refuses: \(neutral) takes this buffer of \(exporter), and nothing here tells whether "
+        + "\(importer) takes those of others: \(importerMeaning(errno))"
+    case (.unknown, .refused(let neutral, _)):
+      return "not known which side refuses: \(neutral) refuses this buffer of \(exporter) too, and nothing here tells "
+        + "whether \(importer) takes those of others: \(exporterMeaning(errno))"
+    case (.unknown, .unknown):
+      return "not known which side refuses, and nothing here tells: modprobe vgem or udmabuf to find out: "
+        + importerMeaning(errno)
     }
+  }
+
+  /// What the errno usually comes from, where no third party was asked.
+  static func guess(importer: String, errno: Errno) -> String {
+    "\(importer) refuses the buffer: \(importerMeaning(errno)); `prime-tool verify` shows which of the two sides it is"
+  }
+
+  private static func list(_ names: [String]) -> String {
+    guard names.count > 1, let last = names.last else { return names.joined() }
+    return names.dropLast().joined(separator: ", ") + " and " + last
   }
 
   private static func importerMeaning(_ errno: Errno) -> String {

@@ -105,7 +105,7 @@ extension VerifyReport {
         switch cell.verdict {
         case .proven: 4
         case .shared: 3
-        case .held: 2
+        case .held, .reported: 2
         case .refused: 1
         case .mismatch, .error: 0
         case .untested: nil

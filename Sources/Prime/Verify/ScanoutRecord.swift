@@ -53,7 +53,7 @@ final class ScanoutRecord {
     // One pair gives no evidence for the side of a refused import; `verify` has the whole matrix.
     let meaning =
       stop.refusedBy == .either
-      ? RefusalReason.sentence((report.exporter, .untried), (report.display, .untried), errno: error.errno)
+      ? RefusalReason.guess(importer: report.display, errno: error.errno)
       : error.errno.meaning
     report.reason = "\(error.subject): \(error.reason ?? meaning)"
   }

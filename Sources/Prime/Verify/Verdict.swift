@@ -6,6 +6,8 @@ public enum Verdict: String, Hashable, Sendable, Codable, CaseIterable {
   case shared
   /// The importer holds the very same dma-buf and nothing more is known: it may map it at its first use only, and fail then.
   case held
+  /// Another process says that the buffer arrived; this side did not look.
+  case reported
   /// The kernel declined a step, with an errno that says so.
   case refused
   /// Something else arrived than what was written.
@@ -15,8 +17,16 @@ public enum Verdict: String, Hashable, Sendable, Codable, CaseIterable {
   /// A step failed that has nothing to decline, or the check itself does not hold.
   case error
 
-  /// `proven` and `shared`: the importer can reach the buffer's memory. A handle alone (`held`) is no pass.
+  /// Whether the importer can reach the buffer's memory: `proven` and `shared`.
+  ///
+  /// A handle alone (`held`) is no pass.
   public var passes: Bool { self == .proven || self == .shared }
+
+  /// Whether the importer has a handle of the buffer at least, or says so.
+  public var arrives: Bool { passes || self == .held || self == .reported }
+
+  /// The verdicts of a check that looks by itself.
+  static let ofCells = allCases.filter { $0 != .reported }
 }
 
 /// Who looked at the buffer on the importing side, the strongest first.

@@ -28,7 +28,7 @@ struct HandoverText {
     let colour: TextStyle.Colour =
       switch report.verdict {
       case .proven: .green
-      case .shared, .held, .untested: .yellow
+      case .shared, .held, .reported, .untested: .yellow
       case .refused, .mismatch, .error: .red
       }
     var line = style.paint(report.verdict.rawValue, colour)

@@ -59,9 +59,9 @@ struct MatrixText {
 
   private func cell(_ cell: CellReport) -> TextTable.Cell {
     switch cell.verdict {
-    case .proven: TextTable.Cell("proven " + cell.observers.filter(\.isProof).map(letter).joined(), .green)
+    case .proven: TextTable.Cell("proven " + (cell.proofs ?? []).map(letter).joined(), .green)
     case .shared: TextTable.Cell("shared", .yellow)
-    case .held: TextTable.Cell("held", .yellow)
+    case .held, .reported: TextTable.Cell("held", .yellow)
     case .refused: TextTable.Cell("- \(cell.errno ?? "refused")", .grey)
     case .untested: TextTable.Cell("untested", .grey)
     case .mismatch: TextTable.Cell("MISMATCH", .red)
@@ -85,13 +85,19 @@ struct MatrixText {
       (
         .proven,
         [
-          "proven  the importer looked and saw what was written after the import:",
-          "        W its display engine wrote back what it fetched, C the checksum of its CRTC tells, G its Mesa driver mapped it,",
-          "        N its own mapping",
+          "proven   the importer's engine read the buffer and saw what was written after the import:",
+          "         W its display engine wrote back what it fetched, C the checksum of its CRTC tells, G its Mesa driver copied it,",
+          "         N the device that made it looked through its own mapping",
         ]
       ),
-      (.shared, ["shared  the importer holds the same buffer; nothing here shows that its hardware can read it"]),
-      (.refused, ["- E…    refused with this errno"]),
+      (
+        .shared,
+        [
+          "shared   the importer holds the same buffer and has mapped it; nothing here shows that its hardware reads it"
+        ]
+      ),
+      (.held, ["held     the importer has a handle and nothing more is known: it may fail at its first use"]),
+      (.refused, ["- E…     refused by the kernel with this errno"]),
       (.untested, ["untested it could not be looked at here"]),
     ]
     let present = lines.filter { report.count($0.0) > 0 }.flatMap(\.1)
@@ -113,8 +119,17 @@ struct MatrixText {
       if groups[key] == nil { order.append(key) }
       groups[key, default: []].append(cell)
     }
-    let lines = order.compactMap { groups[$0] }.flatMap(paragraph)
+    let lines = order.compactMap { groups[$0] }.flatMap(paragraph) + formats
     return lines.isEmpty ? [] : lines + [""]
+  }
+
+  /// One line for each cell whose bytes a display engine read in another format than the buffer's own.
+  private var formats: [String] {
+    report.cells.compactMap { cell in
+      guard cell.verdict == .proven, let shownAs = cell.shownAs, shownAs != cell.format else { return nil }
+      let objection = cell.formatObjection.map { ": \($0)" } ?? ""
+      return "\(cell.exporter) → \(cell.importer): its bytes are proven, shown as \(shownAs) and not as \(cell.format)\(objection)"
+    }
   }
 
   private func paragraph(_ cells: [CellReport]) -> [String] {
@@ -151,7 +166,7 @@ struct MatrixText {
   }
 
   private var summary: String {
-    let counts = Verdict.allCases.map { "\(report.count($0)) \($0.rawValue)" }.joined(separator: ", ")
+    let counts = Verdict.allCases.filter { $0 != .reported }.map { "\(report.count($0)) \($0.rawValue)" }.joined(separator: ", ")
     let passed = report.cells.count(where: \.verdict.passes)
     return "\(passed) of \(report.cells.count) pass: \(counts) · kernel \(report.host.kernel) · seed \(report.seed)"
   }

@@ -52,7 +52,7 @@ struct ScanoutText {
     let colour: TextStyle.Colour =
       switch report.verdict {
       case .proven: .green
-      case .shared, .held, .untested: .yellow
+      case .shared, .held, .reported, .untested: .yellow
       case .refused, .mismatch, .error: .red
       }
     var verdict = style.paint(report.verdict.rawValue, colour)

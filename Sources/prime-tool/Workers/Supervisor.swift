@@ -12,6 +12,11 @@ final class Supervisor {
   private(set) var leftBehind: [Int32] = []
   private var inodes: Set<UInt64> = []
   private var leftDescriptors: [String] = []
+  private let log = KernelLog()
+  /// The displays that a worker has taken and not put back, by their nodes.
+  private var taken: [String: SavedDisplayState] = [:]
+  /// What could not be put back, in sentences.
+  private(set) var changedDisplays: [String] = []
 
   /// What a worker tells while a piece runs.
   enum Note: Codable {
@@ -19,11 +24,16 @@ final class Supervisor {
     case step(String)
     /// Something of the piece's own, as JSON.
     case event(Data)
+    /// A display is about to be changed; the way back.
+    case took(node: String, SavedDisplayState)
+    /// A display shows again what it showed.
+    case gaveBack(node: String)
   }
 
   /// What a piece is given.
   struct Context: Sendable {
     fileprivate let context: WorkerRun.Context
+    fileprivate var piece: Int { context.piece }
     /// Asked for when the run is to stop.
     var cancellation: Cancellation { context.cancellation }
 
@@ -36,9 +46,23 @@ final class Supervisor {
       if let data = try? JSONEncoder().encode(value) { tell(.event(data)) }
     }
 
+    /// Has the parent hold the way back of every display that is taken from now on.
+    fileprivate func watchDisplays() {
+      DisplayCustody.watch(
+        taken: { tell(.took(node: $0, $1)) }, restored: { tell(.gaveBack(node: $0)) })
+    }
+
     private func tell(_ note: Note) {
       if let data = try? JSONEncoder().encode(note) { context.note(Array(data)) }
     }
+  }
+
+  /// What the kernel complained of while a piece ran.
+  struct Complaints {
+    /// The process that ran it.
+    var process: Int32
+    /// The complaints that became complete, whoever they name.
+    var complaints: [KernelComplaint]
   }
 
   /// A piece that gave no result, and why.
@@ -71,26 +95,41 @@ final class Supervisor {
   ///   - body: One piece, in a worker.
   ///   - began: Hears of each piece, in this process.
   ///   - heard: Hears what a piece tells before its end.
+  ///   - judge: Has a say on each piece when it is over, with what the kernel complained of meanwhile.
   ///   - failed: The piece in place of one that gave none.
   func run<Piece: Codable & Sendable>(
     _ count: Int, limit: @escaping @Sendable (Int) -> Duration, end: Deadline, piecesPerWorker: Int = .max,
     body: @escaping @Sendable (Int, Context) -> Piece, began: (Int) -> Void = { _ in },
-    heard: (Data) -> Void = { _ in }, failed: (Int, Failure) -> Piece
+    heard: (Data) -> Void = { _ in }, judge: (Int, inout Piece, Complaints) -> Void = { _, _, _ in },
+    failed: (Int, Failure) -> Piece
   ) -> Run<Piece> {
     let audit = Audit()
     let work = WorkerRun(
       pieces: 0..<count, limit: limit, end: end, piecesPerWorker: piecesPerWorker,
       start: { audit.begin() },
       body: { context in
-        let piece = body(context.piece, Context(context: context))
+        let context = Context(context: context)
+        context.watchDisplays()
+        let piece = body(context.piece, context)
         // Plain values always encode; the parent tells an answer of no bytes as one that makes no sense.
         return (try? JSONEncoder().encode(piece)).map(Array.init) ?? []
       },
       finish: { (try? JSONEncoder().encode(Left(descriptors: audit.left()))).map(Array.init) ?? [] })
     var run = Run<Piece>()
     var step: String?
+    var process: Int32 = 0
+    func conclude(_ index: Int, _ piece: Piece) {
+      var piece = piece
+      let complaints = log?.allComplaints() ?? []
+      judge(index, &piece, Complaints(process: process, complaints: complaints))
+      run.pieces.append(piece)
+    }
     let outcome = work.run(signals: signals) { event in
       switch event {
+      case .workerStarted(let identifier): process = identifier
+      case .workerGone(let identifier):
+        DMAMapTrace.removeLeftOver(of: identifier)
+        putBackDisplays()
       case .began(let piece):
         step = nil
         began(piece)
@@ -98,16 +137,18 @@ final class Supervisor {
         switch try? JSONDecoder().decode(Note.self, from: Data(bytes)) {
         case .step(let name)?: step = name
         case .event(let data)?: heard(data)
+        case .took(let node, let state)?: taken[node] = state
+        case .gaveBack(let node)?: taken[node] = nil
         case nil: break
         }
       case .result(let piece, let bytes):
         if let result = try? JSONDecoder().decode(Piece.self, from: Data(bytes)) {
-          run.pieces.append(result)
+          conclude(piece, result)
         } else {
-          run.pieces.append(failed(piece, Failure(sentence: "the worker's answer makes no sense", step: nil)))
+          conclude(piece, failed(piece, Failure(sentence: "the worker's answer makes no sense", step: nil)))
         }
       case .failed(let piece, let failure):
-        run.pieces.append(failed(piece, Failure(sentence: failure.sentence, step: step)))
+        conclude(piece, failed(piece, Failure(sentence: failure.sentence, step: step)))
       case .workerEnded(let bytes):
         let left = try? JSONDecoder().decode(Left.self, from: Data(bytes))
         leftDescriptors += left?.descriptors ?? []
@@ -119,6 +160,37 @@ final class Supervisor {
     return run
   }
 
+  /// Puts back the displays that a worker left changed, in a process of its own, since a commit may hang.
+  private func putBackDisplays() {
+    let states = taken.sorted { $0.key < $1.key }
+    taken = [:]
+    guard !states.isEmpty else { return }
+    let work = WorkerRun(
+      pieces: 0..<states.count, limit: { _ in .seconds(12) }, end: Deadline(in: .seconds(60))
+    ) { context in
+      let (path, state) = states[context.piece]
+      do {
+        let device = try Device.open(DRMNode(path: path, kind: .primary))
+        try device.becomeMaster()
+        defer { device.dropMaster() }
+        try state.restore(on: device, deadline: Deadline(in: .seconds(10)))
+        return []
+      } catch {
+        return Array("\(error)".utf8)
+      }
+    }
+    _ = work.run(signals: signals) { event in
+      switch event {
+      case .result(let piece, let bytes) where !bytes.isEmpty:
+        changedDisplays.append(
+          "\(states[piece].key) could not be put back to what it showed: \(String(decoding: bytes, as: UTF8.self))")
+      case .failed(let piece, let failure):
+        changedDisplays.append("\(states[piece].key) could not be put back to what it showed: \(failure.sentence)")
+      default: break
+      }
+    }
+  }
+
   /// Notes the dma-bufs that a piece made, which must be gone at the end.
   func made(_ inodes: Set<UInt64>) {
     self.inodes.formUnion(inodes)
@@ -127,6 +199,12 @@ final class Supervisor {
   /// What the workers left behind in themselves and in the kernel.
   func leaks(_ deadline: Deadline) -> LeakReport {
     LeakReport(descriptors: leftDescriptors, leftOf: inodes, deadline: deadline)
+  }
+
+  /// What is to be said of the run beside its results: displays that stay changed, processes that do not end.
+  var complaints: [String] {
+    changedDisplays
+      + leftBehind.map { "process \($0) is left behind: a call of the kernel holds it, and its devices with it" }
   }
 
   /// The exit code of a run that a signal asked to stop, nil where none came.

@@ -23,14 +23,19 @@ struct VerifyRun {
     let cells = matrix.cells
     let limits = cells.map { cellLimit * max(1, Double($0.pixelCount) / (1920 * 1080)) }
     let progress = Progress(total: cells.count)
+    let trace = Trace()
     let run = supervisor.run(
       cells.count, limit: { limits[$0] }, end: deadline,
-      body: { [matrix, deadline] index, context in
+      body: { [matrix, deadline, devices] index, context in
         let limit = deadline.obeying(context.cancellation).atMost(limits[index], advice: Self.cellAdvice)
-        return matrix.check(cells[index], deadline: limit, onStep: context.step)
+        return matrix.check(
+          cells[index], among: devices, deadline: limit, trace: trace.ofThisProcess, onStep: context.step)
       },
       began: { index in
         progress.show(index, "\(cells[index].exporter.name) → \(cells[index].importer.name)")
+      },
+      judge: { index, outcome, complaints in
+        outcome.report.blame(complaints, on: drivers(of: cells[index]))
       },
       failed: { index, failure in
         var report = matrix.blankReport(of: cells[index])
@@ -44,6 +49,15 @@ struct VerifyRun {
     return matrix.report(
       of: finished.map(\.report), devices: devices, leaks: supervisor.leaks(deadline),
       interrupted: run.isCutShort || finished.count < cells.count)
+  }
+
+  /// The drivers that a cell has to do with.
+  private func drivers(of cell: Matrix.Cell) -> Set<String> {
+    let nodes = [cell.exporter.node, cell.importer.node].compactMap(\.self)
+    return Set(
+      devices.filter { device in
+        [device.primary, device.render].contains { $0.map(nodes.contains) == true }
+      }.map(\.driver))
   }
 
   /// Looks at the fences and lifetimes of the pairs that share, and adds them to the report.
@@ -100,5 +114,36 @@ struct VerifyRun {
       reports[pair, default: []].append(report)
     }
     return order.flatMap { reports[$0] ?? [] }
+  }
+}
+
+/// The trace of mappings of a worker, made when it is first asked for, in the worker.
+private final class Trace: @unchecked Sendable {
+  /// Only touched on the one thread that does a worker's pieces.
+  private var made: DMAMapTrace??
+
+  var ofThisProcess: DMAMapTrace? {
+    if let made { return made }
+    let trace = DMAMapTrace()
+    made = .some(trace)
+    return trace
+  }
+}
+
+extension CellReport {
+  /// What the kernel complained of belongs to the cell where it names its worker or a driver of the pair: nothing is proven then.
+  ///
+  /// What names nobody is told and decides nothing.
+  fileprivate mutating func blame(_ complaints: Supervisor.Complaints, on drivers: Set<String>) {
+    let found = complaints.complaints.map { complaint in
+      (complaint, complaint.culprit(pids: [complaints.process], drivers: drivers))
+    }
+    let told = found.filter { $0.1 != .others }.map(\.0)
+    guard !told.isEmpty else { return }
+    kernelLog = told.flatMap(\.excerpt)
+    guard let own = found.first(where: { $0.1 == .ours })?.0 else { return }
+    let before = verdict == .error ? reason.map { "\($0); " } ?? "" : "it would be \(verdict.rawValue), but "
+    verdict = .error
+    reason = "\(before)the kernel complained meanwhile: \(own.headline)"
   }
 }
