@@ -109,7 +109,8 @@ extension Contract {
       }
     },
     Statement(
-      "C10", .core, on: .fencedExporter, "a signal handler interrupts the wait, which the caller begins again",
+      "C10", .helper, of: .surely(.shmem, .dma, .vram, .ttm, .udmabuf, .systemHeap), on: .fencedExporter,
+      "a signal handler interrupts the wait, which the caller begins again",
       source: "dma-buf.c:__dma_buf_begin_cpu_access (interruptible); uapi/linux/dma-buf.h"
     ) { check in
       let buffer = try check.fencedBuffer()
@@ -132,7 +133,8 @@ extension Contract {
       try check.expectStart(SyncFlags.read, on: buffer, waitsFor: [writer])
     },
     Statement(
-      "C11", .core, on: .fencedExporter, "after a handler with SA_RESTART the kernel waits on by itself",
+      "C11", .helper, of: .surely(.shmem, .dma, .vram, .ttm, .udmabuf, .systemHeap), on: .fencedExporter,
+      "after a handler with SA_RESTART the kernel waits on by itself",
       source: "dma-buf.c:__dma_buf_begin_cpu_access (ERESTARTSYS); signal(7)"
     ) { check in
       let buffer = try check.fencedBuffer()

@@ -121,8 +121,9 @@ package final class Check: Sendable {
     return try prepare(kernel.openDevice(path))
   }
 
-  /// What exporters answer that cannot be mapped at all: those without mmap, and qxl's own mmap up to 6.1.
-  static let unmappable: [Errno] = [.invalidArgument, .notImplemented]
+  /// What exporters answer that cannot be mapped at all: those without mmap, qxl's own mmap up to 6.1, i915 for memory that is
+  /// no file's (i915_gem_dmabuf_mmap), amdgpu for memory that the processor may not see (amdgpu_gem_object_mmap).
+  static let unmappable: [Errno] = [.invalidArgument, .notImplemented, .noSuchDevice, .notPermitted]
 
   /// A buffer's whole mapping for reading and writing; an exporter without mmap skips the statement.
   package func mapping(of buffer: ProbeBuffer) throws(Statement.Stop) -> ProbeMapping {

@@ -108,8 +108,8 @@ extension Check {
     let own = machine.family(of: subject)
     guard own.family != family else { return }
     throw .skipped(
-      own.family.map { "\(subject.driver) is built on \($0.name), not on \(family.name)" }
-        ?? "\(subject.driver) is not known to be built on \(family.name): \(own.evidence)")
+      own.family.map { "\(subject.name) is built on \($0.name), not on \(family.name)" }
+        ?? "\(subject.name) is not known to be built on \(family.name): \(own.evidence)")
   }
 
   /// Everything here that makes dma-bufs, without the subject's device.

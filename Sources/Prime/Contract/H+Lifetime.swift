@@ -37,7 +37,8 @@ extension Contract {
       try check.expectSameBuffer(inode, marks, behind: again, on: buffer.node, byteCount: buffer.byteCount)
     },
     Statement(
-      "H03", .core, on: .exporter, "a mapping outlives every descriptor of the dma-buf, and what is written lands",
+      "H03", .helper, of: .surely(.shmem, .dma, .vram, .ttm, .udmabuf, .systemHeap), on: .exporter,
+      "a mapping outlives every descriptor of the dma-buf, and what is written lands",
       source: "mm/mmap.c (the mapping holds the file)"
     ) { check in
       let buffer = try check.fourPages()

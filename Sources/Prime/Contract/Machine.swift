@@ -167,7 +167,13 @@ package struct Machine: Sendable {
     case .vgem: return vgem.map { [Subject(exporter: .dumb($0), device: $0, name: "vgem", driver: "vgem")] } ?? []
     case .fencedExporter:
       guard let vgem else { return [] }
-      return subjects(.vgem) + pairs.filter { $0.importer == vgem && $0.imports }.map(both)
+      // vgem only lends its fences: what is looked at is the exporter's.
+      return subjects(.vgem)
+        + pairs.filter { $0.importer == vgem && $0.imports }.map { pair in
+          var subject = both(pair)
+          subject.driver = driver(of: pair.exporter)
+          return subject
+        }
     case .fencedDisplay:
       guard let vgem else { return [] }
       return pairs.filter { $0.exporter == .dumb(vgem) && $0.makesFramebuffers }.map(both)
@@ -185,7 +191,9 @@ package struct Machine: Sendable {
 
   /// Which helper the driver is built on whose behaviour a subject shows.
   package func family(of subject: Subject) -> DriverFamily {
-    switch (subject.device, subject.exporter) {
+    // Of a pair it is the one that the driver's name says.
+    let device = subject.device.flatMap { $0.driver == subject.driver || subject.exporter == nil ? $0 : nil }
+    return switch (device, subject.exporter) {
     case (let device?, _), (nil, .dumb(let device)): families[device] ?? DriverFamily(nil, "it was not looked at")
     case (nil, .udmabuf): DriverFamily(.udmabuf, "it is udmabuf.c")
     case (nil, .heap): DriverFamily(.systemHeap, "it is system_heap.c")
