@@ -62,9 +62,13 @@ class Folder:
         for name in ("unplug", "check"):
             shutil.copy(os.path.join(LAB, "guest", name), os.path.join(self.root, "lab", "bin", f"lab-{name}"))
         modules = [self.module(name) for name in self.options.devices]
+        own = self.options.own_modules
+        modules += sorted({name for module in own for name in module.needs()} - set(modules))
         settings = {
             "modules_base": self.kernel.modules_base or "",
             "modules": " ".join(modules),
+            # They are in no index, so they are loaded by their paths.
+            "own_modules": " ".join(f"{module.path}={','.join(module.kinds)}" for module in own),
             "results": self.results or "",
             "use_udev": os.environ.get("PRIME_LAB_UDEV", "yes"),
         }

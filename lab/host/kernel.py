@@ -51,6 +51,10 @@ def check_tools():
             raise Cannot(f"{tool} is missing: install the package {package} (lab/packages lists all of them)")
 
 
+# Folders of the lab's own modules, and options of lab/run.
+FAMILIES = ("personas", "liars")
+
+
 def find(name):
     """name is a series such as 6.12, or a path."""
     check_tools()
@@ -66,17 +70,58 @@ def find(name):
 
 
 def prepare(series):
-    command = [os.path.join(LAB, "prepare")] + (["--kernel", series] if series else ["--tools"])
+    run_prepare(["--kernel", series, "--plain"] if series else ["--tools"], sys.stderr)
+
+
+def run_prepare(options, stdout):
     # Ctrl-C reaches it through the terminal; a SIGTERM for us must be handed on.
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    child = subprocess.Popen([os.path.join(LAB, "prepare"), *options], stdin=subprocess.DEVNULL, stdout=stdout, text=True)
     try:
-        code = child.wait()
+        output, _ = child.communicate()
     except BaseException:
         child.terminate()
         child.wait()
         raise
-    if code != 0:
+    if child.returncode != 0:
         raise Cannot("could not prepare; see above")
+    return output
+
+
+@dataclasses.dataclass
+class OwnModule:
+    """A module of the lab's own, with the kinds that it is to make a device of each."""
+
+    path: str
+    kinds: list[str]
+
+    def needs(self):
+        """The modules that it is linked to."""
+        answer = subprocess.run(["modinfo", "-F", "depends", self.path], stdout=subprocess.PIPE, check=True, text=True,
+                                env=os.environ | {"PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"})
+        return [name for name in answer.stdout.strip().split(",") if name]
+
+
+def own_modules(name, wanted):
+    """The modules for kinds: of each family that is in `wanted` a list of these, or ["all"]."""
+    if not re.fullmatch(r"\d+\.\d+", name):
+        raise Cannot("the lab's own modules are built for a series such as 6.12, not for a kernel of your own")
+    folder = run_prepare(["--kernel", name, "--modules"], subprocess.PIPE).strip()
+    with open(os.path.join(folder, "kinds"), encoding="utf-8") as file:
+        known = [line.split() for line in file]
+    with open(os.path.join(folder, "missing"), encoding="utf-8") as file:
+        missing = [line.rstrip("\n").split(" ", 1) for line in file]
+    modules = {}
+    for family, kinds in wanted.items():
+        # modinfo tells them from the last to the first.
+        files = {kind: file for of, file, kind in reversed(known) if of == family}
+        reasons = "; ".join(reason for of, reason in missing if of == family)
+        for kind in list(files) if kinds == ["all"] else kinds:
+            if kind not in files:
+                raise Cannot(f"--{family} knows no kind {kind}" + (f" ({reasons})" if reasons else f": there are {', '.join(sorted(files))}"))
+            module = modules.setdefault(files[kind], OwnModule(os.path.join(folder, files[kind]), []))
+            if kind not in module.kinds:
+                module.kinds.append(kind)
+    return list(modules.values())
 
 
 def image_in(path):
