@@ -96,9 +96,10 @@ class OwnModule:
 
     def needs(self):
         """The modules that it is linked to."""
-        answer = subprocess.run(["modinfo", "-F", "depends", self.path], stdout=subprocess.PIPE, check=True, text=True,
-                                env=os.environ | {"PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"})
-        return [name for name in answer.stdout.strip().split(",") if name]
+        search = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+        command = [shutil.which("modinfo", path=search), "-F", "depends", self.path]
+        answer = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
+        return [name for name in answer.strip().split(",") if name]
 
 
 def own_modules(name, wanted):
@@ -115,9 +116,12 @@ def own_modules(name, wanted):
         # modinfo tells them from the last to the first.
         files = {kind: file for of, file, kind in reversed(known) if of == family}
         reasons = "; ".join(reason for of, reason in missing if of == family)
+        if not files:
+            raise Cannot(f"there is no module of lab/{family} for this kernel: {reasons or 'its folder is empty'}")
         for kind in list(files) if kinds == ["all"] else kinds:
             if kind not in files:
-                raise Cannot(f"--{family} knows no kind {kind}" + (f" ({reasons})" if reasons else f": there are {', '.join(sorted(files))}"))
+                known_ones = reasons or f"there are {', '.join(sorted(files))}"
+                raise Cannot(f"--{family} knows no kind {kind}: {known_ones}")
             module = modules.setdefault(files[kind], OwnModule(os.path.join(folder, files[kind]), []))
             if kind not in module.kinds:
                 module.kinds.append(kind)
