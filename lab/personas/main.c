@@ -51,7 +51,7 @@ static int show_objects(struct seq_file *file, void *unused)
 		seq_printf(file, "size=%zu %s memory=%s attached=%u mapped=%u moves=%u calls=%u\n", object->base.size,
 			   is_import(&object->base) ? "imported" : "own",
 			   is_import(&object->base) ? (object->sgt ? "mapped" : "not-mapped") :
-			   !object->pages ? "none" : object->elsewhere ? "elsewhere" : "system",
+			   !object->pages ? "none" : object->elsewhere ? "elsewhere" : "in-place",
 			   object->attached, object->mapped, object->moves, object->calls);
 	mutex_unlock(&persona->lock);
 	return 0;

@@ -8,6 +8,7 @@
 #include <drm/drm_file.h>
 #include <drm/drm_prime.h>
 #include <drm/drm_vma_manager.h>
+#include <linux/bitmap.h>
 #include <linux/dma-mapping.h>
 #include <linux/highmem.h>
 #include <linux/iosys-map.h>
@@ -82,6 +83,42 @@ int persona_memory(struct persona_object *object)
 	return ret;
 }
 
+/* Shoots down the processor's mappings, of the device's node and of the export. Called with the object locked. */
+void persona_zap(struct persona_object *object)
+{
+	drm_vma_node_unmap(&object->base.vma_node, object->base.dev->anon_inode->i_mapping);
+	if (object->dma_buf)
+		unmap_mapping_range(object->dma_buf->file->f_mapping, 0, 0, 1);
+	if (object->base.filp)
+		unmap_mapping_range(object->base.filp->f_mapping, 0, 0, 1);
+}
+
+static void persona_copy_pages(struct page **to, struct page **from, size_t size)
+{
+	size_t at;
+
+	for (at = 0; at < size >> PAGE_SHIFT; at++)
+		copy_highpage(to[at], from[at]);
+}
+
+/* Moves the memory of an object that no device has mapped, with its content. Called with the object locked. */
+int persona_move(struct persona_object *object, gfp_t gfp)
+{
+	struct page **pages;
+
+	if (object->vmaps)
+		return -EBUSY;
+	pages = persona_pages(object->base.size, object->one_piece, gfp);
+	if (!pages)
+		return -ENOMEM;
+	persona_zap(object);
+	persona_copy_pages(pages, object->pages, object->base.size);
+	persona_pages_free(object->pages, object->base.size, object->one_piece);
+	object->pages = pages;
+	object->moves++;
+	return 0;
+}
+
 struct persona_object *persona_object_new(struct drm_device *drm, size_t size)
 {
 	struct persona *persona = to_persona(drm);
@@ -101,6 +138,7 @@ struct persona_object *persona_object_new(struct drm_device *drm, size_t size)
 	mutex_unlock(&persona->lock);
 
 	mutex_init(&object->lock);
+	init_waitqueue_head(&object->unmapped);
 	object->one_piece = persona->kind->contiguous;
 	object->base.funcs = persona->kind->funcs ?: &persona_funcs;
 	drm_gem_private_object_init(drm, &object->base, size);
@@ -117,12 +155,17 @@ void persona_free(struct drm_gem_object *gem)
 	struct persona_object *object = to_object(gem);
 	struct persona *persona = to_persona(gem->dev);
 
-	if (is_import(gem))
+	if (is_import(gem)) {
 		drm_prime_gem_destroy(gem, object->sgt);
-	else if (persona->kind->destroy)
-		persona->kind->destroy(object);
-	vunmap(object->vaddr);
-	persona_pages_free(object->pages, gem->size, object->one_piece);
+		/* The pages are the exporter's. */
+		kvfree(object->pages);
+	} else {
+		vunmap(object->vaddr);
+		persona_pages_free(object->pages, gem->size, object->one_piece);
+		persona_pages_free(object->cached, gem->size, false);
+		persona_pages_free(object->clean, gem->size, false);
+		bitmap_free(object->touched);
+	}
 	mutex_lock(&persona->lock);
 	persona->used -= gem->size;
 	list_del(&object->node);
@@ -152,14 +195,7 @@ int persona_dumb_create(struct drm_file *file, struct drm_device *drm, struct dr
 /* Those of the PRIME helpers, drm_gem_prime_dmabuf_ops in drm_prime.c. */
 static const struct dma_buf_ops persona_dmabuf_ops = {
 	PERSONA_CACHED_MAPPING
-	.attach = drm_gem_map_attach,
-	.detach = drm_gem_map_detach,
-	.map_dma_buf = drm_gem_map_dma_buf,
-	.unmap_dma_buf = drm_gem_unmap_dma_buf,
-	.release = drm_gem_dmabuf_release,
-	.mmap = drm_gem_dmabuf_mmap,
-	.vmap = drm_gem_dmabuf_vmap,
-	.vunmap = drm_gem_dmabuf_vunmap,
+	PERSONA_DMA_BUF_OPS,
 };
 
 static const struct dma_buf_ops *ops_of(struct drm_device *drm)
@@ -172,9 +208,25 @@ struct dma_buf *persona_export(struct drm_gem_object *gem, int flags)
 {
 	struct dma_buf *dma_buf = drm_gem_prime_export(gem, flags);
 
-	if (!IS_ERR(dma_buf))
+	if (!IS_ERR(dma_buf)) {
 		dma_buf->ops = ops_of(gem->dev);
+		mutex_lock(&to_object(gem)->lock);
+		to_object(gem)->dma_buf = dma_buf;
+		mutex_unlock(&to_object(gem)->lock);
+	}
 	return dma_buf;
+}
+
+void persona_release(struct dma_buf *dma_buf)
+{
+	struct persona_object *object = to_object((struct drm_gem_object *)dma_buf->priv);
+
+	mutex_lock(&object->lock);
+	/* A new export may have begun already. */
+	if (object->dma_buf == dma_buf)
+		object->dma_buf = NULL;
+	mutex_unlock(&object->lock);
+	drm_gem_dmabuf_release(dma_buf);
 }
 
 /* The object itself where a device imports what it exported, with a reference. */
@@ -200,7 +252,7 @@ struct drm_gem_object *persona_import_sg_table(struct drm_device *drm, struct dm
 	int ret;
 
 	if (persona->kind->accept) {
-		ret = persona->kind->accept(persona, attach, sgt);
+		ret = persona->kind->accept(attach, sgt);
 		if (ret)
 			return ERR_PTR(ret);
 	}
@@ -208,6 +260,16 @@ struct drm_gem_object *persona_import_sg_table(struct drm_device *drm, struct dm
 	if (IS_ERR(object))
 		return ERR_CAST(object);
 	object->sgt = sgt;
+	if (persona->kind->imported) {
+		ret = persona->kind->imported(object);
+		if (ret) {
+			/* The attachment and its mapping are still the caller's. */
+			kvfree(object->pages);
+			object->pages = NULL;
+			drm_gem_object_put(&object->base);
+			return ERR_PTR(ret);
+		}
+	}
 	return &object->base;
 }
 
@@ -216,15 +278,18 @@ struct sg_table *persona_get_sg_table(struct drm_gem_object *gem)
 	return drm_prime_pages_to_sg(gem->dev, to_object(gem)->pages, gem->size >> PAGE_SHIFT);
 }
 
-/* Called with the reservation held, so one at a time. */
 int persona_vmap(struct drm_gem_object *gem, struct iosys_map *map)
 {
 	struct persona_object *object = to_object(gem);
 
 	if (is_import(gem))
 		return dma_buf_vmap(gem->import_attach->dmabuf, map);
+	mutex_lock(&object->lock);
 	if (!object->vaddr)
 		object->vaddr = vmap(object->pages, gem->size >> PAGE_SHIFT, VM_MAP, PAGE_KERNEL);
+	if (object->vaddr)
+		object->vmaps++;
+	mutex_unlock(&object->lock);
 	if (!object->vaddr)
 		return -ENOMEM;
 	iosys_map_set_vaddr(map, object->vaddr);
@@ -233,9 +298,18 @@ int persona_vmap(struct drm_gem_object *gem, struct iosys_map *map)
 
 void persona_vunmap(struct drm_gem_object *gem, struct iosys_map *map)
 {
-	if (is_import(gem))
+	struct persona_object *object = to_object(gem);
+
+	if (is_import(gem)) {
 		dma_buf_vunmap(gem->import_attach->dmabuf, map);
-	/* The mapping of one's own memory stays until the object goes. */
+		return;
+	}
+	mutex_lock(&object->lock);
+	if (!--object->vmaps) {
+		vunmap(object->vaddr);
+		object->vaddr = NULL;
+	}
+	mutex_unlock(&object->lock);
 }
 
 int persona_mmap(struct drm_gem_object *gem, struct vm_area_struct *vma)
@@ -247,14 +321,32 @@ int persona_mmap(struct drm_gem_object *gem, struct vm_area_struct *vma)
 	return 0;
 }
 
+/* An offset for every handle; drm_gem_dumb_map_offset(), which is used where a kind has none, gives none for imports. */
+int persona_map_offset(struct drm_file *file, struct drm_device *drm, u32 handle, u64 *offset)
+{
+	struct drm_gem_object *gem = drm_gem_object_lookup(file, handle);
+
+	if (!gem)
+		return -ENOENT;
+	*offset = drm_vma_node_offset_addr(&gem->vma_node);
+	drm_gem_object_put(gem);
+	return 0;
+}
+
 static vm_fault_t persona_fault(struct vm_fault *vmf)
 {
 	struct drm_gem_object *gem = vmf->vma->vm_private_data;
+	struct persona_object *object = to_object(gem);
 	pgoff_t page = vmf->pgoff - drm_vma_node_start(&gem->vma_node);
+	vm_fault_t ret = VM_FAULT_SIGBUS;
 
-	if (page >= gem->size >> PAGE_SHIFT || !to_object(gem)->pages)
-		return VM_FAULT_SIGBUS;
-	return vmf_insert_pfn(vmf->vma, vmf->address, page_to_pfn(to_object(gem)->pages[page]));
+	if (page >= gem->size >> PAGE_SHIFT)
+		return ret;
+	mutex_lock(&object->lock);
+	if (object->pages)
+		ret = vmf_insert_pfn(vmf->vma, vmf->address, page_to_pfn(object->pages[page]));
+	mutex_unlock(&object->lock);
+	return ret;
 }
 
 const struct vm_operations_struct persona_vm_ops = {
@@ -335,7 +427,7 @@ int persona_engine_ioctl(struct drm_device *drm, void *data, struct drm_file *fi
 	} else {
 		ret = persona_memory(object);
 		if (!ret && kind->engine)
-			kind->engine(object, args->write, false);
+			kind->engine(object);
 	}
 	while (!ret && done < args->size) {
 		u64 offset = args->offset + done;
@@ -346,7 +438,7 @@ int persona_engine_ioctl(struct drm_device *drm, void *data, struct drm_file *fi
 		done += size;
 	}
 	if (!is_import(gem) && kind->engine)
-		kind->engine(object, args->write, true);
+		kind->engine(object);
 out:
 	drm_gem_object_put(gem);
 	return ret;

@@ -6,7 +6,11 @@
 #ifndef PERSONA_UAPI_H
 #define PERSONA_UAPI_H
 
+#ifdef __KERNEL__
 #include <drm/drm.h>
+#else
+#include <drm.h>
+#endif
 
 struct drm_persona_engine {
 	__u32 handle;
