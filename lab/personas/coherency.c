@@ -283,17 +283,14 @@ static vm_fault_t stale_fault(struct vm_fault *vmf)
 		return VM_FAULT_SIGBUS;
 	mutex_lock(&object->lock);
 	bogus = object->writes_only && !(vmf->flags & FAULT_FLAG_WRITE);
-	if (bogus)
-		/* So that a write comes to stale_write(). */
-		ret = vmf_insert_pfn_prot(vma, vmf->address, page_to_pfn(bogus_page(object)),
-					  vm_get_page_prot(vma->vm_flags & ~(VM_WRITE | VM_SHARED)));
-	else
-		ret = vmf_insert_pfn(vma, vmf->address, page_to_pfn(object->pages[vmf->pgoff]));
+	/* A vma with a pfn_mkwrite protects its pages from writing by default: that is for the bogus one, so that a write shows itself. */
+	ret = vmf_insert_pfn_prot(vma, vmf->address, page_to_pfn(bogus ? bogus_page(object) : object->pages[vmf->pgoff]),
+				  bogus ? vma->vm_page_prot : vm_get_page_prot(vma->vm_flags));
 	mutex_unlock(&object->lock);
 	return ret;
 }
 
-/* A write to a page that was mapped for reading: the memory's own takes its place. */
+/* A write to where the bogus page is mapped: the memory's own takes its place. */
 static vm_fault_t stale_write(struct vm_fault *vmf)
 {
 	struct persona_object *object = to_object((struct drm_gem_object *)vmf->vma->vm_private_data);
