@@ -16,7 +16,7 @@ struct ExportCommand: ParsableCommand {
       passed on.
       """)
 
-  @Option(help: "Where the buffer comes from: a device, udmabuf or heap.")
+  @Option(help: "Where the buffer comes from: a device, udmabuf, or heap:NAME.")
   var from: String
 
   @Option(help: ArgumentHelp("Where the importer connects: a path, abstract:NAME, or fd:N.", valueName: "address"))

@@ -12,7 +12,7 @@ struct ScanoutCommand: ParsableCommand {
       a free virtual terminal; the display shows afterwards what it showed before.
       """)
 
-  @Option(help: "Where the buffer comes from: a device, udmabuf or heap.")
+  @Option(help: "Where the buffer comes from: a device, udmabuf, or heap:NAME.")
   var from: String
 
   @Option(

@@ -15,11 +15,13 @@ struct VerifyCommand: ParsableCommand {
       --fences and --lifetime look at what else a pair has to keep, for every pair whose buffer arrived. broken: a
       promise was not kept; it fails the run, as an error does.
 
-      Without --allocator, devices allocate dumb buffers (GBM on a render node); udmabuf and the system heap are
-      exporters of their own.
+      Without --allocator, devices allocate dumb buffers, or through GBM where their driver makes none; udmabuf and
+      each dma-heap are exporters of their own.
       """)
 
-  @Option(name: .long, parsing: .singleValue, help: "Only this exporter: a device, udmabuf or heap (repeatable).")
+  @Option(
+    name: .long, parsing: .singleValue,
+    help: "Only this exporter: a device, udmabuf, heap:NAME, or heap for every heap (repeatable).")
   var exporter: [String] = []
 
   @Option(name: .long, parsing: .singleValue, help: "Only this importer (repeatable).")

@@ -6,13 +6,20 @@ struct VerifyPlan {
   let exporters: [Exporter]
   let importers: [Importer]
 
+  private let devices: [DeviceDescription]
+
   init(
     devices: [DeviceDescription], exporters: [String], importers: [String], allocators: [AllocatorChoice]
   ) throws {
+    self.devices = devices
     let wanted = Set(allocators.flatMap(\.kinds))
     let chosen = try exporters.flatMap { text in try Self.exporters(named: text, in: devices, wanted) }
-    let all = Self.deviceExporters(devices, among: devices, wanted) + Self.memoryExporters(wanted)
-    self.exporters = exporters.isEmpty ? all : Self.unique(chosen)
+    if exporters.isEmpty {
+      let memory = try Self.systemMemory(wanted.isEmpty ? [.udmabuf, .heap] : wanted)
+      self.exporters = Self.deviceExporters(devices, among: devices, wanted) + memory
+    } else {
+      self.exporters = Self.unique(chosen)
+    }
     let importing =
       importers.isEmpty
       ? devices : try importers.flatMap { try DeviceSelection.devices(named: $0, in: devices) }
@@ -21,35 +28,51 @@ struct VerifyPlan {
     guard !self.exporters.isEmpty else {
       throw ExitStatus.usage(
         "no exporter allocates through \(allocators.map(\.rawValue).joined(separator: ", ")): "
-          + "udmabuf and heap are exporters of their own, gbm and dumb need a device")
+          + "udmabuf and the heaps are exporters of their own, gbm and dumb need a device")
     }
   }
 
   private static func exporters(
     named text: String, in devices: [DeviceDescription], _ wanted: Set<AllocatorKind>
   ) throws -> [Exporter] {
-    if let kind = AllocatorKind(rawValue: text), kind == .udmabuf || kind == .heap { return memoryExporters([kind]) }
+    if text == AllocatorKind.udmabuf.rawValue { return try systemMemory([.udmabuf]) }
+    let heap = AllocatorKind.heap.rawValue
+    if text == heap { return try systemMemory([.heap]) }
+    if text.hasPrefix("\(heap):") {
+      let heaps = try systemMemory([.heap])
+      if let one = heaps.first(where: { $0.name == text }) { return [one] }
+      let present = heaps.map(\.name).joined(separator: ", ")
+      throw ExitStatus.usage("no exporter is called '\(text)': present are \(present)")
+    }
     return deviceExporters(try DeviceSelection.devices(named: text, in: devices), among: devices, wanted)
   }
 
   private static func deviceExporters(
     _ devices: [DeviceDescription], among all: [DeviceDescription], _ wanted: Set<AllocatorKind>
   ) -> [Exporter] {
-    devices.flatMap { device in
-      // Dumb buffers exist on primary nodes only.
-      let usual: Set<AllocatorKind> = [device.usableNode?.kind == .render ? .gbm : .dumb]
-      let kinds = wanted.isEmpty ? usual : wanted
-      return [AllocatorKind.dumb, .gbm].filter(kinds.contains).map {
-        Exporter(
-          name: device.label(among: all), node: device.usableNode, allocator: $0, problem: device.problem)
-      }
+    devices.flatMap { Exporter.device($0, among: all, allocators: wanted) }
+  }
+
+  private static func systemMemory(_ kinds: Set<AllocatorKind>) throws -> [Exporter] {
+    do throws(PrimeError) {
+      return try Exporter.systemMemory(kinds)
+    } catch {
+      StandardError.note("prime-tool: \(error)")
+      throw ExitStatus.failed
     }
   }
 
-  private static func memoryExporters(_ wanted: Set<AllocatorKind>) -> [Exporter] {
-    [AllocatorKind.udmabuf, .heap].filter { wanted.isEmpty || wanted.contains($0) }.map { kind in
-      Exporter(name: kind.rawValue, node: nil, allocator: kind, problem: SystemMemoryAvailability.problem(of: kind))
-    }
+  /// The exporters of the plan that a selector means.
+  func exporterNames(of selector: String) -> Set<String> { names(of: selector, exporters.map(\.name)) }
+
+  /// The importers of the plan that a selector means.
+  func importerNames(of selector: String) -> Set<String> { names(of: selector, importers.map(\.name)) }
+
+  /// By name, by all of a name before a colon, or by whatever else `--exporter` and `--importer` take.
+  private func names(of selector: String, _ names: [String]) -> Set<String> {
+    let named = names.filter { $0 == selector || $0.hasPrefix("\(selector):") }
+    let labels = DeviceSelector(selector).matches(in: devices).map { $0.label(among: devices) }
+    return Set(named + names.filter(labels.contains))
   }
 
   private static func unique<Element: Hashable>(_ elements: [Element]) -> [Element] {
@@ -60,44 +83,40 @@ struct VerifyPlan {
 
 /// A pair that must pass.
 struct Requirement {
-  let exporter: String
-  let importer: String
+  private let exporters: Set<String>
+  private let importers: Set<String>
   let needsProof: Bool
 
   /// Reads `EXPORTER:IMPORTER`.
   ///
   /// Names may hold colons themselves, so every split is tried against the plan's names.
   init(_ text: String, needsProof: Bool, plan: VerifyPlan) throws {
-    var splits: [(exporter: String, importer: String)] = []
-    for index in text.indices where text[index] == ":" {
-      let left = String(text[..<index])
-      let right = String(text[text.index(after: index)...])
-      let exporters = plan.exporters.map(\.name).filter { $0 == left || $0.hasPrefix("\(left):") }
-      let importers = plan.importers.map(\.name).filter { $0 == right || $0.hasPrefix("\(right):") }
-      if !exporters.isEmpty && !importers.isEmpty { splits.append((left, right)) }
+    let colons = text.indices.reversed().filter { text[$0] == ":" }
+    let splits = colons.lazy.map { index in
+      (
+        exporters: plan.exporterNames(of: String(text[..<index])),
+        importers: plan.importerNames(of: String(text[text.index(after: index)...]))
+      )
     }
-    guard let split = splits.first else {
+    // The longest exporter that is one: `heap:system:vkms` is about that heap and not about all.
+    guard let split = splits.first(where: { !$0.exporters.isEmpty && !$0.importers.isEmpty }) else {
       let exporters = Set(plan.exporters.map(\.name)).sorted().joined(separator: ", ")
       let importers = Set(plan.importers.map(\.name)).sorted().joined(separator: ", ")
       throw ExitStatus.usage(
         "'\(text)' names no pair of this run as EXPORTER:IMPORTER: exporters are \(exporters); importers are \(importers)"
       )
     }
-    exporter = split.exporter
-    importer = split.importer
+    exporters = split.exporters
+    importers = split.importers
     self.needsProof = needsProof
   }
 
   /// What did not hold, nil when everything did.
   func complaint(about report: VerifyReport) -> String? {
-    let cells = report.cells.filter { names(exporter, $0.exporter) && names(importer, $0.importer) }
+    let cells = report.cells.filter { exporters.contains($0.exporter) && importers.contains($0.importer) }
     guard let bad = cells.first(where: { needsProof ? $0.verdict != .proven : !$0.verdict.passes }) else { return nil }
     let wanted = needsProof ? "proven" : "proven or shared"
     let reason = bad.reason.map { ": \($0)" } ?? ""
     return "\(bad.exporter):\(bad.importer) had to be \(wanted) and is \(bad.verdict.rawValue)\(reason)"
-  }
-
-  private func names(_ wanted: String, _ name: String) -> Bool {
-    name == wanted || name.hasPrefix("\(wanted):")
   }
 }

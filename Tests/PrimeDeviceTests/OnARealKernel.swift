@@ -39,7 +39,7 @@ enum Lab {
     let path: String? =
       switch allocator {
       case .udmabuf: UDMABufAllocator.path
-      case .heap: DMAHeapAllocator.path
+      case .heap: DMAHeapAllocator.path(of: DMAHeapAllocator.systemHeap)
       default: nil
       }
     if let path, !FileSystem.exists(path) { try cancel("this kernel has no \(path)") }

@@ -210,6 +210,7 @@ extension FakeKernel {
     call(.createDumb) { state in
       let file = try state.file(descriptor, "DRM_IOCTL_MODE_CREATE_DUMB")
       guard !file.isRender else { throw Errno.permissionDenied }
+      guard state.devices[file.device].setup.makesDumbBuffers else { throw Errno.notImplemented }
       let alignment = state.devices[file.device].setup.dumbPitchAlignment
       let pitch = (width * ((bitsPerPixel + 7) / 8) + alignment - 1) / alignment * alignment
       let size = (Int(pitch) * Int(height) + 4095) / 4096 * 4096

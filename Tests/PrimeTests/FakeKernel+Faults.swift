@@ -68,6 +68,8 @@ struct Faults: Sendable {
   var importsGiveNewHandles = false
   /// Closing an open file with handles is how its handles are meant to go.
   var filesTakeHandles = false
+  /// libgbm exports for reading alone, as with Mesa's software driver; where the buffer was exported before, as that was.
+  var gbmExportsForReading = false
   /// The driver allocates half of what is asked for.
   var halvesDumbBuffers = false
 }

@@ -39,6 +39,15 @@ extension UInt {
 }
 
 extension FakeKernel {
+  /// The memory of the only buffer object.
+  var gbmMemory: Int? { state.withLock { $0.gbm.buffers.values.first?.memory } }
+
+  /// The memory behind a dma-buf.
+  func memory(of buffer: borrowing DMABuf) -> Int? {
+    guard case .dmaBuf(let memory, _) = state.withLock({ $0.descriptors[buffer.rawDescriptor] }) else { return nil }
+    return memory
+  }
+
   func gbmCreateDevice(_ descriptor: CInt) -> CallResult<GBMDevicePointer> {
     call(.gbmCreateDevice) { state in
       let file = try state.file(descriptor, "gbm_create_device")
@@ -71,8 +80,13 @@ extension FakeKernel {
     call(.gbmCreateBuffer) { state in
       let descriptor = try state.gbmDescriptor(device)
       let file = try state.file(descriptor, "gbm_bo_create")
-      guard modifiers?.contains(0) ?? true, let format = PixelFormat(Fourcc(rawValue: fourcc)) else {
-        throw Errno.invalidArgument
+      let setup = state.devices[file.device].setup
+      guard modifiers?.contains(where: { $0 == 0 || $0 == setup.tiledModifier }) ?? true,
+        let format = PixelFormat(Fourcc(rawValue: fourcc))
+      else { throw Errno.invalidArgument }
+      if setup.gbmIsSoftware {
+        if modifiers != nil { throw Errno.notImplemented }
+        if file.isRender { throw Errno.permissionDenied }
       }
       let layout: PictureLayout
       do {
@@ -81,14 +95,32 @@ extension FakeKernel {
         throw Errno.invalidArgument
       }
       let memory = try state.newMemory(byteCount: layout.byteCount, exporter: file.device)
-      let handle = state.files[descriptor]?.add(memory) ?? 0
+      // No fake file ever has the number 1.
+      var handle: UInt32 = 1
+      switch setup.gbmHandles {
+      case .own: handle = state.files[descriptor]?.add(memory) ?? 0
+      case .ofAnotherFile: break
+      case .alsoOfAnotherBuffer:
+        let buffer = try state.newMemory(byteCount: layout.byteCount, exporter: file.device)
+        handle = state.files[descriptor]?.add(buffer) ?? 0
+      }
       let pointer = GBMBufferPointer(raw: state.gbm.newPointer())
+      let isLinear = modifiers?.contains(0) ?? usage.contains(.linear)
       state.gbm.buffers[UInt(pointer)] = FakeGBM.Buffer(
         device: UInt(device), handle: handle, memory: memory,
-        modifier: modifiers == nil ? Modifier.invalid.rawValue : Modifier.linear.rawValue,
+        modifier: modifiers == nil
+          ? Modifier.invalid.rawValue : isLinear ? Modifier.linear.rawValue : setup.tiledModifier ?? 0,
         planes: layout.planes.map { GBMPlane(handle: handle, offset: UInt32($0.offset), pitch: UInt32($0.pitch)) },
         format: format, height: Int(height))
       return pointer
+    }
+  }
+
+  func gbmExport(_ buffer: GBMBufferPointer, plane: Int32) -> CallResult<CInt> {
+    call(.gbmExport) { state in
+      guard let object = state.gbm.buffers[UInt(buffer)] else { throw Errno.invalidArgument }
+      guard object.planes.indices.contains(Int(plane)) else { throw Errno.invalidArgument }
+      return try state.exportDescriptor(of: object.memory, writable: !state.faults.gbmExportsForReading)
     }
   }
 

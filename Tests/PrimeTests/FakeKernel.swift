@@ -17,8 +17,15 @@ final class FakeKernel: KernelCalls {
     /// What `drmPrimeFDToHandle` of another device's buffer answers; nil imports it.
     var refusesImports: Errno?
     var dumbPitchAlignment: UInt32 = 64
+    var makesDumbBuffers = true
     /// Whether a Mesa driver answers for it.
     var hasGBM = true
+    /// Whether that driver allocates dumb buffers, as Mesa's software driver does.
+    var gbmIsSoftware = false
+    /// Which file the handles of its buffer objects belong to.
+    var gbmHandles = GBMHandles.own
+    /// How its driver arranges the pixels of what is not asked to be linear.
+    var tiledModifier: UInt64?
     /// Formats of its planes and its writeback connector; nil for a device without a display engine.
     var displayFormats: [Fourcc]?
     var hasWriteback = true
@@ -38,6 +45,16 @@ final class FakeKernel: KernelCalls {
     var showsPicture = true
     var hasSyncobjs = true
     var hasTimelineSyncobjs = true
+  }
+
+  /// Whose the number is that `gbm_bo_get_handle` gives.
+  enum GBMHandles: Sendable {
+    /// The file's that GBM was given.
+    case own
+    /// Another file's, whose numbers this one does not have.
+    case ofAnotherFile
+    /// Another file's, and this one has a buffer of that number as well.
+    case alsoOfAnotherBuffer
   }
 
   let state: Mutex<State>

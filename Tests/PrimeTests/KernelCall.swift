@@ -6,7 +6,7 @@ enum KernelCall: String, CaseIterable, Sendable {
   case dmaBufSync, udmabufCreate, dmaHeapAllocate
   case version, capability, setClientCapability, setMaster, dropMaster
   case primeHandleToFD, primeFDToHandle, closeHandle, createDumb, mapDumb
-  case gbmCreateDevice, gbmCreateBuffer, gbmLayout, gbmImport, gbmMap
+  case gbmCreateDevice, gbmCreateBuffer, gbmLayout, gbmExport, gbmImport, gbmMap
   case kmsResources, kmsConnector, kmsEncoderCRTCs, kmsPlanes, kmsPlane, kmsProperties, kmsBlob, kmsCreateBlob
   case kmsDestroyBlob, kmsAddFramebuffer, kmsRemoveFramebuffer, kmsCommit
   case dmaBufExportSyncFile, dmaBufImportSyncFile, syncFileInfo, syncFileMerge, vgemFenceAttach, vgemFenceSignal

@@ -90,7 +90,7 @@ extension ToolOnARealKernel {
       let ran = try Tool.run("verify", "--exporter", "vgem", "--allocator", "heap")
       #expect(
         ran.standardError
-          == "prime-tool: no exporter allocates through heap: udmabuf and heap are exporters of their own, gbm and dumb "
+          == "prime-tool: no exporter allocates through heap: udmabuf and the heaps are exporters of their own, gbm and dumb "
           + "need a device\n")
       #expect(ran.standardOutput == "")
       #expect(ran.code == 64)

@@ -15,7 +15,7 @@ extension ToolOnARealKernel {
       ("virtio_gpu", ["shared", "ENOSYS", "EINVAL", "proven", "shared", "proven"]),
       ("vgem", ["shared", "ENOSYS", "EINVAL", "ENODEV", "proven", "proven"]),
       ("vkms", ["shared", "ENOSYS", "EINVAL", "ENODEV", "shared", "proven"]),
-      ("heap", ["shared", "ENOSYS", "EINVAL", "ENODEV", "shared", "proven"]),
+      ("heap:system", ["shared", "ENOSYS", "EINVAL", "ENODEV", "shared", "proven"]),
       ("udmabuf", ["shared", "ENOSYS", "EINVAL", "ENODEV", "shared", "proven"]),
     ]
 
@@ -99,7 +99,7 @@ extension ToolOnARealKernel {
 
     @Test func `says what SYNC did for each exporter`() throws {
       for cell in try Self.run.get().1.cells {
-        let keepsCaches = ["heap", "udmabuf"].contains(cell.exporter)
+        let keepsCaches = ["heap:system", "udmabuf"].contains(cell.exporter)
         #expect(cell.sync == (keepsCaches ? .fencesAndCaches : .fences), "\(cell.exporter)")
       }
     }

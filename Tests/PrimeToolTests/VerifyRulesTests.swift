@@ -55,7 +55,7 @@ extension ToolOnARealKernel {
       let report = try Self.run.get().1
       let orders = Self.reports(report.lifetimes, "orders")
       #expect(orders.filter { $0.exporter == "vgem" }.map(\.got) == ["324 orders", "324 orders", "324 orders"])
-      #expect(orders.filter { $0.exporter == "heap" }.map(\.got) == ["18 orders", "18 orders", "18 orders"])
+      #expect(orders.filter { $0.exporter == "heap:system" }.map(\.got) == ["18 orders", "18 orders", "18 orders"])
     }
 
     @Test func `show the buffer on when the exporter is killed`() throws {

@@ -61,7 +61,7 @@ public enum AllocatorKind: String, Hashable, Sendable, Codable, CaseIterable {
   case dumb
   /// `/dev/udmabuf`: a sealed memfd as a dma-buf.
   case udmabuf
-  /// `/dev/dma_heap/system`.
+  /// A heap of `/dev/dma_heap`.
   case heap
 }
 
@@ -69,6 +69,8 @@ public enum AllocatorKind: String, Hashable, Sendable, Codable, CaseIterable {
 public protocol Allocator: Sendable {
   /// Which way it allocates.
   var kind: AllocatorKind { get }
+  /// The DRM node that the buffers come through, nil for memory of no device.
+  var node: DRMNode? { get }
   /// Allocates one buffer; the caller owns it.
   func allocate(_ request: AllocationRequest) throws(PrimeError) -> BufferObject
 }

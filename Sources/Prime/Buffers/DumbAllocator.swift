@@ -12,14 +12,25 @@ public struct DumbAllocator: Allocator {
   /// `.dumb`.
   public var kind: AllocatorKind { .dumb }
 
+  /// The node that was opened.
+  public var node: DRMNode? { device.node }
+
+  /// Whether its driver makes dumb buffers at all, which only a try tells.
+  ///
+  /// v3d, panfrost, lima and etnaviv have a primary node and no `dumb_create`, which is `ENOSYS`.
+  public var isSupported: Bool {
+    switch device.kernel.createDumb(device.rawDescriptor, width: 32, height: 32, bitsPerPixel: 32) {
+    case .success(let made):
+      _ = GEMHandle(adopting: made.handle, of: device)
+      return true
+    case .failure(let errno): return ![.notImplemented, .notSupported, .notATerminal].contains(errno)
+    }
+  }
+
   /// Allocates a buffer that holds every plane, one below the other, at the pitch the driver chose.
   public func allocate(_ request: AllocationRequest) throws(PrimeError) -> BufferObject {
     let operation = "DRM_IOCTL_MODE_CREATE_DUMB"
-    if let modifiers = request.modifiers, !modifiers.contains(.linear) {
-      throw PrimeError(
-        operation: operation, errno: .invalidArgument, subject: device.subject,
-        reason: "dumb buffers are linear, and linear is not among the modifiers asked for")
-    }
+    try request.requireLinear("dumb buffers are", operation: operation, on: device.subject)
     let needed = try request.packedLayout(operation: operation, on: device.subject)
     let elementBytes = request.format.planes[0].bytesPerElement
     let widestRow = needed.planes.indices.map { needed.rowBytes(ofPlane: $0) }.max() ?? 0
@@ -54,6 +65,15 @@ public struct DumbAllocator: Allocator {
 }
 
 extension AllocationRequest {
+  /// Throws where linear memory has none of the modifiers that were asked for.
+  ///
+  /// Its bytes could be called anything, but nothing would have arranged them so.
+  func requireLinear(_ whatIs: String, operation: String, on subject: String) throws(PrimeError) {
+    guard let modifiers, !modifiers.contains(.linear) else { return }
+    throw .untestable(
+      operation, on: subject, reason: "\(whatIs) linear, and linear is not among the modifiers asked for")
+  }
+
   /// The smallest layout that holds the picture, with an impossible size as an error of the call that was not made.
   func packedLayout(
     pitchAlignment: Int = 1, operation: String, on subject: String

@@ -14,6 +14,9 @@ public struct UDMABufAllocator: Allocator {
   /// `.udmabuf`.
   public var kind: AllocatorKind { .udmabuf }
 
+  /// None: the memory is no device's.
+  public var node: DRMNode? { nil }
+
   /// Allocates whole pages; the kernel's limit is the module parameter `size_limit_mb`, 64 by default.
   public func allocate(_ request: AllocationRequest) throws(PrimeError) -> BufferObject {
     try SystemMemory.allocate(request, from: Self.path, kernel: kernel, operation: "UDMABUF_CREATE") {
@@ -38,27 +41,71 @@ public struct UDMABufAllocator: Allocator {
   }
 }
 
-/// The system dma-heap (`/dev/dma_heap/system`, `DMA_HEAP_IOCTL_ALLOC`): page-backed memory of no device.
+/// A dma-heap (`/dev/dma_heap/NAME`, `DMA_HEAP_IOCTL_ALLOC`): memory of no device, of a kind that the heap stands for.
+///
+/// `system` has single pages; `linux,cma`, `reserved` and `default_cma_region` have one contiguous piece.
 public struct DMAHeapAllocator: Allocator {
-  /// The heap's node.
-  public static let path = "/dev/dma_heap/system"
+  /// The heap that every kernel with dma-heaps is meant to have.
+  public static let systemHeap = "system"
+  /// The folder with a node for each heap.
+  static let folder = "/dev/dma_heap"
+  /// The heap's name.
+  public let heap: String
   private let kernel: any KernelCalls
 
-  /// Allocates from this machine's system heap.
-  public init() { self.init(kernel: LinuxKernel()) }
+  /// Allocates from a heap of this machine.
+  public init(heap: String = systemHeap) { self.init(heap: heap, kernel: LinuxKernel()) }
 
-  package init(kernel: any KernelCalls) { self.kernel = kernel }
+  package init(heap: String = systemHeap, kernel: any KernelCalls) {
+    self.heap = heap
+    self.kernel = kernel
+  }
+
+  /// The node of a heap.
+  public static func path(of heap: String) -> String { "\(folder)/\(heap)" }
 
   /// `.heap`.
   public var kind: AllocatorKind { .heap }
 
+  /// None: the memory is no device's.
+  public var node: DRMNode? { nil }
+
   /// Allocates whole pages of zeros, as a descriptor for reading and writing.
   public func allocate(_ request: AllocationRequest) throws(PrimeError) -> BufferObject {
-    try SystemMemory.allocate(request, from: Self.path, kernel: kernel, operation: "DMA_HEAP_IOCTL_ALLOC") {
+    let path = Self.path(of: heap)
+    return try SystemMemory.allocate(request, from: path, kernel: kernel, operation: "DMA_HEAP_IOCTL_ALLOC") {
       (node, byteCount) throws(PrimeError) in
-      try kernel.dmaHeapAllocate(node, byteCount: UInt64(byteCount)).orThrow("DMA_HEAP_IOCTL_ALLOC", on: Self.path)
+      let descriptor = try kernel.dmaHeapAllocate(node, byteCount: UInt64(byteCount))
+        .orThrow("DMA_HEAP_IOCTL_ALLOC", on: path)
+      try requireMapping(descriptor, path)
+      return descriptor
     }
   }
+
+  /// Throws where the CPU may not map what the heap gives, as with memory that is protected from it.
+  ///
+  /// `dma_buf_mmap` is `EINVAL` for an exporter without a mapping, as the heaps of `tee_heap.c` are.
+  private func requireMapping(_ descriptor: CInt, _ path: String) throws(PrimeError) {
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    switch kernel.map(descriptor, byteCount: page, writable: true, offset: 0) {
+    case .success(let range): kernel.unmap(range)
+    case .failure(let errno):
+      kernel.close(descriptor)
+      guard Self.refusesMapping.contains(errno) else {
+        _ = try CallResult<Void>.failure(errno).orThrow("mmap", on: path)
+        return
+      }
+      throw .untestable(
+        "mmap", on: path,
+        reason:
+          "the CPU may not map memory of this heap (\(errno.name)), as with protected memory, so nothing can be written "
+          + "there to be seen")
+    }
+  }
+
+  private static let refusesMapping: Set<Errno> = [
+    .invalidArgument, .permissionDenied, .notPermitted, .notImplemented, .notSupported, .noSuchDevice,
+  ]
 }
 
 /// What the two allocators without a device share: layout, page rounding, the node to open.
@@ -70,11 +117,7 @@ enum SystemMemory {
     _ request: AllocationRequest, from path: String, kernel: any KernelCalls, operation: String,
     _ create: (_ node: CInt, _ byteCount: Int) throws(PrimeError) -> CInt
   ) throws(PrimeError) -> BufferObject {
-    if let modifiers = request.modifiers, !modifiers.contains(.linear) {
-      throw PrimeError(
-        operation: operation, errno: .invalidArgument, subject: path,
-        reason: "this memory is linear, and linear is not among the modifiers asked for")
-    }
+    try request.requireLinear("this memory is", operation: operation, on: path)
     let layout = try request.packedLayout(pitchAlignment: pitchAlignment, operation: operation, on: path)
     let page = Int(sysconf(Int32(_SC_PAGESIZE)))
     // The last row is filled up too, for importers that count pitch times height.

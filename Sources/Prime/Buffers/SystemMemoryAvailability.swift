@@ -1,18 +1,34 @@
 /// Whether the exporters without a device are there and may be opened.
 public enum SystemMemoryAvailability {
-  /// Why an allocator cannot be used here, nil when it can or when it needs a device.
-  public static func problem(of kind: AllocatorKind) -> PrimeError? {
-    let path: String
-    let missing: String
-    switch kind {
-    case .udmabuf:
-      path = UDMABufAllocator.path
-      missing = "this kernel has no udmabuf: it needs CONFIG_UDMABUF, or `sudo modprobe udmabuf`"
-    case .heap:
-      path = DMAHeapAllocator.path
-      missing = "this kernel has no system dma-heap: it needs CONFIG_DMABUF_HEAPS_SYSTEM"
-    case .gbm, .dumb: return nil
-    }
+  /// Why `/dev/udmabuf` cannot be used here, nil when it can.
+  public static var udmabufProblem: PrimeError? {
+    problem(
+      at: UDMABufAllocator.path,
+      missing: "this kernel has no udmabuf: it needs CONFIG_UDMABUF, or `sudo modprobe udmabuf`")
+  }
+
+  /// Why a heap cannot be used here, nil when it can.
+  public static func problem(ofHeap heap: String) -> PrimeError? {
+    problem(
+      at: DMAHeapAllocator.path(of: heap),
+      missing: heap == DMAHeapAllocator.systemHeap
+        ? "this kernel has no system dma-heap: it needs CONFIG_DMABUF_HEAPS_SYSTEM"
+        : "this machine has no such dma-heap")
+  }
+
+  /// The dma-heaps of this machine, also those that may not be opened.
+  ///
+  /// The system heap is the first, whether it is there or not.
+  ///
+  /// - Throws: `opendir` where the folder is there and cannot be read.
+  public static func heaps() throws(PrimeError) -> [String] { try heaps(in: DMAHeapAllocator.folder) }
+
+  package static func heaps(in folder: String) throws(PrimeError) -> [String] {
+    let found = try FileSystem.presentEntries(of: folder)
+    return [DMAHeapAllocator.systemHeap] + found.filter { $0 != DMAHeapAllocator.systemHeap }
+  }
+
+  private static func problem(at path: String, missing: String) -> PrimeError? {
     guard FileSystem.exists(path) else {
       return PrimeError(operation: "open", errno: .noSuchFile, subject: path, reason: missing)
     }

@@ -48,6 +48,8 @@ public struct DeviceDescription: Hashable, Sendable {
   public let render: DRMNode?
   /// The node that could be opened, the primary one where both can: buffers are shared through it.
   public let usableNode: DRMNode?
+  /// The nodes that could be opened.
+  public let usableNodes: [DRMNode]
   /// Links under `/dev/dri/by-path` to its nodes.
   public let byPath: [String]
   /// What the driver says it can do; nil where no node may be opened.
@@ -55,11 +57,12 @@ public struct DeviceDescription: Hashable, Sendable {
   /// Why the device cannot be used, with what to do about it; nil when it can.
   public let problem: PrimeError?
 
-  /// Describes a device.
+  /// Describes a device; without `usableNodes` it is `usableNode` alone that could be opened.
   public init(
     driver: String, driverVersion: String?, bus: Bus, primary: DRMNode?, render: DRMNode?, usableNode: DRMNode?,
-    byPath: [String], capabilities: DeviceCapabilities?, problem: PrimeError?
+    usableNodes: [DRMNode]? = nil, byPath: [String], capabilities: DeviceCapabilities?, problem: PrimeError?
   ) {
+    self.usableNodes = usableNodes ?? [usableNode].compactMap { $0 }
     self.driver = driver
     self.driverVersion = driverVersion
     self.bus = bus

@@ -64,20 +64,24 @@ public struct DeviceDiscovery: Sendable {
   private func describe(_ group: NodeGroup, links: [String: [String]]) -> DeviceDescription {
     let nodes = [group.primary, group.render].compactMap { $0 }
     var opened: Device?
+    var usableNodes: [DRMNode] = []
     var problem: PrimeError?
-    for node in nodes where opened == nil {
+    for node in nodes {
       do throws(PrimeError) {
-        opened = try Device.open(node, kernel: kernel)
-        problem = nil
+        let device = try Device.open(node, kernel: kernel)
+        usableNodes.append(node)
+        opened = opened ?? device
       } catch {
         problem = problem ?? error
       }
     }
+    if opened != nil { problem = nil }
     return DeviceDescription(
       driver: opened?.driver ?? moduleName(of: group.folder) ?? FileSystem.lastComponent(of: group.folder),
       driverVersion: opened?.driverVersion,
       bus: bus(of: group.folder),
       primary: group.primary, render: group.render, usableNode: opened?.node,
+      usableNodes: usableNodes,
       byPath: nodes.flatMap { links[FileSystem.lastComponent(of: $0.path)] ?? [] },
       capabilities: opened?.capabilities(),
       problem: problem)

@@ -62,6 +62,8 @@ public struct GBMUsage: OptionSet, Hashable, Sendable {
 
   /// `GBM_BO_USE_SCANOUT`: a display engine reads it.
   public static let scanout = GBMUsage(rawValue: 1 << 0)
+  /// `GBM_BO_USE_WRITE`: `gbm_bo_write` fills it; Mesa makes a dumb buffer on the file that GBM was given.
+  public static let write = GBMUsage(rawValue: 1 << 3)
   /// `GBM_BO_USE_RENDERING`: the GPU renders into it.
   public static let rendering = GBMUsage(rawValue: 1 << 2)
   /// `GBM_BO_USE_LINEAR`: laid out in rows.
@@ -86,6 +88,8 @@ package protocol GBMCalls {
   func gbmDestroyBuffer(_ buffer: GBMBufferPointer)
   /// `gbm_bo_get_modifier`, `gbm_bo_get_plane_count` and per plane handle, offset and stride.
   func gbmLayout(_ buffer: GBMBufferPointer) -> CallResult<GBMBufferLayout>
+  /// `gbm_bo_get_fd_for_plane`: a new descriptor, close-on-exec, with an access mode that Mesa chose.
+  func gbmExport(_ buffer: GBMBufferPointer, plane: Int32) -> CallResult<CInt>
   /// `gbm_bo_import` of one dma-buf, with its modifier where that is explicit.
   func gbmImport(
     _ device: GBMDevicePointer, dmaBuf: CInt, width: UInt32, height: UInt32, fourcc: UInt32, modifier: UInt64,

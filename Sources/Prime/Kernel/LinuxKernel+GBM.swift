@@ -84,6 +84,13 @@ extension LinuxKernel {
     return unsafe .success(GBMBufferLayout(modifier: gbm_bo_get_modifier(buffer.raw), planes: planes))
   }
 
+  package func gbmExport(_ buffer: GBMBufferPointer, plane: Int32) -> CallResult<CInt> {
+    Glibc.errno = 0
+    // Safe: it only reads the buffer object, and the descriptor is a plain number.
+    let descriptor = unsafe gbm_bo_get_fd_for_plane(buffer.raw, plane)
+    return descriptor < 0 ? Self.failed() : .success(descriptor)
+  }
+
   package func gbmImport(
     _ device: GBMDevicePointer, dmaBuf: CInt, width: UInt32, height: UInt32, fourcc: UInt32, modifier: UInt64,
     planes: [(offset: UInt32, pitch: UInt32)]

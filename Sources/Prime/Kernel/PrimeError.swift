@@ -8,24 +8,40 @@ public struct PrimeError: Error, Hashable, Sendable {
   public let subject: String
   /// Why it failed and what to do about it, in a sentence, where known.
   public let reason: String?
+  /// Whether nobody was asked: this library cannot try it, and `errno` comes from no kernel.
+  ///
+  /// Such a step is untested. No driver refused it.
+  public let isUntestable: Bool
 
   /// Makes an error; `reason` is a sentence a person can act on.
   public init(operation: String, errno: Errno, subject: String, reason: String? = nil) {
+    self.init(operation: operation, errno: errno, subject: subject, reason: reason, isUntestable: false)
+  }
+
+  private init(operation: String, errno: Errno, subject: String, reason: String?, isUntestable: Bool) {
     self.operation = operation
     self.errno = errno
     self.subject = subject
     self.reason = reason
+    self.isUntestable = isUntestable
+  }
+
+  /// What this library cannot try, with the reason; the kernel was not asked.
+  static func untestable(_ operation: String, on subject: String, reason: String) -> PrimeError {
+    PrimeError(
+      operation: operation, errno: .notSupported, subject: subject, reason: reason, isUntestable: true)
   }
 
   /// The same error with a reason, for the layer that knows more than the one that failed.
   public func explained(_ reason: String) -> PrimeError {
-    PrimeError(operation: operation, errno: errno, subject: subject, reason: reason)
+    PrimeError(operation: operation, errno: errno, subject: subject, reason: reason, isUntestable: isUntestable)
   }
 }
 
 extension PrimeError: CustomStringConvertible {
-  /// `operation on subject: ENODEV (No such device): reason`.
+  /// `operation on subject: ENODEV (No such device): reason`; `operation on subject: reason` where nobody was asked.
   public var description: String {
+    if isUntestable { return "\(operation) on \(subject): \(reason ?? "this cannot be tried here")" }
     let head = "\(operation) on \(subject): \(errno)"
     guard let reason else { return head }
     return "\(head): \(reason)"

@@ -12,9 +12,10 @@ enum Allocators {
   ) throws(PrimeError) -> any Allocator {
     switch (exporter.allocator, device) {
     case (.udmabuf, _): return UDMABufAllocator(kernel: kernel)
-    case (.heap, _): return DMAHeapAllocator(kernel: kernel)
+    case (.heap, _): return DMAHeapAllocator(heap: exporter.heap ?? DMAHeapAllocator.systemHeap, kernel: kernel)
     case (.dumb, let device?): return DumbAllocator(device: device)
-    case (.gbm, let device?): return GBMAllocator(device: try GBMDevice(on: device))
+    case (.gbm, let device?):
+      return GBMAllocator(device: try GBMDevice(on: device), otherwise: exporter.primary)
     case (_, nil):
       throw PrimeError(
         operation: "open", errno: .noSuchFile, subject: exporter.name,

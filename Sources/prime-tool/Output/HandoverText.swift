@@ -44,7 +44,7 @@ struct HandoverText {
   /// `vgem dumb 1024x768 XRGB8888 linear → user 0`.
   private func subject(_ report: HandoverReport) -> String {
     var words = [report.device]
-    if let allocator = report.allocator, allocator.rawValue != report.device { words.append(allocator.rawValue) }
+    if let allocator = report.allocator, !allocator.isTold(byName: report.device) { words.append(allocator.rawValue) }
     var picture: [String] = []
     if let format = report.format, let width = report.width, let height = report.height {
       picture = ["\(width)x\(height)", format, report.modifier ?? ""]

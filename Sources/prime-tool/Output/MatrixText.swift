@@ -54,7 +54,8 @@ struct MatrixText {
 
   /// The allocator is named where the exporter's name does not tell it already.
   private func rowName(_ exporter: Exporter) -> String {
-    exporter.name == exporter.allocator.rawValue ? exporter.name : "\(exporter.name) \(exporter.allocator.rawValue)"
+    exporter.allocator.isTold(byName: exporter.name)
+      ? exporter.name : "\(exporter.name) \(exporter.allocator.rawValue)"
   }
 
   private func cell(_ cell: CellReport) -> TextTable.Cell {

@@ -30,7 +30,7 @@ struct RuleText {
     }
 
     var name: String {
-      "\(exporter == allocator.rawValue ? exporter : "\(exporter) \(allocator.rawValue)") → \(importer)"
+      "\(allocator.isTold(byName: exporter) ? exporter : "\(exporter) \(allocator.rawValue)") → \(importer)"
     }
   }
 
