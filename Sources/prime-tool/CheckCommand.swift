@@ -13,7 +13,8 @@ struct CheckCommand: ParsableCommand {
       Failures that are known of a driver or a helper are explained.
       What the kernel's log complains of meanwhile fails the statements whose process or driver it names. What names
       others is told; where nobody knows whose it is, the statement is suspect.
-      Statements that need to be master take a display for a moment: run it where nobody is looking at one.
+      Statements that need to be master take a display for a moment, and put it back. A display that another process has
+      open while something is connected to it is left alone without --modeset.
       """)
 
   @Option(name: .long, parsing: .singleValue, help: "Only these groups, by letter: A,B (repeatable).")
@@ -81,6 +82,9 @@ struct CheckCommand: ParsableCommand {
       valueName: "command"))
   var unplugCommand: String?
 
+  @Flag(help: "Take displays also where another process has them open and something is connected to them.")
+  var modeset = false
+
   @Flag(name: .shortAndLong, help: "Show every result, with the calls that led to it.")
   var verbose = false
 
@@ -122,7 +126,7 @@ struct CheckCommand: ParsableCommand {
     }
     let machine = Machine(
       selected: device.isEmpty ? present : selected, isNarrowed: !device.isEmpty, removable: removable,
-      unplugging: unplug.isEmpty ? nil : unplugCommand.map(Unplugging.command) ?? .sysfs)
+      unplugging: unplug.isEmpty ? nil : unplugCommand.map(Unplugging.command) ?? .sysfs, takesHeldDisplays: modeset)
     let seed = seed ?? .random(in: 1...UInt64(UInt32.max))
     let runner = Runner(
       machine: machine,

@@ -35,7 +35,7 @@ struct ScanoutCommand: ParsableCommand {
 
   @Option(
     parsing: .unconditional,
-    help: "X,Y of the overlay's upper left corner, in the middle where left out; it may lie partly outside of the screen.",
+    help: "X,Y of the overlay's upper left corner; in the middle where left out, partly off the screen where wanted.",
     transform: Arguments.place)
   var overlayAt: PicturePlace?
 

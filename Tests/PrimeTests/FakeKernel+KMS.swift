@@ -69,7 +69,7 @@ extension FakeKernel.State {
     if setup.hasWriteback {
       devices[index].objects[FakeDevice.writebackConnector] = [
         "CRTC_ID": 0, "WRITEBACK_FB_ID": 0, "WRITEBACK_PIXEL_FORMATS": UInt64(FakeDevice.formatList),
-        "WRITEBACK_OUT_FENCE_PTR": 0,
+        "WRITEBACK_OUT_FENCE_PTR": 0, "Colorspace": 0, "driver's own": 0,
       ]
       devices[index].blobs[FakeDevice.formatList] = (setup.displayFormats ?? []).flatMap { format in
         (0..<4).map { UInt8(truncatingIfNeeded: format.rawValue >> (8 * UInt32($0))) }

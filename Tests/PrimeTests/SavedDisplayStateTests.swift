@@ -137,6 +137,35 @@ struct SavedDisplayStateTests {
     kernel.expectNothingLeft()
   }
 
+  @Test func `leaves pixels as they are while a picture is shown, and names what it does not know`() throws {
+    let kernel = kernelWithLeftovers()
+    kernel.set("driver's own", of: FakeDevice.writebackConnector, to: 3, on: Self.path)
+    kernel.set("Colorspace", of: FakeDevice.writebackConnector, to: 9, on: Self.path)
+    let before = kernel.shown(on: Self.path)
+    do {
+      let device = try Device.open(Fixture.importerNode, kernel: kernel)
+      try device.becomeMaster()
+      let object = try DumbAllocator(device: device.reopened()).allocate(Fixture.request)
+      let description = object.description
+      let buffer = try object.export(.readWrite)
+      let shown = try Framebuffer(GEMHandle(importing: buffer, into: device), description)
+      let pipe = try DisplayPipe(DisplayRoute(on: device, to: .writeback))
+      #expect(pipe.unusualProperties == ["connector 49153 driver's own"])
+      try pipe.show(
+        DisplayPipe.Picture(framebuffer: shown.id, shown: (32, 16), target: nil),
+        mode: .withoutWire(width: 32, height: 16), deadline: Fixture.deadline)
+      let now = kernel.shown(on: Self.path)
+      for line in ["ee00 rotation=1", "ee00 alpha=65535", "cc00 GAMMA_LUT=[]", "c001 Colorspace=0"] {
+        #expect(now.contains(line), "\(line)")
+      }
+      // Nobody here knows what it does, so it stays.
+      #expect(now.contains("c001 driver's own=3"))
+      try pipe.close()
+    }
+    #expect(kernel.shown(on: Self.path) == before)
+    kernel.expectNothingLeft()
+  }
+
   /// What the custodian was told while the display showed what it had shown.
   private final class Told: Sendable {
     private let list = Mutex<[(what: String, state: SavedDisplayState?, asBefore: Bool)]>([])

@@ -127,6 +127,36 @@ extension ToolOnARealKernel {
       }
     }
 
+    private func outcomes(_ ran: Ran) throws -> [String: (outcome: CheckOutcome, reason: String?)] {
+      let report = try JSONDecoder().decode(CheckReport.self, from: Data(ran.standardOutput.utf8))
+      // A statement on several subjects is worth the last of them here; those about displays have one.
+      return Dictionary(report.statements.map { ($0.id, ($0.outcome, $0.reason)) }, uniquingKeysWith: { $1 })
+    }
+
+    /// K13 lights the display by atomic calls, J17 and K23 by older ones, M03 flips.
+    private static let check = ["check", "--json", "--device", "vkms", "--only", "A01,K13,J17,J18,K23,M03"]
+
+    @Test func `is left alone by check, which names the process that has it open`() throws {
+      try beside(Self.check) { ran in
+        let outcomes = try outcomes(ran)
+        #expect(outcomes["A01"]?.outcome == .pass)
+        for id in ["K13", "J17", "J18"] {
+          #expect(outcomes[id]?.outcome == .skip)
+          let reason = try #require(outcomes[id]?.reason)
+          let expected = /\(pid \d+\) has \/dev\/dri\/cardN open, and Virtual-1 is connected: --modeset takes/
+          #expect(steady(reason).contains(expected), "\(reason)")
+        }
+      }
+    }
+
+    @Test func `is taken by check where that is asked for, and left as it was found`() throws {
+      try beside(Self.check + ["--modeset"]) { ran in
+        for (id, result) in try outcomes(ran) {
+          #expect([CheckOutcome.pass, .knownDeviation].contains(result.outcome), "\(id): \(result.reason ?? "")")
+        }
+      }
+    }
+
     @Test(
       arguments: [
         ([], ObserverName.writeback), (["--connector", "Virtual-1"], .crc), (["--overlay", "udmabuf"], .writeback),

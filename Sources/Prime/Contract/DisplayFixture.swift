@@ -2,8 +2,8 @@ internal import Glibc
 
 /// A display that a statement may set modes on: its master's open file, and one way from a plane to a connector.
 ///
-/// Finding it is not what statements are about, so those calls are not recorded. It begins switched off,
-/// and ends so.
+/// Finding it is not what statements are about, so those calls are not recorded. It begins switched off, and ends with what
+/// it showed before.
 struct DisplayFixture {
   let kernel: KernelProbe
   /// The primary node, open as its master; the probe closes it.
@@ -39,11 +39,30 @@ struct DisplayFixture {
     properties = [
       crtc: names(crtc, .crtc), plane: names(plane, .plane), connector: names(connector, .connector),
     ]
-    let switchOff = { @Sendable [crtc] in
-      _ = LinuxKernel().kmsSetCRTC(node, id: crtc, KMSCRTC(framebuffer: 0, x: 0, y: 0, mode: nil), connectors: [])
+    let saved: SavedDisplayState
+    do throws(PrimeError) {
+      // An open file of its own: what the kernel shows of a display, it shows to clients with atomic mode setting.
+      saved = try SavedDisplayState(of: Device.open(DRMNode(path: path, kind: .primary)))
+    } catch {
+      throw .broken("what \(path) shows cannot be read: \(error)")
     }
-    switchOff()
-    kernel.beforeClosing(node, switchOff)
+    DisplayCustody.take(path, saved)
+    // Nobody else is master then, and no statement's framebuffer is left.
+    kernel.afterClosing { Self.putBack(saved, path) }
+    _ = system.kmsSetCRTC(node, id: crtc, KMSCRTC(framebuffer: 0, x: 0, y: 0, mode: nil), connectors: [])
+  }
+
+  /// A display that cannot be put back is told by the runner, which looks at it when the statement's process is gone.
+  private static func putBack(_ saved: SavedDisplayState, _ path: String) {
+    do throws(PrimeError) {
+      let device = try Device.open(DRMNode(path: path, kind: .primary))
+      try device.becomeMaster()
+      defer { device.dropMaster() }
+      try saved.restore(on: device, deadline: Deadline(in: .seconds(10)))
+      DisplayCustody.giveBack(path)
+    } catch {
+      return
+    }
   }
 
   /// An open file that is master of a device, whether or not a display is connected to it.

@@ -54,10 +54,11 @@ package struct Machine: Sendable {
 
   /// Looks around; `selected` are the devices that may be used, all where nil, and `removable` those that may be pulled out.
   ///
-  /// It `isNarrowed` where there may be devices beside the selected ones.
+  /// It `isNarrowed` where there may be devices beside the selected ones. Displays that other processes have open are left
+  /// alone unless it `takesHeldDisplays`.
   package init(
     selected: [DeviceDescription]? = nil, isNarrowed: Bool = false, removable: [DeviceDescription] = [],
-    unplugging: Unplugging? = nil
+    unplugging: Unplugging? = nil, takesHeldDisplays: Bool = false
   ) {
     self.isNarrowed = isNarrowed
     let probe = KernelProbe()
@@ -92,6 +93,8 @@ package struct Machine: Sendable {
       if displays.contains(importer) {
         if case .failure(let errno) = probe.setMaster(opened) {
           problems[importer] = "somebody else is master of \(importer.driver) (\(node.path)): \(errno.name)"
+        } else if !takesHeldDisplays {
+          problems[importer] = HeldDisplay.reason(node, open: opened, kernel: LinuxKernel())
         }
         _ = probe.dropMaster(opened)
       }

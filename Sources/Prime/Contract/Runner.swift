@@ -59,6 +59,8 @@ package struct Runner {
     var companions: Set<String> = []
     /// The node of a device that this may pull out, to bring back where the child does not.
     var node: NodeOwnership?
+    /// What its display showed before, where it takes one.
+    var display: DisplayKeeper?
   }
 
   /// A command may take 100 seconds to pull a device out (`Unplugging.command`).
@@ -94,6 +96,7 @@ package struct Runner {
         for run in running {
           run.child.kill()
           _ = run.child.reap(within: .seconds(1))
+          _ = run.display?.putBack()
         }
         break
       }
@@ -113,11 +116,13 @@ package struct Runner {
           }
           node = NodeOwnership(path)
         }
+        let display = trial.displayNode.flatMap(DisplayKeeper.init)
         switch start(trial) {
         case .success(let child):
           running.append(
             Running(
-              index: index, trial: trial, child: child, deadline: Deadline(in: limit(of: trial)), node: node))
+              index: index, trial: trial, child: child, deadline: Deadline(in: limit(of: trial)), node: node,
+              display: display))
         case .failure(let errno):
           results[index] = CheckResult(
             trial.statement, on: trial.subject, .error, reason: "no process could be started: \(errno)")
@@ -264,6 +269,10 @@ package struct Runner {
         run.trial.statement, on: run.trial.subject, .error, reason: "the check ended with code \(code)\(during)")
     }
     if report == nil, machine.unplugging == .sysfs { run.node?.bringBack() }
+    if let changes = run.display?.putBack(), report != nil, Self.ran.contains(result.outcome) {
+      result = Self.failing(
+        run.trial, expected: "the display as it was", got: changes, call: "putting the display back")
+    }
     return result
   }
 

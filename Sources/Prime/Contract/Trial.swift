@@ -17,6 +17,11 @@ package struct Trial: Sendable {
     self.seed = seed
   }
 
+  /// The node of the display that the statement takes; nil where it takes none, or pulls it out.
+  var displayNode: DRMNode? {
+    statement.needs.contains(.master) && statement.subject != .removableDisplay ? subject.device?.primary : nil
+  }
+
   /// What came of it, and which dma-bufs the kernel must have forgotten once the process is gone.
   package struct Report: Hashable, Sendable {
     package var result: CheckResult

@@ -18,7 +18,8 @@ enum MasterHolder {
     }
   }
 
-  private static func processes(holding path: String) -> [(pid: String, name: String)] {
+  /// The other processes that have a node open, as far as the caller may see them.
+  static func processes(holding path: String) -> [(pid: String, name: String)] {
     let own = FileSystem.linkTarget(of: "/proc/self")
     return FileSystem.entries(of: "/proc").filter { $0.allSatisfy(\.isNumber) && $0 != own }.compactMap { pid in
       let folder = "/proc/\(pid)/fd"

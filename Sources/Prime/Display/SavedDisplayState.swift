@@ -177,9 +177,18 @@ package struct SavedDisplayState: Hashable, Sendable, Codable {
 
   /// What is other in another state: `plane 31 rotation`.
   package func changes(to other: SavedDisplayState) -> [String] {
+    changes(to: other) { _, _ in true }
+  }
+
+  /// The same of what `restore` sets again: other properties may change by themselves.
+  package func pictureChanges(to other: SavedDisplayState) -> [String] {
+    changes(to: other) { object, property in PictureProperties.isRestored(property.name, of: object.kind) }
+  }
+
+  private func changes(to other: SavedDisplayState, where counts: (Object, Property) -> Bool) -> [String] {
     var changes: [String] = []
     for object in objects {
-      let names = object.properties.filter { $0.value != other[object.id, $0.name] }.map(\.name)
+      let names = object.properties.filter { counts(object, $0) && $0.value != other[object.id, $0.name] }.map(\.name)
       if !names.isEmpty { changes.append("\(object.kind) \(object.id) \(names.joined(separator: ", "))") }
     }
     for crtc in legacy where !other.legacy.contains(crtc) { changes.append("crtc \(crtc.id)") }

@@ -37,7 +37,7 @@ package final class KernelProbe: Sendable {
     var count = 0
     var altered: String?
     var open: [CInt] = []
-    var endings: [CInt: @Sendable () -> Void] = [:]
+    var endings: [@Sendable () -> Void] = []
     var mappings: [UInt64: Int] = [:]
     var memory: [UInt64: Int] = [:]
     var dmaBufs: Set<UInt64> = []
@@ -116,24 +116,24 @@ package final class KernelProbe: Sendable {
   /// Closes, unmaps and frees everything that is still open.
   package func cleanUp() {
     let left = state.withLock { state in
-      defer { state.open = []; state.endings = [:]; state.mappings = [:]; state.memory = [:] }
+      defer { state.open = []; state.endings = []; state.mappings = [:]; state.memory = [:] }
       return (open: state.open, endings: state.endings, mappings: state.mappings, memory: state.memory)
     }
     for (address, byteCount) in left.mappings {
       _ = Self.system(SYS_munmap, Int64(bitPattern: address), Int64(byteCount))
     }
     for descriptor in left.open.reversed() {
-      left.endings[descriptor]?()
       _ = Self.system(SYS_close, Int64(descriptor))
     }
     for (address, byteCount) in left.memory {
       _ = Self.system(SYS_munmap, Int64(bitPattern: address), Int64(byteCount))
     }
+    for ending in left.endings { ending() }
   }
 
-  /// Has `cleanUp` do something before it closes a descriptor, for example switch a display off.
-  func beforeClosing(_ descriptor: CInt, _ body: @escaping @Sendable () -> Void) {
-    state.withLock { $0.endings[descriptor] = body }
+  /// Has `cleanUp` do something when everything is closed, for example put a display back.
+  func afterClosing(_ body: @escaping @Sendable () -> Void) {
+    state.withLock { $0.endings.append(body) }
   }
 
   /// The value of a system call, or its errno.

@@ -303,8 +303,10 @@ final class ScanoutStage {
     record.report.frames.append(frame)
     progress(frame)
     guard let complaint, let witness else { return }
+    let unusual = pipe.unusualProperties
     record.report.reason =
       "frame \(frame.index): \(witness.name.rawValue) on \(record.report.display) sees something else: \(complaint)"
+      + (unusual.isEmpty ? "" : "; not at their first values, and not known here: \(unusual.joined(separator: ", "))")
     throw Stop(verdict: .mismatch)
   }
 

@@ -37,8 +37,10 @@ struct WrittenFormat: Hashable {
   }
 }
 
-/// How an engine makes ten bits of eight. Each rule keeps the eight bits in the upper eight of the ten, so that none takes one
-/// value for another; they differ in the lower two.
+/// How an engine makes ten bits of eight.
+///
+/// Each rule keeps the eight bits in the upper eight of the ten, so that none takes one value for another; they differ in the
+/// lower two.
 enum ComponentWidening: CaseIterable {
   /// The upper bits again: `v << 2 | v >> 6`.
   case replicated
