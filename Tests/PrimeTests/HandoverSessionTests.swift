@@ -64,10 +64,10 @@ struct HandoverSessionTests {
   @Test func `arrives, and the exporter hears of it`() throws {
     let kernel = Fixture.kernel(importer: PairScenario.blind)
     let report = importing([Self.exporter(Self.offer().bytes, [Self.picture])], on: kernel)
-    #expect(report.verdict == .shared)
+    #expect(report.verdict == .held)
     #expect(report.observers == [.identity])
     #expect(report.completed == 1)
-    #expect(report.reason == nil)
+    #expect(report.reason?.hasPrefix("taker took the handle; whether it mapped the buffer cannot be seen here") == true)
     let answer = try HandoverReply(parsing: try #require(kernel.sent.first).bytes, expecting: .answer)
     #expect(answer == HandoverReply(.answer, .verified))
   }
@@ -157,7 +157,7 @@ struct HandoverSessionTests {
       "NV12", width: 32, height: 16, planes: [PlaneLayout(offset: 0, pitch: 32), PlaneLayout(offset: 512, pitch: 32)])
     let bytes = Fixture.page(Pattern(seed: Self.seed, index: 0), layout)
     let first = FakePeer.Enclosure.dmaBuf(bytes: bytes, writable: true)
-    #expect(importing([Self.exporter(offer.bytes, [first, .again])]).verdict == .shared)
+    #expect(importing([Self.exporter(offer.bytes, [first, .again])]).verdict == .held)
     let apart = importing([Self.exporter(offer.bytes, [first, first])])
     #expect(apart.verdict == .refused)
     #expect(
@@ -185,7 +185,7 @@ struct HandoverSessionTests {
         == "/nowhere/socket: the other end is user 1001: only user 1000 may take part; --allow-uid 1001 lets it")
     #expect(kernel.count(of: .socketReceive) == 0)
     #expect(
-      importing([peer], users: HandoverUsers(own: FakeSockets.ownUser, also: [1001])).verdict == .shared)
+      importing([peer], users: HandoverUsers(own: FakeSockets.ownUser, also: [1001])).verdict == .held)
   }
 
   @Test func `turns a stranger away and waits for the next`() throws {
@@ -193,7 +193,7 @@ struct HandoverSessionTests {
     let answer = FakePeer.Message(bytes: HandoverReply(.answer, .verified).bytes)
     let (report, notes) = exporting([FakePeer(user: 0), FakePeer(messages: [answer])], on: kernel)
     #expect(notes == ["the other end is user 0: only user 1000 may take part; --allow-uid 0 lets it"])
-    #expect(report.verdict == .shared)
+    #expect(report.verdict == .reported)
     #expect(report.completed == 1)
     #expect(kernel.sent.map(\.bytes.count) == [128, 256])
     #expect(kernel.state.withLock { $0.sockets.modes } == [0o600])
@@ -203,7 +203,7 @@ struct HandoverSessionTests {
   /// What an importer answers, and what becomes of it.
   @Test(arguments: [
     (
-      HandoverReply(.answer, .verified, wroteBack: true, isProof: true), 1, Verdict.proven,
+      HandoverReply(.answer, .verified, wroteBack: true, isProof: true), 1, Verdict.reported,
       HandoverReply.Outcome.verified
     ),
     (HandoverReply(.answer, .verified, wroteBack: true), 0, .mismatch, .mismatch),

@@ -8,7 +8,7 @@ struct ObserverProofTests {
   @Test("is the importer's mapping of another device's buffer, which is at best the exporter's own")
   func mappingOfAnImport() {
     let report = PairScenario.blindImporter.report { $0.mapsImports = true }
-    #expect(report.verdict == .shared)
+    #expect(report.verdict == .held)
     #expect(report.observers == [.identity])
     let attempt = report.tried.first { $0.observer == .nativeMap }
     #expect(attempt?.call == "native-map")
@@ -18,7 +18,7 @@ struct ObserverProofTests {
   @Test("is a gbm_bo_map that shows what is written later: the buffer's own memory")
   func mapInPlace() {
     let report = PairScenario.mesa.report { $0.gbmMapsMemory = true }
-    #expect(report.verdict == .shared)
+    #expect(report.verdict == .held)
     #expect(report.observers == [.gbmMap, .identity])
     #expect(report.reason?.hasPrefix("gbm_bo_map gave the buffer's own memory") == true, "\(report.reason ?? "")")
   }
@@ -33,7 +33,7 @@ struct ObserverProofTests {
     ] as [([String], String)])
   func software(libraries: [String], sentence: String) {
     let report = PairScenario.mesa.report { $0.libraries = libraries }
-    #expect(report.verdict == .shared)
+    #expect(report.verdict == .held)
     #expect(report.observers == [.gbmMap, .identity])
     #expect(report.reason?.hasPrefix(sentence) == true, "\(report.reason ?? "")")
   }

@@ -34,7 +34,7 @@ struct PairScenario: Sendable, CustomTestStringConvertible {
       verdict: .proven, observers: [.gbmMap, .identity]),
     PairScenario(
       testDescription: "heap to a device that cannot look", allocator: .heap, exporter: Fixture.exporter,
-      importer: blind, verdict: .shared, observers: [.identity]),
+      importer: blind, verdict: .held, observers: [.identity]),
   ]
 
   static var display: PairScenario { all[0] }

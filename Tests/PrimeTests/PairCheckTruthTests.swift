@@ -135,7 +135,7 @@ struct PairCheckTruthTests {
   func unseenPlanes() {
     let request = AllocationRequest(format: Fixture.format("NV12"), width: 64, height: 64)
     let report = PairScenario.display.report(request: request) { $0.swapsPlaneOffsets = true }
-    #expect(report.verdict == .shared)
+    #expect(report.verdict == .held)
     #expect(report.observers == [.identity])
     #expect(report.tried.map(\.observer) == [.writeback, .crc, .nativeMap, .gbmMap])
   }

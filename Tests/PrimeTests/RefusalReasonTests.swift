@@ -46,7 +46,7 @@ struct RefusalReasonTests {
   @Test func `blames an exporter only where the importer takes as much of another and a neutral device refuses too`() {
     #expect(
       sentence(.takes(from: "udmabuf"), .refused(by: "vgem", .notImplemented), errno: .notImplemented)
-        .hasPrefix("maker hands its buffers to no other device: vgem refuses this one too, while taker takes as much of"))
+        .hasPrefix("maker hands its buffers to no other device: vgem refuses this one too, while taker takes as much"))
     #expect(sentence(.takes(from: "udmabuf"), .unknown).hasPrefix("not known which side refuses: "))
   }
 

@@ -14,9 +14,9 @@ package final class DMAMapTrace: Sendable {
   /// Traces the thread that calls; nil where the kernel has no such events, or this user may not see them.
   package init?() {
     let folder = "\(Self.instances)/\(Self.name(of: getpid()))"
-    guard FileSystem.exists("/sys/kernel/tracing/events/dma/dma_map_sg/enable"), FileSystem.create(folder: folder) else {
-      return nil
-    }
+    guard FileSystem.exists("/sys/kernel/tracing/events/dma/dma_map_sg/enable"),
+      FileSystem.create(folder: folder)
+    else { return nil }
     self.folder = folder
     let thread = "\(gettid())"
     guard FileSystem.write("64", to: "\(folder)/buffer_size_kb"),

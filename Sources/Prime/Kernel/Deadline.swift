@@ -29,7 +29,8 @@ public struct Deadline: Sendable {
   ///
   /// - Parameter advice: What to do where it passes, for the error's sentence.
   public init(
-    in limit: Duration, cancellation: Cancellation? = nil, advice: String = "raise --timeout if the machine is only slow"
+    in limit: Duration, cancellation: Cancellation? = nil,
+    advice: String = "raise --timeout if the machine is only slow"
   ) {
     self.end = ContinuousClock.now + limit
     self.limit = limit

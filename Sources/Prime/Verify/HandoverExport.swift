@@ -234,8 +234,8 @@ extension HandoverReport {
     errno = answer.errno == 0 ? nil : Errno(rawValue: Int32(answer.errno)).name
     reason = answer.sentence.isEmpty ? nil : answer.sentence
     if answer.outcome == .verified {
-      reason = "the importer reports that it \(answer.isProof ? "proved the content" : "holds the buffer"), which is not "
-        + "this side's look"
+      let what = answer.isProof ? "proved the content" : "holds the buffer"
+      reason = "the importer reports that it \(what), which is not this side's look"
     }
     controls = 0
     wroteBack = false

@@ -87,8 +87,8 @@ extension ImportMapping {
   }
 
   private static let alwaysMapping: Set<String> = [
-    "nouveau", "radeon", "vc4", "rockchip", "meson", "sun4i-drm", "imx-drm", "mxsfb-drm", "imx-lcdif", "tidss", "exynos",
-    "etnaviv", "msm", "tegra", "omapdrm", "stm", "hdlcd", "komeda", "mali-dp", "armada-drm",
+    "nouveau", "radeon", "vc4", "rockchip", "meson", "sun4i-drm", "imx-drm", "mxsfb-drm", "imx-lcdif", "tidss",
+    "exynos", "etnaviv", "msm", "tegra", "omapdrm", "stm", "hdlcd", "komeda", "mali-dp", "armada-drm",
   ]
 
   /// Users of the operations of `drm_gem_shmem_helper.h`.

@@ -198,8 +198,9 @@ package struct PairCheck {
     record.report.shownAs = observers.shownAs?.name
     record.report.formatObjection = observers.formatObjection
     record.report.gbm = observers.gbm
-    if record.report.verdict == .held { record.report.reason = mapping.objection(of: importer.name) }
-    record.report.reason = record.report.reason ?? observers.objection
+    let isHeld = record.report.verdict == .held
+    let objections = [observers.objection, isHeld ? mapping.objection(of: importer.name) : nil].compactMap(\.self)
+    if !objections.isEmpty { record.report.reason = objections.joined(separator: "; ") }
   }
 
   /// Asks third parties which side refused.

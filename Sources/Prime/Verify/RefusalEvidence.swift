@@ -44,7 +44,9 @@ package struct NeutralDevice: Hashable, Sendable {
   let name: String
   let node: DRMNode
 
-  /// The neutral devices among those of a machine. They are virtual: to open one wakes no hardware.
+  /// The neutral devices among those of a machine.
+  ///
+  /// They are virtual: to open one wakes no hardware.
   package static func among(_ devices: [DeviceDescription]) -> [NeutralDevice] {
     ["vgem", "vkms"].flatMap { driver in
       devices.filter { $0.driver == driver }.compactMap { device in

@@ -14,47 +14,52 @@ enum RefusalReason {
   ) -> String {
     switch (evidence.taking, evidence.giving) {
     case (.refuses(let others, let other), let giving):
-      let claim =
-        switch advertised {
-        case true?: "; that it advertises DRM_CAP_PRIME import says nothing"
-        case false?: "; nor does it advertise DRM_CAP_PRIME import"
-        case nil: ""
-        }
-      let refusesAll = "\(importer) takes no buffers of other devices, and refuses a page of \(list(others)) too"
+      let refusesAll =
+        "\(importer) takes no buffers of other devices, and refuses a page of \(list(others)) too"
         + (other == errno ? "" : " (\(other.name))")
-      guard case .refused(let neutral, _) = giving else {
-        let proof = if case .taken(let neutral) = giving { ", while \(neutral) takes this buffer of \(exporter)" } else { "" }
-        return "\(refusesAll)\(proof): \(importerMeaning(errno))\(claim)"
+      switch giving {
+      case .refused(let neutral, _):
+        return "neither side works with others here: \(refusesAll), and \(neutral) refuses this buffer of \(exporter)"
+      case .taken(let neutral):
+        return "\(refusesAll), while \(neutral) takes this buffer of \(exporter): \(importerMeaning(errno))"
+          + claim(advertised)
+      case .unknown: return "\(refusesAll): \(importerMeaning(errno))\(claim(advertised))"
       }
-      return "neither side works with others here: \(refusesAll), and \(neutral) refuses this buffer of \(exporter)"
     case (.takesOnlyAPage(let source, let other), let giving):
+      let small = "\(importer) takes a page of \(source) and refuses \(byteCount) bytes of it (\(other.name))"
       if case .refused(let neutral, _) = giving {
-        return "\(importer) takes a page of \(source) and refuses \(byteCount) bytes of it (\(other.name)), and \(neutral) "
-          + "refuses this buffer of \(exporter): not known which side it is"
+        return "\(small), and \(neutral) refuses this buffer of \(exporter): not known which side it is"
       }
-      let scattered = "\(importer) takes a page of \(source) and refuses \(byteCount) bytes of it (\(other.name))"
       return other == .noMemory || other == .noSpace
-        ? "\(scattered): its address space or its memory for mappings is too small for that"
-        : "\(scattered): it needs contiguous memory; \(byteCount) bytes of its own or of a heap of contiguous memory "
+        ? "\(small): its address space or its memory for mappings is too small for that"
+        : "\(small): it needs contiguous memory; \(byteCount) bytes of its own or of a heap of contiguous memory "
           + "(heap:linux,cma) would do"
     case (.takes(let source), .refused(let neutral, _)):
-      return "\(exporter) hands its buffers to no other device: \(neutral) refuses this one too, while \(importer) takes as "
-        + "much of \(source): \(exporterMeaning(errno)); allocate on another device, or from udmabuf or the heap"
+      return "\(exporter) hands its buffers to no other device: \(neutral) refuses this one too, while \(importer) "
+        + "takes as much of \(source): \(exporterMeaning(errno)); allocate on another device, or from udmabuf or the heap"
     case (.takes(let source), .taken(let neutral)):
-      return "\(importer) cannot use this buffer of \(exporter), though it takes as much of \(source) and \(neutral) takes "
-        + "this buffer: \(importerMeaning(errno))"
+      return "\(importer) cannot use this buffer of \(exporter), though it takes as much of \(source) and \(neutral) "
+        + "takes this buffer: \(importerMeaning(errno))"
     case (.takes(let source), .unknown):
       return "not known which side refuses: \(importer) takes as much of \(source), and nothing here tells whether "
         + "\(exporter) hands its buffers to others: \(importerMeaning(errno))"
     case (.unknown, .taken(let neutral)):
-      return "not known which side refuses: \(neutral) takes this buffer of \(exporter), and nothing here tells whether "
-        + "\(importer) takes those of others: \(importerMeaning(errno))"
+      return "not known which side refuses: \(neutral) takes this buffer of \(exporter), and nothing here tells "
+        + "whether \(importer) takes those of others: \(importerMeaning(errno))"
     case (.unknown, .refused(let neutral, _)):
       return "not known which side refuses: \(neutral) refuses this buffer of \(exporter) too, and nothing here tells "
         + "whether \(importer) takes those of others: \(exporterMeaning(errno))"
     case (.unknown, .unknown):
       return "not known which side refuses, and nothing here tells: modprobe vgem or udmabuf to find out: "
         + importerMeaning(errno)
+    }
+  }
+
+  private static func claim(_ advertised: Bool?) -> String {
+    switch advertised {
+    case true?: "; that it advertises DRM_CAP_PRIME import says nothing"
+    case false?: "; nor does it advertise DRM_CAP_PRIME import"
+    case nil: ""
     }
   }
 

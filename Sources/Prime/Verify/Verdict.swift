@@ -17,16 +17,14 @@ public enum Verdict: String, Hashable, Sendable, Codable, CaseIterable {
   /// A step failed that has nothing to decline, or the check itself does not hold.
   case error
 
-  /// Whether the importer can reach the buffer's memory: `proven` and `shared`.
-  ///
-  /// A handle alone (`held`) is no pass.
+  /// Whether the importer can reach the buffer's memory; a handle alone (`held`) is no pass.
   public var passes: Bool { self == .proven || self == .shared }
 
   /// Whether the importer has a handle of the buffer at least, or says so.
   public var arrives: Bool { passes || self == .held || self == .reported }
 
   /// The verdicts of a check that looks by itself.
-  static let ofCells = allCases.filter { $0 != .reported }
+  package static let ofCells = allCases.filter { $0 != .reported }
 }
 
 /// Who looked at the buffer on the importing side, the strongest first.

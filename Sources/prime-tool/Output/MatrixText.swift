@@ -129,7 +129,8 @@ struct MatrixText {
     report.cells.compactMap { cell in
       guard cell.verdict == .proven, let shownAs = cell.shownAs, shownAs != cell.format else { return nil }
       let objection = cell.formatObjection.map { ": \($0)" } ?? ""
-      return "\(cell.exporter) → \(cell.importer): its bytes are proven, shown as \(shownAs) and not as \(cell.format)\(objection)"
+      return "\(cell.exporter) → \(cell.importer): its bytes are proven, shown as \(shownAs) and not as "
+        + "\(cell.format)\(objection)"
     }
   }
 
@@ -167,7 +168,7 @@ struct MatrixText {
   }
 
   private var summary: String {
-    let counts = Verdict.allCases.filter { $0 != .reported }.map { "\(report.count($0)) \($0.rawValue)" }.joined(separator: ", ")
+    let counts = Verdict.ofCells.map { "\(report.count($0)) \($0.rawValue)" }.joined(separator: ", ")
     let passed = report.cells.count(where: \.verdict.passes)
     return "\(passed) of \(report.cells.count) pass: \(counts) · kernel \(report.host.kernel) · seed \(report.seed)"
   }
