@@ -163,6 +163,22 @@ struct AllocatorTests {
     kernel.expectNothingLeft()
   }
 
+  @Test("of GBM cannot be tried where neither Mesa has a driver nor the kernel's makes dumb buffers")
+  func nobodyAllocates() throws {
+    let kernel = Fixture.kernel(
+      exporter: .init(
+        driver: "maker", primary: "/dev/dri/card0", render: "/dev/dri/renderD128", makesDumbBuffers: false,
+        gbmIsSoftware: true))
+    let exporter = Exporter(
+      name: "maker", primary: Fixture.exporterNode, render: DRMNode(path: "/dev/dri/renderD128", kind: .render),
+      allocator: .gbm)
+    let error = primeError { try Allocators.make(exporter, kernel: kernel).allocate(Fixture.request) }
+    #expect(error?.isUntestable == true)
+    #expect(error?.subject == "maker (/dev/dri/card0)")
+    #expect(error?.reason?.hasPrefix("Mesa has no driver for this GPU here, and the kernel's makes no dumb") == true)
+    kernel.expectNothingLeft()
+  }
+
   @Test(
     "of a heap whose memory the CPU may not map cannot be tried, and no other failure of mmap is that",
     arguments: [
