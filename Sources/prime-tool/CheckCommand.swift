@@ -108,7 +108,7 @@ struct CheckCommand: ParsableCommand {
         json ? JSONOutput.text(StatementList(statements)) + "\n" : StatementList(statements).text)
       return
     }
-    let present = DeviceDiscovery().devices()
+    let present = try device.isEmpty ? DeviceSelection.present() : DeviceSelection.present(named: device + unplug)
     var selected: [DeviceDescription] = []
     for name in device { selected += try DeviceSelection.devices(named: name, in: present) }
     var removable: [DeviceDescription] = []

@@ -54,7 +54,7 @@ struct ExportCommand: ParsableCommand {
   }
 
   func run() throws {
-    let exporter = try chosenExporter(DeviceDiscovery().devices())
+    let exporter = try chosenExporter(DeviceSelection.present(named: [from]))
     let limit = Duration.seconds(common.timeout)
     let interruption = Interruption(timeout: limit)
     let deadline = Deadline(in: limit, cancellation: interruption.cancellation)

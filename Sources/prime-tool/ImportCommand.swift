@@ -27,7 +27,7 @@ struct ImportCommand: ParsableCommand {
   }
 
   func run() throws {
-    let devices = DeviceDiscovery().devices()
+    let devices = try DeviceSelection.present(named: [on])
     guard !devices.isEmpty else {
       StandardError.note("prime-tool: \(Advice.noDevices)")
       throw ExitStatus.untested

@@ -8,13 +8,18 @@ struct ListCommand: ParsableCommand {
     discussion: """
       Since Linux 6.6 every driver claims PRIME import and export, so that column tells nothing of a pair of devices:
       `prime-tool verify` does.
+
+      A device that sleeps is not opened, since that would wake it: what sysfs tells of it is shown.
       """)
 
   @Flag(help: "Print JSON (schema \(ListReport.currentSchema)).")
   var json = false
 
+  @Flag(help: "Wake devices that sleep, to ask them too.")
+  var wake = false
+
   func run() throws {
-    let devices = DeviceDiscovery().devices()
+    let devices = try DeviceSelection.present(wake ? .all : .awake)
     if json {
       try StandardOutput.write(JSONOutput.text(ListReport(devices)) + "\n")
     } else if !devices.isEmpty {

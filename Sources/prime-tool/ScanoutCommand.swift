@@ -119,7 +119,7 @@ struct ScanoutCommand: ParsableCommand {
   }
 
   func run() throws {
-    let devices = DeviceDiscovery().devices()
+    let devices = try DeviceSelection.present(named: on + [from] + [overlay].compactMap { $0 })
     guard !devices.isEmpty else {
       StandardError.note("prime-tool: \(Advice.noDevices)")
       throw ExitStatus.untested

@@ -88,7 +88,10 @@ struct VerifyCommand: ParsableCommand {
   func run() throws {
     // Read before the run: a mistake in the name is better known now than after it.
     let stored = try baseline.map { try StoredReport(baseline: $0, schema: VerifyReport.currentSchema) }
-    let devices = DeviceDiscovery().devices()
+    // Without names on one side every device is of the run.
+    let devices =
+      try exporter.isEmpty || importer.isEmpty
+      ? DeviceSelection.present() : DeviceSelection.present(named: exporter + importer)
     let plan = try VerifyPlan(
       devices: devices, exporters: exporter, importers: importer, allocators: allocator)
     let requirements = try (require.map { ($0, false) } + requireProof.map { ($0, true) }).map { text, proof in

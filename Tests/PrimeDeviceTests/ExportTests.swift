@@ -1,6 +1,7 @@
 import Glibc
-import Prime
 import Testing
+
+@testable import Prime
 
 extension OnARealKernel {
   @Suite("Every allocator")
@@ -111,6 +112,55 @@ extension OnARealKernel {
       }
       let buffer = try orphan()
       #expect(try buffer.read(deadline: Lab.deadline) { bytes in bytes[19999] } == 0x5a)
+    }
+
+    /// Mesa has no driver for a GPU here: it makes dumb buffers, which render nodes do not have.
+    @Test(arguments: ["vgem", "virtio_gpu"])
+    func `of GBM goes from the render node to the primary one, and exports for writing`(driver: String) throws {
+      let device = try Lab.device(driver)
+      let primary = try #require(device.primary)
+      let render = try #require(device.render)
+      #expect(device.usableNodes == [primary, render])
+      let exporter = try #require(Exporter.device(device, among: [device], allocators: [.gbm]).first)
+      #expect(exporter.node == render)
+      let allocator = try Allocators.make(exporter, kernel: LinuxKernel(silencesMesa: true))
+      #expect(allocator.node == render)
+      // libgbm alone would export for reading; what it makes for writing it does not export at all (Mesa 22.3).
+      for usage in [GBMUsage.linear, [.scanout, .linear], [.scanout, .write]] {
+        var wanted = try request(100, 50)
+        wanted.usage = usage
+        let buffer = try allocator.allocate(wanted).export(.readWrite)
+        #expect(buffer.access == .readWrite)
+        try buffer.write(deadline: Lab.deadline) { bytes in bytes[0] = 1 }
+      }
+      #expect(allocator.node == primary)
+    }
+
+    @Test func `of a device takes dumb buffers wherever its driver makes them, whatever it says`() throws {
+      for driver in ["vgem", "vkms", "cirrus", "bochs-drm", "virtio_gpu", "qxl"] {
+        let device = try Lab.device(driver)
+        #expect(Exporter.device(device, among: [device]).map(\.allocator) == [.dumb], "\(driver)")
+        // vgem makes them and does not answer.
+        #expect(device.capabilities?.dumbBuffer == (driver == "vgem" ? nil : true), "\(driver)")
+      }
+    }
+
+    /// 33 pixels are 132 bytes, which is what these drivers give their own buffers.
+    @Test(arguments: [("vkms", 132), ("cirrus", 132), ("virtio_gpu", 132)])
+    func `asks a display for its pitch, allocates with it, and the display takes that`(
+      driver: String, pitch: Int
+    ) throws {
+      try Lab.require(.udmabuf)
+      let importer = try Lab.open(driver)
+      var wanted = try request(33, 17)
+      wanted.pitch = ImporterPitch(for: wanted, on: importer)
+      #expect(wanted.pitch == ImporterPitch(own: pitch, multiple: 4))
+      #expect(importer.openHandleCount == 0)
+      let object = try UDMABufAllocator().allocate(wanted)
+      #expect(object.description.layout.planes.map(\.pitch) == [pitch])
+      // virtio_gpu imports what it exported itself and nothing else.
+      guard driver != "virtio_gpu" else { return }
+      _ = try Framebuffer(GEMHandle(importing: object.export(.readWrite), into: importer), object.description)
     }
   }
 }

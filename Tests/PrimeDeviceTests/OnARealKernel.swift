@@ -46,14 +46,15 @@ enum Lab {
   }
 
   /// What the kernel calls a driver of the lab: that of cirrus is `cirrus-qemu` in newer ones.
-  static func name(of driver: String) -> String {
-    driver == "cirrus" && DeviceDiscovery().devices().contains { $0.driver == "cirrus-qemu" } ? "cirrus-qemu" : driver
+  static func name(of driver: String) throws -> String {
+    guard driver == "cirrus" else { return driver }
+    return try DeviceDiscovery().devices().contains { $0.driver == "cirrus-qemu" } ? "cirrus-qemu" : driver
   }
 
   /// The one device of a driver.
   static func device(_ driver: String) throws -> DeviceDescription {
-    let driver = name(of: driver)
-    let found = DeviceDiscovery().devices().filter { $0.driver == driver }
+    let driver = try name(of: driver)
+    let found = try DeviceDiscovery().devices().filter { $0.driver == driver }
     try #require(found.count == 1, "the lab has one \(driver), and \(found.count) were found")
     return found[0]
   }

@@ -20,8 +20,8 @@ struct ScanoutOnARealKernel {
   private struct Interrupted: Error {}
 
   private func device(_ driver: String) throws -> Device {
-    let name = Lab.name(of: driver)
-    let found = DeviceDiscovery().devices().first { $0.driver == name }
+    let name = try Lab.name(of: driver)
+    let found = try DeviceDiscovery().devices().first { $0.driver == name }
     return try Device.open(try #require(found?.primary, "the lab has no \(driver)"))
   }
 

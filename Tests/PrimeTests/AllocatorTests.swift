@@ -163,6 +163,22 @@ struct AllocatorTests {
     kernel.expectNothingLeft()
   }
 
+  @Test("of GBM cannot be tried where neither Mesa has a driver nor the kernel's makes dumb buffers")
+  func nobodyAllocates() throws {
+    let kernel = Fixture.kernel(
+      exporter: .init(
+        driver: "maker", primary: "/dev/dri/card0", render: "/dev/dri/renderD128", makesDumbBuffers: false,
+        gbmIsSoftware: true))
+    let exporter = Exporter(
+      name: "maker", primary: Fixture.exporterNode, render: DRMNode(path: "/dev/dri/renderD128", kind: .render),
+      allocator: .gbm)
+    let error = primeError { try Allocators.make(exporter, kernel: kernel).allocate(Fixture.request) }
+    #expect(error?.isUntestable == true)
+    #expect(error?.subject == "maker (/dev/dri/card0)")
+    #expect(error?.reason?.hasPrefix("Mesa has no driver for this GPU here, and the kernel's makes no dumb") == true)
+    kernel.expectNothingLeft()
+  }
+
   @Test(
     "of a heap whose memory the CPU may not map cannot be tried, and no other failure of mmap is that",
     arguments: [
@@ -269,6 +285,61 @@ struct AllocatorTests {
     let path = kind == .heap ? "/dev/dma_heap/system" : "/dev/udmabuf"
     let error = primeError { try makeAllocator(kind, kernel).allocate(Fixture.request) }
     expect(error, is: "open", .noSuchFile, on: path)
+    kernel.expectNothingLeft()
+  }
+
+  @Test(
+    "gives rows as far apart as the importer's own, so that its display takes them",
+    arguments: [
+      // The importer's multiple, the exporter's, and the pitch of 33 pixels, which are 132 bytes.
+      (AllocatorKind.dumb, 256, 64, 256), (.dumb, 64, 64, 192), (.dumb, 4, 64, 192), (.dumb, 64, 4, 192),
+      // The exporter rounds 256 to 288, which the importer does not take: 768 is a multiple of both.
+      (.dumb, 256, 96, 768),
+      (.udmabuf, 64, 64, 192), (.udmabuf, 4, 64, 132), (.heap, 512, 64, 512),
+    ])
+  func importersPitch(kind: AllocatorKind, importers: UInt32, exporters: UInt32, pitch: Int) throws {
+    var exporter = Fixture.exporter
+    exporter.dumbPitchAlignment = exporters
+    var importer = Fixture.importer
+    importer.dumbPitchAlignment = importers
+    importer.pitchMultiple = importers
+    let kernel = Fixture.kernel(exporter: exporter, importer: importer)
+    do {
+      let device = try Device.open(Fixture.importerNode, kernel: kernel)
+      var request = AllocationRequest(format: Fixture.format("XRGB8888"), width: 33, height: 16)
+      request.pitch = ImporterPitch(for: request, on: device)
+      #expect(request.pitch?.multiple == Int(importers))
+      let object = try makeAllocator(kind, kernel).allocate(request)
+      #expect(object.description.layout.planes == [PlaneLayout(offset: 0, pitch: pitch)])
+      let buffer = try object.export(.readWrite)
+      #expect(buffer.byteCount >= pitch * 16)
+      _ = try Framebuffer(GEMHandle(importing: buffer, into: device), object.description)
+    }
+    kernel.expectNothingLeft()
+  }
+
+  @Test("lays both planes of NV12 at the importer's pitch", arguments: [AllocatorKind.dumb, .udmabuf, .heap])
+  func importersPitchOfPlanes(kind: AllocatorKind) throws {
+    do {
+      var request = AllocationRequest(format: Fixture.format("NV12"), width: 100, height: 32)
+      request.pitch = ImporterPitch(own: 320, multiple: 64)
+      #expect(
+        try makeAllocator(kind, kernel).allocate(request).description.layout.planes
+          == [PlaneLayout(offset: 0, pitch: 320), PlaneLayout(offset: 10240, pitch: 320)])
+    }
+    kernel.expectNothingLeft()
+  }
+
+  @Test("asks no importer for its pitch that makes no dumb buffers, or is opened through a render node")
+  func noPitch() throws {
+    let kernel = FakeKernel([
+      .init(driver: "v3d", primary: "/dev/dri/card0", render: "/dev/dri/renderD128", makesDumbBuffers: false),
+      .init(driver: "vgem", primary: "/dev/dri/card1", render: "/dev/dri/renderD129"),
+    ])
+    for node in [Fixture.exporterNode, DRMNode(path: "/dev/dri/renderD129", kind: .render)] {
+      let device = try Device.open(node, kernel: kernel)
+      #expect(ImporterPitch(for: Fixture.request, on: device) == nil)
+    }
     kernel.expectNothingLeft()
   }
 }

@@ -14,8 +14,8 @@ struct DiscoveryTests {
   ])
 
   @Test("finds the six devices of the lab, in the order of their nodes")
-  func lab() {
-    let devices = DeviceDiscovery(systemRoot: FixtureTree.lab, kernel: Self.labKernel).devices()
+  func lab() throws {
+    let devices = try DeviceDiscovery(systemRoot: FixtureTree.lab, kernel: Self.labKernel).devices()
     #expect(devices.map(\.driver) == ["vgem", "vkms", "cirrus", "bochs-drm", "virtio_gpu", "qxl"])
     #expect(devices.allSatisfy { $0.problem == nil })
     #expect(devices.map(\.driverVersion) == [String?](repeating: "1.2.3", count: 6))
@@ -43,7 +43,7 @@ struct DiscoveryTests {
   @Test("finds nothing where there is nothing, without an error")
   func nothing() throws {
     let tree = try FixtureTree()
-    #expect(DeviceDiscovery(systemRoot: tree.root, kernel: Fixture.kernel()).devices() == [])
+    #expect(try DeviceDiscovery(systemRoot: tree.root, kernel: Fixture.kernel()).devices() == [])
   }
 
   @Test("names the group that a node belongs to where it may not be opened, and keeps what sysfs tells")
@@ -52,7 +52,7 @@ struct DiscoveryTests {
     let group = try tree.giveForeignGroup(to: "/dev/dri/card2")
     let kernel = Fixture.kernel()
     kernel.fail(.open, with: .permissionDenied)
-    let devices = DeviceDiscovery(systemRoot: tree.root, kernel: kernel).devices()
+    let devices = try DeviceDiscovery(systemRoot: tree.root, kernel: kernel).devices()
     #expect(devices.count == 6)
     let cirrus = try #require(devices.first { $0.bus.identifier == "0000:00:0c.0" })
     #expect(cirrus.driver == "cirrus")
@@ -75,7 +75,7 @@ struct DiscoveryTests {
       .init(driver: "virtio_gpu", primary: "/dev/dri/card4", render: "/dev/dri/renderD129")
     ])
     kernel.misbehave { $0.closedPaths = ["/dev/dri/card4": .permissionDenied] }
-    let devices = DeviceDiscovery(systemRoot: FixtureTree.lab, kernel: kernel).devices()
+    let devices = try DeviceDiscovery(systemRoot: FixtureTree.lab, kernel: kernel).devices()
     let virtio = try #require(devices.first { $0.bus.identifier == "0000:00:0e.0" })
     #expect(virtio.driver == "virtio_gpu")
     #expect(virtio.usableNode == virtio.render)
@@ -91,7 +91,7 @@ struct DiscoveryTests {
     try tree.addNode("renderD128", minor: 128, of: "faux/vgem")
     try tree.link("/sys/devices/faux/vgem/subsystem", to: "../../../bus/faux")
     let kernel = FakeKernel([.init(driver: "vgem", render: "/dev/dri/renderD128")])
-    let devices = DeviceDiscovery(systemRoot: tree.root, kernel: kernel).devices()
+    let devices = try DeviceDiscovery(systemRoot: tree.root, kernel: kernel).devices()
     #expect(devices.count == 1)
     #expect(devices.first?.bus == DeviceDescription.Bus(name: "faux", identifier: "vgem", pciIdentity: nil))
     #expect(devices.first?.render?.kind == .render)
@@ -107,7 +107,7 @@ struct DiscoveryTests {
     try tree.write("0x1050\n", to: "/sys/devices/\(function)/device")
     try tree.link("/sys/devices/\(function)/virtio0/subsystem", to: "../../../../bus/virtio")
     let kernel = FakeKernel([.init(driver: "virtio_gpu")])
-    let bus = DeviceDiscovery(systemRoot: tree.root, kernel: kernel).devices().first?.bus
+    let bus = try DeviceDiscovery(systemRoot: tree.root, kernel: kernel).devices().first?.bus
     #expect(bus?.name == "pci")
     #expect(bus?.identifier == "0000:00:02.0")
     #expect(bus?.pciIdentity == DeviceDescription.PCIIdentity(vendor: 0x1af4, device: 0x1050))
@@ -119,7 +119,7 @@ struct DiscoveryTests {
     try tree.remove("/dev/dri/card5")
     // Minors from 64 on were control nodes, which the kernel dropped in 2018.
     try tree.addNode("controlD64", minor: 64, of: "platform/old")
-    let devices = DeviceDiscovery(systemRoot: tree.root, kernel: Self.labKernel).devices()
+    let devices = try DeviceDiscovery(systemRoot: tree.root, kernel: Self.labKernel).devices()
     #expect(devices.map(\.driver) == ["vgem", "vkms", "cirrus", "bochs-drm", "virtio_gpu"])
   }
 
@@ -129,22 +129,128 @@ struct DiscoveryTests {
     try tree.addNode("card10", minor: 10, of: "platform/late")
     try tree.addNode("card2", minor: 2, of: "platform/early")
     let kernel = FakeKernel([.init(driver: "late", primary: "/dev/dri/card10"), .init(primary: "/dev/dri/card2")])
-    let devices = DeviceDiscovery(systemRoot: tree.root, kernel: kernel).devices()
+    let devices = try DeviceDiscovery(systemRoot: tree.root, kernel: kernel).devices()
     #expect(devices.map(\.bus.identifier) == ["early", "late"])
   }
 
   @Test("reports a device that does not answer with what it can say about it, and goes on to the others")
-  func broken() {
+  func broken() throws {
     let kernel = FakeKernel([
       .init(driver: "vgem", primary: "/dev/dri/card0"), .init(driver: "qxl", primary: "/dev/dri/card5"),
     ])
     kernel.unplug("/dev/dri/card0", of: .version)
-    let devices = DeviceDiscovery(systemRoot: FixtureTree.lab, kernel: kernel).devices()
+    let devices = try DeviceDiscovery(systemRoot: FixtureTree.lab, kernel: kernel).devices()
     #expect(devices.first?.bus.identifier == "vgem")
     #expect(devices.first?.problem?.operation == "drmGetVersion")
     #expect(devices.first?.problem?.errno == .noSuchDevice)
     #expect(devices.last?.driver == "qxl")
     #expect(devices.last?.problem == nil)
+    kernel.expectNothingLeft()
+  }
+
+  /// The recorded tree with a cirrus and a virtio_gpu that sleep.
+  private func sleepyTree() throws -> FixtureTree {
+    let tree = try FixtureTree(copyOf: FixtureTree.lab)
+    try tree.write("suspended\n", to: "/sys/devices/pci0000:00/0000:00:0c.0/power/runtime_status")
+    try tree.write("D3cold\n", to: "/sys/devices/pci0000:00/0000:00:0e.0/power_state")
+    try tree.write("active\n", to: "/sys/devices/pci0000:00/0000:00:0f.0/power/runtime_status")
+    try tree.write("virtio_gpu dev=0000:00:0e.0 unique=0000:00:0e.0\n", to: "/sys/kernel/debug/dri/4/name")
+    return tree
+  }
+
+  /// The recorded devices, in a kernel of this test's own.
+  private static func newLabKernel() -> FakeKernel {
+    FakeKernel([
+      .init(driver: "vgem", primary: "/dev/dri/card0"), .init(driver: "vkms", primary: "/dev/dri/card1"),
+      .init(driver: "cirrus", primary: "/dev/dri/card2"), .init(driver: "bochs-drm", primary: "/dev/dri/card3"),
+      .init(driver: "virtio_gpu", primary: "/dev/dri/card4"), .init(driver: "qxl", primary: "/dev/dri/card5"),
+    ])
+  }
+
+  @Test("leaves a device asleep that nobody asked for, and tells what sysfs knows of it")
+  func asleep() throws {
+    let tree = try sleepyTree()
+    let kernel = Self.newLabKernel()
+    let devices = try DeviceDiscovery(systemRoot: tree.root, kernel: kernel).devices(.awake)
+    #expect(devices.map(\.driver) == ["vgem", "vkms", "cirrus", "bochs-drm", "virtio_gpu", "qxl"])
+    #expect(devices.map(\.isAsleep) == [false, false, true, false, true, false])
+    #expect(devices.map { $0.usableNode != nil } == [true, true, false, true, false, true])
+    #expect(devices.allSatisfy { $0.problem == nil })
+    let cirrus = devices[2]
+    #expect(cirrus.capabilities == nil && cirrus.driverVersion == nil)
+    #expect(cirrus.bus.pciIdentity?.description == "1013:00b8")
+    #expect(cirrus.primary?.path == "\(tree.root)/dev/dri/card2")
+    #expect(!kernel.openedPaths.contains { $0.hasSuffix("/card2") || $0.hasSuffix("/card4") })
+    let woken = try DeviceDiscovery(systemRoot: tree.root, kernel: kernel).devices(.all)
+    #expect(woken.allSatisfy { $0.usableNode != nil })
+    #expect(woken.map(\.isAsleep) == [false, false, true, false, true, false])
+    kernel.expectNothingLeft()
+  }
+
+  @Test(
+    "opens only the devices that are named",
+    arguments: [
+      (["0000:00:0c.0"], ["card2"]), (["pci:0000:00:0c.0", "vkms"], ["card1", "card2"]), (["virtio_gpu"], ["card4"]),
+      (["cirrus", "qxl"], ["card2", "card5"]),
+      // bochs-drm is what both sysfs and DRM call it. vgem has no driver on its bus, but a device of that name.
+      (["vgem", "bochs-drm"], ["card0", "card3"]),
+      // A name that nobody has, and a path that is no node.
+      (["nouveau"], ["card0", "card1", "card2", "card3", "card4", "card5"]), (["/dev/null"], []),
+    ])
+  func named(selectors: [String], expected: [String]) throws {
+    let tree = try sleepyTree()
+    let kernel = Self.newLabKernel()
+    let devices = try DeviceDiscovery(systemRoot: tree.root, kernel: kernel).devices(.named(selectors))
+    #expect(devices.count == 6)
+    let opened = Set(kernel.openedPaths.compactMap { $0.split(separator: "/").last.map(String.init) })
+    #expect(opened.filter { $0.hasPrefix("card") }.sorted() == expected)
+    for text in selectors where text != "nouveau" && text != "/dev/null" {
+      #expect(DeviceSelector(text).matches(in: devices).contains { $0.usableNode != nil })
+    }
+    kernel.expectNothingLeft()
+  }
+
+  @Test("wakes no device for a driver's name that one of those awake has, whatever their bus calls it")
+  func otherName() throws {
+    let tree = try sleepyTree()
+    let kernel = FakeKernel([
+      .init(driver: "vgem", primary: "/dev/dri/card0"), .init(driver: "persona-ttm", primary: "/dev/dri/card1"),
+      .init(driver: "cirrus", primary: "/dev/dri/card2"), .init(driver: "bochs-drm", primary: "/dev/dri/card3"),
+      .init(driver: "virtio_gpu", primary: "/dev/dri/card4"), .init(driver: "qxl", primary: "/dev/dri/card5"),
+    ])
+    let devices = try DeviceDiscovery(systemRoot: tree.root, kernel: kernel).devices(.named(["persona-ttm"]))
+    #expect(devices.map(\.driver)[1] == "persona-ttm")
+    #expect(!kernel.openedPaths.contains { $0.hasSuffix("/card2") || $0.hasSuffix("/card4") })
+    kernel.expectNothingLeft()
+  }
+
+  @Test(
+    "is no absence where a file of sysfs cannot be looked at",
+    arguments: [
+      "/sys/class/drm", "/sys/devices/pci0000:00/0000:00:0c.0/drm/card2/dev",
+      "/sys/devices/pci0000:00/0000:00:0c.0/drm/card2/device", "/sys/devices/pci0000:00/0000:00:0c.0/vendor",
+      "/sys/devices/pci0000:00/0000:00:0c.0/power_state", "/dev/dri/by-path",
+    ])
+  func unreadable(path: String) throws {
+    let tree = try FixtureTree(copyOf: FixtureTree.lab)
+    if path.hasSuffix("power_state") == false { try tree.remove(path) }
+    // A loop of links cannot be followed, also by root.
+    try tree.link(path, to: path.split(separator: "/").last.map(String.init) ?? "")
+    let kernel = Self.newLabKernel()
+    let error = primeError { try DeviceDiscovery(systemRoot: tree.root, kernel: kernel).devices() }
+    #expect(error?.errno.name == "ELOOP")
+    #expect(error?.subject.hasPrefix(tree.root) == true)
+    kernel.expectNothingLeft()
+  }
+
+  @Test(
+    "is no device's problem where this process has no descriptor or no memory for a node",
+    arguments: [Errno.tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory, .interrupted])
+  func ownFailure(errno: Errno) {
+    let kernel = Self.newLabKernel()
+    kernel.fail(.open, with: errno, onCall: 3)
+    let error = primeError { try DeviceDiscovery(systemRoot: FixtureTree.lab, kernel: kernel).devices() }
+    expect(error, is: "open", errno)
     kernel.expectNothingLeft()
   }
 }

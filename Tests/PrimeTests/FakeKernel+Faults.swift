@@ -142,6 +142,9 @@ extension FakeKernel {
   /// Every call that was made, with how often.
   var counts: [KernelCall: Int] { state.withLock { $0.counts } }
 
+  /// Every path that was to be opened, in order.
+  var openedPaths: [String] { state.withLock { $0.openedPaths } }
+
   /// Every SYNC that was made, in order.
   var syncLog: [String] { state.withLock { $0.syncLog.map(\.description) } }
 

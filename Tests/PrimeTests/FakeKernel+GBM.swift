@@ -87,6 +87,7 @@ extension FakeKernel {
       if setup.gbmIsSoftware {
         if modifiers != nil { throw Errno.notImplemented }
         if file.isRender { throw Errno.permissionDenied }
+        if !setup.makesDumbBuffers { throw Errno.notImplemented }
       }
       let layout: PictureLayout
       do {

@@ -100,6 +100,7 @@ final class FakeKernel: KernelCalls {
     var openBrackets: [Int: Int] = [:]
     var violations: [String] = []
     var nextFile = 1
+    var openedPaths: [String] = []
 
     init(_ setups: [DeviceSetup], otherNodes: [String]) {
       self.otherNodes = otherNodes
@@ -138,6 +139,7 @@ final class FakeKernel: KernelCalls {
 extension FakeKernel {
   func open(_ path: String, flags: Int32) -> CallResult<CInt> {
     call(.open) { state in
+      state.openedPaths.append(path)
       let kind = try state.kind(ofPath: path)
       let descriptor = Glibc.open("/dev/null", O_RDWR | O_CLOEXEC)
       guard descriptor >= 0 else { throw Errno(rawValue: errno) }

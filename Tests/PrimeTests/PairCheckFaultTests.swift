@@ -194,8 +194,8 @@ struct PairCheckFaultTests {
     #expect(report.call == "drmPrimeFDToHandle")
     #expect(report.errno == "ENODEV")
     #expect(
-      report.reason == "taker takes no buffers of other devices, and refuses a page of udmabuf and heap too: its driver "
-        + "imports only what it exported itself")
+      report.reason == "taker takes no buffers of other devices, and refuses a page of udmabuf and heap too: its "
+        + "driver imports only what it exported itself")
   }
 
   @Test("is skipped where a node may not be opened")

@@ -129,7 +129,7 @@ struct SavedDisplayStateTests {
       #expect(told.list(of: expected) == [])
       try pipeline.capture(
         shown, shown: (32, 16), into: written, mode: .withoutWire(width: 32, height: 16), deadline: Fixture.deadline)
-      #expect(told.list(of: expected) == ["taken"])
+      #expect(told.list(of: expected).first == "taken")
       try pipeline.close()
       // What other tests give back meanwhile comes behind it.
       #expect(told.list(of: expected).prefix(2) == ["taken", "restored"])
@@ -177,10 +177,14 @@ struct SavedDisplayStateTests {
 
     func list(of state: SavedDisplayState) -> [String] {
       list.withLock { list in
-        var isOurs = false
+        // Other tests have displays at the same path: what they give back while ours is changed is not as before.
+        var isTaken = false
         return list.compactMap { entry in
-          if let told = entry.state { isOurs = told == state }
-          return isOurs && entry.asBefore ? entry.what : nil
+          if let told = entry.state {
+            guard told == state else { return nil }
+            isTaken = true
+          }
+          return isTaken && entry.asBefore ? entry.what : nil
         }
       }
     }

@@ -40,6 +40,8 @@ public struct AllocationRequest: Hashable, Sendable {
   public var modifiers: [Modifier]?
   /// What the buffer is for, for GBM.
   public var usage: GBMUsage
+  /// The distance from row to row that the importer wants; an allocator that can choose one gives it.
+  public var pitch: ImporterPitch?
 
   /// Asks for a buffer.
   public init(

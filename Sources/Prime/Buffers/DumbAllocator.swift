@@ -31,12 +31,52 @@ public struct DumbAllocator: Allocator {
   public func allocate(_ request: AllocationRequest) throws(PrimeError) -> BufferObject {
     let operation = "DRM_IOCTL_MODE_CREATE_DUMB"
     try request.requireLinear("dumb buffers are", operation: operation, on: device.subject)
-    let needed = try request.packedLayout(operation: operation, on: device.subject)
+    _ = try request.packedLayout(operation: operation, on: device.subject)
+    let created = try allocate(request, operation)
+    let layout = try request.stackedLayout(
+      pitch: created.pitch, operation: operation, on: device.subject)
+    guard UInt64(layout.byteCount) <= created.byteCount else {
+      throw PrimeError(
+        operation: operation, errno: .inputOutput, subject: device.subject,
+        reason: "the driver gave \(created.byteCount) bytes where \(layout.byteCount) are needed")
+    }
+    return BufferObject(BufferDescription(layout: layout, modifier: .linear), storage: .gem(created.handle))
+  }
+
+  /// What the driver made.
+  private struct Made: ~Copyable {
+    let handle: GEMHandle
+    let pitch: Int
+    let byteCount: UInt64
+  }
+
+  /// Makes the buffer with the pitch that the importer wants, where asking for a wider one gives that.
+  private func allocate(_ request: AllocationRequest, _ operation: String) throws(PrimeError) -> Made {
+    let natural = try create(request, rowBytes: request.widestRow, operation)
+    guard let wanted = request.pitch, natural.pitch != wanted.own else { return natural }
+    if wanted.own > request.widestRow, let made = try? create(request, rowBytes: wanted.own, operation),
+      made.pitch == wanted.own
+    {
+      return made
+    }
+    guard !natural.pitch.isMultiple(of: wanted.multiple) else { return natural }
+    // A row of one pixel shows what this driver rounds to.
+    guard let own = ImporterPitch.roundedPixel(request, on: device) else { return natural }
+    let multiple = own.leastCommonMultiple(with: wanted.multiple)
+    let rowBytes = (request.widestRow + multiple - 1) / multiple * multiple
+    if let made = try? create(request, rowBytes: rowBytes, operation), made.pitch.isMultiple(of: wanted.multiple) {
+      return made
+    }
+    // The driver has its own mind, and the importer may take it all the same.
+    return natural
+  }
+
+  private func create(
+    _ request: AllocationRequest, rowBytes: Int, _ operation: String
+  ) throws(PrimeError) -> Made {
     let elementBytes = request.format.planes[0].bytesPerElement
-    let widestRow = needed.planes.indices.map { needed.rowBytes(ofPlane: $0) }.max() ?? 0
-    let rows = needed.planes.indices.map { needed.rows(ofPlane: $0) }
-    guard let width = UInt32(exactly: (widestRow + elementBytes - 1) / elementBytes),
-      let height = UInt32(exactly: rows.reduce(0, +))
+    guard let width = UInt32(exactly: (rowBytes + elementBytes - 1) / elementBytes),
+      let height = UInt32(exactly: request.stackedRows)
     else {
       throw PrimeError(operation: operation, errno: .overflow, subject: device.subject)
     }
@@ -45,22 +85,56 @@ public struct DumbAllocator: Allocator {
     ).orThrow(
       operation, on: device.subject,
       reason: "its driver makes no dumb buffer of \(width)x\(height) with \(elementBytes * 8) bits a pixel")
-    let handle = GEMHandle(adopting: created.handle, of: device)
-    var planes: [PlaneLayout] = []
-    var firstRow = 0
-    for count in rows {
-      planes.append(PlaneLayout(offset: firstRow * Int(created.pitch), pitch: Int(created.pitch)))
-      firstRow += count
-    }
-    let layout = try PictureLayout.checked(
-      format: request.format, width: request.width, height: request.height, planes: planes, operation: operation,
-      on: device.subject)
-    guard UInt64(layout.byteCount) <= created.byteCount else {
-      throw PrimeError(
-        operation: operation, errno: .inputOutput, subject: device.subject,
-        reason: "the driver gave \(created.byteCount) bytes where \(layout.byteCount) are needed")
-    }
-    return BufferObject(BufferDescription(layout: layout, modifier: .linear), storage: .gem(handle))
+    return Made(
+      handle: GEMHandle(adopting: created.handle, of: device), pitch: Int(created.pitch), byteCount: created.byteCount)
+  }
+}
+
+/// The distance from row to row that an importer gives its own buffers, which others are allocated with for it.
+///
+/// A display that is handed another one refuses it at `AddFB2`: mxsfb and lcdif take no pitch but that of the width, i915
+/// wants multiples of 64 bytes and amdgpu of 256.
+public struct ImporterPitch: Hashable, Sendable {
+  /// Of its own buffer of the same size and format, in bytes.
+  public let own: Int
+  /// What it rounds to, in bytes: the pitch of a row of one pixel.
+  public let multiple: Int
+
+  /// States a pitch.
+  public init(own: Int, multiple: Int) {
+    self.own = own
+    self.multiple = max(1, multiple)
+  }
+
+  /// Asks an importer for the pitch of a dumb buffer of its own; nil where its driver makes none, or not on this node.
+  public init?(for request: AllocationRequest, on importer: Device) {
+    guard let own = Self.pitch(rowBytes: request.widestRow, request, on: importer),
+      let multiple = Self.roundedPixel(request, on: importer)
+    else { return nil }
+    self.init(own: own, multiple: multiple)
+  }
+
+  static func roundedPixel(_ request: AllocationRequest, on device: Device) -> Int? {
+    pitch(rowBytes: request.format.planes[0].bytesPerElement, request, on: device)
+  }
+
+  /// The pitch of a dumb buffer of few rows, whose handle is closed at once.
+  private static func pitch(rowBytes: Int, _ request: AllocationRequest, on device: Device) -> Int? {
+    let elementBytes = request.format.planes[0].bytesPerElement
+    guard let width = UInt32(exactly: (rowBytes + elementBytes - 1) / elementBytes),
+      case .success(let made) = device.kernel.createDumb(
+        device.rawDescriptor, width: width, height: 16, bitsPerPixel: UInt32(elementBytes * 8))
+    else { return nil }
+    _ = GEMHandle(adopting: made.handle, of: device)
+    return Int(made.pitch)
+  }
+}
+
+extension Int {
+  fileprivate func leastCommonMultiple(with other: Int) -> Int {
+    var (larger, smaller) = (self, other)
+    while smaller != 0 { (larger, smaller) = (smaller, larger % smaller) }
+    return self / larger * other
   }
 }
 
@@ -72,6 +146,28 @@ extension AllocationRequest {
     guard let modifiers, !modifiers.contains(.linear) else { return }
     throw .untestable(
       operation, on: subject, reason: "\(whatIs) linear, and linear is not among the modifiers asked for")
+  }
+
+  /// The bytes of the widest row of any plane, without what pads it.
+  var widestRow: Int {
+    format.planes.map { $0.columns(ofWidth: width) * $0.bytesPerElement }.max() ?? 0
+  }
+
+  /// The rows of all planes, one below the other.
+  var stackedRows: Int { format.planes.map { $0.rows(ofHeight: height) }.reduce(0, +) }
+
+  /// Lays the planes one below the other at one pitch.
+  func stackedLayout(
+    pitch: Int, operation: String, on subject: String
+  ) throws(PrimeError) -> PictureLayout {
+    var planes: [PlaneLayout] = []
+    var firstRow = 0
+    for plane in format.planes {
+      planes.append(PlaneLayout(offset: firstRow * pitch, pitch: pitch))
+      firstRow += plane.rows(ofHeight: height)
+    }
+    return try PictureLayout.checked(
+      format: format, width: width, height: height, planes: planes, operation: operation, on: subject)
   }
 
   /// The smallest layout that holds the picture, with an impossible size as an error of the call that was not made.

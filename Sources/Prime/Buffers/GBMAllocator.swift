@@ -37,9 +37,17 @@ public final class GBMAllocator: Allocator {
             + "\(primary.path): "
             + (refusal.reason ?? refusal.errno.meaning))
       }
-      let object = try Self.allocate(request, on: other)
-      current.withLock { $0 = other }
-      return object
+      do throws(PrimeError) {
+        let object = try Self.allocate(request, on: other)
+        current.withLock { $0 = other }
+        return object
+      } catch let refusal where refusal.errno == .notImplemented && request.modifiers == nil {
+        // Nobody was there to be asked for a buffer: neither Mesa's driver for this GPU nor the kernel's dumb buffers.
+        throw .untestable(
+          refusal.operation, on: refusal.subject,
+          reason: "Mesa has no driver for this GPU here, and the kernel's makes no dumb buffers (ENOSYS): install "
+            + "Mesa's driver for it, or share what another device allocates")
+      }
     }
   }
 

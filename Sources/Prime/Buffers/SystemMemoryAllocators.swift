@@ -110,7 +110,7 @@ public struct DMAHeapAllocator: Allocator {
 
 /// What the two allocators without a device share: layout, page rounding, the node to open.
 enum SystemMemory {
-  /// Intel wants rows 64 bytes apart and AMD 256; nobody is hurt by more.
+  /// Where no importer was asked: Intel wants rows 64 bytes apart and AMD 256, and most take more.
   static let pitchAlignment = 256
 
   static func allocate(
@@ -118,7 +118,10 @@ enum SystemMemory {
     _ create: (_ node: CInt, _ byteCount: Int) throws(PrimeError) -> CInt
   ) throws(PrimeError) -> BufferObject {
     try request.requireLinear("this memory is", operation: operation, on: path)
-    let layout = try request.packedLayout(pitchAlignment: pitchAlignment, operation: operation, on: path)
+    var layout = try request.packedLayout(pitchAlignment: pitchAlignment, operation: operation, on: path)
+    if let wanted = request.pitch, wanted.own >= request.widestRow {
+      layout = try request.stackedLayout(pitch: wanted.own, operation: operation, on: path)
+    }
     let page = Int(sysconf(Int32(_SC_PAGESIZE)))
     // The last row is filled up too, for importers that count pitch times height.
     let last = layout.planes.indices.last ?? 0

@@ -52,17 +52,17 @@ package struct Machine: Sendable {
   /// vgem's description where it is loaded and can be opened.
   package var vgem: DeviceDescription? { devices.first { $0.driver == "vgem" && $0.primary == $0.usableNode } }
 
-  /// Looks around; `selected` are the devices that may be used, all where nil, and `removable` those that may be pulled out.
+  /// Looks around; `selected` are the devices that may be used, and `removable` those that may be pulled out.
   ///
   /// It `isNarrowed` where there may be devices beside the selected ones. Displays that other processes have open are left
   /// alone unless it `takesHeldDisplays`.
   package init(
-    selected: [DeviceDescription]? = nil, isNarrowed: Bool = false, removable: [DeviceDescription] = [],
+    selected: [DeviceDescription], isNarrowed: Bool = false, removable: [DeviceDescription] = [],
     unplugging: Unplugging? = nil, takesHeldDisplays: Bool = false
   ) {
     self.isNarrowed = isNarrowed
     let probe = KernelProbe()
-    devices = selected ?? DeviceDiscovery().devices()
+    devices = selected
     let release = HostDescription.current().kernel
     kernelVersion = KernelVersion(release: release) ?? KernelVersion(major: 0, minor: 0)
     self.removable = removable

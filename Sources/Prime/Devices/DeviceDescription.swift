@@ -36,9 +36,9 @@ public struct DeviceDescription: Hashable, Sendable {
     }
   }
 
-  /// The DRM driver's name; the kernel module's where the node may not be opened.
+  /// The DRM driver's name; what debugfs or the bus calls it where no node was opened.
   public let driver: String
-  /// `major.minor.patch` of the driver, nil where the node may not be opened.
+  /// `major.minor.patch` of the driver, nil where no node was opened.
   public let driverVersion: String?
   /// Where the device sits.
   public let bus: Bus
@@ -52,16 +52,20 @@ public struct DeviceDescription: Hashable, Sendable {
   public let usableNodes: [DRMNode]
   /// Links under `/dev/dri/by-path` to its nodes.
   public let byPath: [String]
-  /// What the driver says it can do; nil where no node may be opened.
+  /// What the driver says it can do; nil where no node was opened.
   public let capabilities: DeviceCapabilities?
   /// Why the device cannot be used, with what to do about it; nil when it can.
   public let problem: PrimeError?
+  /// Whether it was asleep when it was found (runtime power management); to open a node wakes it up.
+  public let isAsleep: Bool
 
   /// Describes a device; without `usableNodes` it is `usableNode` alone that could be opened.
   public init(
     driver: String, driverVersion: String?, bus: Bus, primary: DRMNode?, render: DRMNode?, usableNode: DRMNode?,
-    usableNodes: [DRMNode]? = nil, byPath: [String], capabilities: DeviceCapabilities?, problem: PrimeError?
+    usableNodes: [DRMNode]? = nil, byPath: [String], capabilities: DeviceCapabilities?, problem: PrimeError?,
+    isAsleep: Bool = false
   ) {
+    self.isAsleep = isAsleep
     self.usableNodes = usableNodes ?? [usableNode].compactMap { $0 }
     self.driver = driver
     self.driverVersion = driverVersion

@@ -16,11 +16,55 @@ public struct DeviceDiscovery: Sendable {
     self.kernel = kernel
   }
 
-  /// Every device, sorted by its primary node's number, and opened once to ask what it is.
-  public func devices() -> [DeviceDescription] {
-    let links = byPathLinks()
-    return nodesByDevice().map { group in describe(group, links: links) }
-      .sorted { Self.order($0) < Self.order($1) }
+  /// Which devices are opened to ask what they are.
+  ///
+  /// To open a node wakes a GPU that sleeps, which takes seconds and power (amdgpu, nouveau, radeon). What sysfs tells is
+  /// told of every device, opened or not.
+  public enum Opening: Sendable {
+    /// Every device.
+    case all
+    /// Every device that does not sleep.
+    case awake
+    /// Those that these selectors mean (`DeviceSelector`).
+    ///
+    /// Others are opened only where sysfs does not tell who has a driver's name, the sleeping ones last.
+    case named([String])
+  }
+
+  /// Every device, sorted by its primary node's number.
+  ///
+  /// - Throws: What kept a device from being looked at, since a device that is left out would be told as absent. A node
+  ///   that may not be opened is that device's `problem`.
+  public func devices(_ opening: Opening = .all) throws(PrimeError) -> [DeviceDescription] {
+    let links = try byPathLinks()
+    var found: [(group: NodeGroup, device: DeviceDescription)] = []
+    for group in try nodesByDevice() { found.append((group, try closedDevice(group, links: links))) }
+    found.sort { Self.order($0.device) < Self.order($1.device) }
+    var opened: Set<Int> = []
+    func open(where isWanted: (Int) -> Bool) throws(PrimeError) {
+      for index in found.indices where isWanted(index) && opened.insert(index).inserted {
+        found[index].device = try openDevice(found[index].group, found[index].device)
+      }
+    }
+    switch opening {
+    case .all: try open { _ in true }
+    case .awake: try open { !found[$0].device.isAsleep }
+    case .named(let names):
+      let selectors = names.map(DeviceSelector.init)
+      try open { index in selectors.contains { $0.matches(in: found.map(\.device)).contains(found[index].device) } }
+      // The bus may call a driver by another name than DRM does.
+      func isNotFound() -> Bool {
+        selectors.contains { selector in
+          selector.isDriverName
+            && !selector.matches(in: found.map(\.device)).contains { match in
+              found.indices.contains { opened.contains($0) && found[$0].device == match }
+            }
+        }
+      }
+      if isNotFound() { try open { !found[$0].device.isAsleep } }
+      if isNotFound() { try open { _ in true } }
+    }
+    return found.map(\.device)
   }
 
   /// What a sysfs device folder holds: the folder and the nodes beneath it.
@@ -28,14 +72,16 @@ public struct DeviceDiscovery: Sendable {
     var folder: String
     var primary: DRMNode?
     var render: DRMNode?
+
+    var nodes: [DRMNode] { [primary, render].compactMap { $0 } }
   }
 
-  private func nodesByDevice() -> [NodeGroup] {
+  private func nodesByDevice() throws(PrimeError) -> [NodeGroup] {
     var groups: [String: NodeGroup] = [:]
     let classFolder = "\(systemRoot)/sys/class/drm"
-    for name in FileSystem.entries(of: classFolder) {
-      guard let folder = FileSystem.resolved("\(classFolder)/\(name)/device"),
-        let number = FileSystem.text(of: "\(classFolder)/\(name)/dev"),
+    for name in try FileSystem.presentEntries(of: classFolder) {
+      guard let folder = try FileSystem.presentTarget(of: "\(classFolder)/\(name)/device"),
+        let number = try FileSystem.presentText(of: "\(classFolder)/\(name)/dev"),
         let minor = number.split(separator: ":").last.flatMap({ UInt32($0) }),
         let kind = DRMNode.kind(ofMinor: minor)
       else { continue }
@@ -51,47 +97,76 @@ public struct DeviceDiscovery: Sendable {
     return Array(groups.values)
   }
 
-  private func byPathLinks() -> [String: [String]] {
+  private func byPathLinks() throws(PrimeError) -> [String: [String]] {
     let folder = "\(systemRoot)/dev/dri/by-path"
     var links: [String: [String]] = [:]
-    for name in FileSystem.entries(of: folder) {
+    for name in try FileSystem.presentEntries(of: folder) {
       guard let target = FileSystem.linkTarget(of: "\(folder)/\(name)") else { continue }
       links[FileSystem.lastComponent(of: target), default: []].append("\(folder)/\(name)")
     }
     return links
   }
 
-  private func describe(_ group: NodeGroup, links: [String: [String]]) -> DeviceDescription {
-    let nodes = [group.primary, group.render].compactMap { $0 }
+  /// A device as sysfs tells of it.
+  private func closedDevice(_ group: NodeGroup, links: [String: [String]]) throws(PrimeError) -> DeviceDescription {
+    DeviceDescription(
+      driver: try driverName(of: group), driverVersion: nil, bus: try bus(of: group.folder), primary: group.primary,
+      render: group.render, usableNode: nil,
+      byPath: group.nodes.flatMap { links[FileSystem.lastComponent(of: $0.path)] ?? [] }, capabilities: nil,
+      problem: nil, isAsleep: try isAsleep(group.folder))
+  }
+
+  /// The same device with what its driver answers.
+  private func openDevice(
+    _ group: NodeGroup, _ device: DeviceDescription
+  ) throws(PrimeError) -> DeviceDescription {
     var opened: Device?
     var usableNodes: [DRMNode] = []
     var problem: PrimeError?
-    for node in nodes {
+    for node in group.nodes {
       do throws(PrimeError) {
         let device = try Device.open(node, kernel: kernel)
         usableNodes.append(node)
         opened = opened ?? device
       } catch {
+        if Self.errorsOfThisProcess.contains(error.errno) { throw error }
         problem = problem ?? error
       }
     }
-    if opened != nil { problem = nil }
     return DeviceDescription(
-      driver: opened?.driver ?? moduleName(of: group.folder) ?? FileSystem.lastComponent(of: group.folder),
-      driverVersion: opened?.driverVersion,
-      bus: bus(of: group.folder),
-      primary: group.primary, render: group.render, usableNode: opened?.node,
-      usableNodes: usableNodes,
-      byPath: nodes.flatMap { links[FileSystem.lastComponent(of: $0.path)] ?? [] },
-      capabilities: opened?.capabilities(),
-      problem: problem)
+      driver: opened?.driver ?? device.driver, driverVersion: opened?.driverVersion, bus: device.bus,
+      primary: group.primary, render: group.render, usableNode: opened?.node, usableNodes: usableNodes,
+      byPath: device.byPath, capabilities: opened?.capabilities(), problem: opened == nil ? problem : nil,
+      isAsleep: device.isAsleep)
+  }
+
+  /// What says nothing of the device that was to be opened.
+  private static let errorsOfThisProcess: Set<Errno> = [
+    .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory, .interrupted,
+  ]
+
+  /// Whether the device is suspended at runtime, or has no power at all.
+  private func isAsleep(_ folder: String) throws(PrimeError) -> Bool {
+    if try FileSystem.presentText(of: "\(folder)/power_state") == "D3cold" { return true }
+    return try FileSystem.presentText(of: "\(folder)/power/runtime_status") == "suspended"
+  }
+
+  /// The driver's name without a question to the driver: debugfs has it for root, the bus has one for everybody.
+  private func driverName(of group: NodeGroup) throws(PrimeError) -> String {
+    for node in group.nodes {
+      let number = FileSystem.lastComponent(of: node.path).drop { !$0.isNumber }
+      // For root alone, so that not to be allowed is no error.
+      let line = FileSystem.text(of: "\(systemRoot)/sys/kernel/debug/dri/\(number)/name")
+      if let name = line?.split(separator: " ").first { return String(name) }
+    }
+    return try moduleName(of: group.folder) ?? FileSystem.lastComponent(of: group.folder)
   }
 
   /// The kernel driver's name, which is the DRM driver's for most.
   ///
   /// A virtio device is driven by a child of the PCI function.
-  private func moduleName(of folder: String) -> String? {
-    let child = FileSystem.entries(of: folder).first {
+  private func moduleName(of folder: String) throws(PrimeError) -> String? {
+    let child = try FileSystem.presentEntries(of: folder).first {
       $0.hasPrefix("virtio") && $0.dropFirst(6).allSatisfy(\.isNumber)
     }
     let driven = child.map { "\(folder)/\($0)" } ?? folder
@@ -99,12 +174,12 @@ public struct DeviceDiscovery: Sendable {
   }
 
   /// The bus of the closest PCI function above the device, since virtio devices sit on one, or else the device's own bus.
-  private func bus(of folder: String) -> DeviceDescription.Bus {
+  private func bus(of folder: String) throws(PrimeError) -> DeviceDescription.Bus {
     var ancestor = folder
     while ancestor.contains("/") && !ancestor.hasSuffix("/devices") {
       let name = FileSystem.lastComponent(of: ancestor)
       if Self.isPCIAddress(name) {
-        return DeviceDescription.Bus(name: "pci", identifier: name, pciIdentity: pciIdentity(of: ancestor))
+        return DeviceDescription.Bus(name: "pci", identifier: name, pciIdentity: try pciIdentity(of: ancestor))
       }
       guard let slash = ancestor.lastIndex(of: "/") else { break }
       ancestor = String(ancestor[..<slash])
@@ -113,11 +188,11 @@ public struct DeviceDiscovery: Sendable {
     return DeviceDescription.Bus(name: bus, identifier: FileSystem.lastComponent(of: folder), pciIdentity: nil)
   }
 
-  private func pciIdentity(of folder: String) -> DeviceDescription.PCIIdentity? {
-    func number(_ name: String) -> UInt16? {
-      FileSystem.text(of: "\(folder)/\(name)").flatMap { UInt16($0.dropFirst(2), radix: 16) }
+  private func pciIdentity(of folder: String) throws(PrimeError) -> DeviceDescription.PCIIdentity? {
+    func number(_ name: String) throws(PrimeError) -> UInt16? {
+      try FileSystem.presentText(of: "\(folder)/\(name)").flatMap { UInt16($0.dropFirst(2), radix: 16) }
     }
-    guard let vendor = number("vendor"), let device = number("device") else { return nil }
+    guard let vendor = try number("vendor"), let device = try number("device") else { return nil }
     return DeviceDescription.PCIIdentity(vendor: vendor, device: device)
   }
 

@@ -8,6 +8,11 @@ public struct DeviceSelector: Hashable, Sendable, CustomStringConvertible {
     description = text
   }
 
+  /// Whether it names a driver, which sysfs may know under another name.
+  var isDriverName: Bool {
+    !description.hasPrefix("/") && !description.hasPrefix("pci:") && !DeviceDiscovery.isPCIAddress(description)
+  }
+
   /// The devices it names, in the order of `devices`; several where it is a driver's name, none where nothing fits.
   public func matches(in devices: [DeviceDescription]) -> [DeviceDescription] {
     if description.hasPrefix("/") {

@@ -29,6 +29,8 @@ public struct VerifyReport: Hashable, Sendable, Codable {
     public var capabilities: DeviceCapabilities?
     /// Why it cannot be used.
     public var problem: String?
+    /// True where it slept when it was found; nil where it did not.
+    public var asleep: Bool?
 
     /// Describes a device under the name that tells it from the others.
     public init(_ device: DeviceDescription, among devices: [DeviceDescription]) {
@@ -43,6 +45,7 @@ public struct VerifyReport: Hashable, Sendable, Codable {
       byPath = device.byPath
       capabilities = device.capabilities
       problem = device.problem?.description
+      asleep = device.isAsleep ? true : nil
     }
   }
 

@@ -14,7 +14,8 @@ struct DeviceListText {
     for device in devices {
       let capabilities = device.capabilities
       table.add([
-        TextTable.Cell("\(device.label(among: devices)) \(device.driverVersion ?? "")"),
+        TextTable.Cell(
+          "\(device.label(among: devices)) \(device.driverVersion ?? (device.isAsleep ? "asleep" : ""))"),
         TextTable.Cell([device.primary, device.render].compactMap { $0?.path }.joined(separator: " ")),
         TextTable.Cell(Self.bus(device.bus)),
         TextTable.Cell(Self.prime(capabilities)),
@@ -28,6 +29,12 @@ struct DeviceListText {
     var lines = table.lines(style)
     for device in devices {
       for link in device.byPath { lines.append("\(device.label(among: devices)): \(link)") }
+    }
+    for device in devices where device.isAsleep && device.usableNode == nil && device.problem == nil {
+      lines.append(
+        style.paint(
+          "\(device.label(among: devices)): it sleeps and was not opened, which would wake it: "
+            + "`prime-tool list --wake` asks it", .grey))
     }
     for device in devices {
       guard let problem = device.problem else { continue }
