@@ -101,9 +101,12 @@ class Folder:
             for name, value in os.environ.items()
             if (name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)) and name.isidentifier()
         }
-        for name in ("PRIME_LAB", "PRIME_LAB_KUNIT", "PRIME_LAB_RESULTS"):
+        for name in ("PRIME_LAB", "PRIME_LAB_KUNIT", "PRIME_LAB_OWN", "PRIME_LAB_RESULTS"):
             result.pop(name, None)
         result["PRIME_LAB"] = self.kernel.release
+        own = [driver for module in self.options.own_modules for driver in module.drivers()]
+        if own:
+            result["PRIME_LAB_OWN"] = " ".join(own)
         # The kernel's parser of KTAP, which lab/prepare takes from the kernel's source.
         kunit = os.path.join(cache(), "kunit")
         if os.path.exists(os.path.join(kunit, "kunit.py")):

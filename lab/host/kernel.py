@@ -91,8 +91,13 @@ def run_prepare(options, stdout):
 class OwnModule:
     """A module of the lab's own, with the kinds that it is to make a device of each."""
 
+    family: str
     path: str
     kinds: list[str]
+
+    def drivers(self):
+        """The names of the drivers of its devices: persona-KIND of lab/personas, and liar-KIND of lab/liars."""
+        return [f"{self.family.removesuffix('s')}-{kind}" for kind in self.kinds]
 
     def needs(self):
         """The modules that it is linked to."""
@@ -122,7 +127,7 @@ def own_modules(name, wanted):
             if kind not in files:
                 known_ones = reasons or f"there are {', '.join(sorted(files))}"
                 raise Cannot(f"--{family} knows no kind {kind}: {known_ones}")
-            module = modules.setdefault(files[kind], OwnModule(os.path.join(folder, files[kind]), []))
+            module = modules.setdefault(files[kind], OwnModule(family, os.path.join(folder, files[kind]), []))
             if kind not in module.kinds:
                 module.kinds.append(kind)
     return list(modules.values())

@@ -408,12 +408,19 @@ int persona_engine_ioctl(struct drm_device *drm, void *data, struct drm_file *fi
 	struct drm_gem_object *gem = drm_gem_object_lookup(file, args->handle);
 	struct persona_object *object;
 	struct sg_table *sgt = NULL;
+	struct dma_buf *dma_buf;
 	u64 done = 0;
 	int ret = 0;
 
 	if (!gem)
 		return -ENOENT;
 	object = to_object(gem);
+	/* Mappings of the export may be shot down, so it stays meanwhile. */
+	mutex_lock(&drm->object_name_lock);
+	dma_buf = gem->dma_buf;
+	if (dma_buf)
+		get_dma_buf(dma_buf);
+	mutex_unlock(&drm->object_name_lock);
 	if (args->offset > gem->size || args->size > gem->size - args->offset) {
 		ret = -EINVAL;
 		goto out;
@@ -440,6 +447,8 @@ int persona_engine_ioctl(struct drm_device *drm, void *data, struct drm_file *fi
 	if (!is_import(gem) && kind->engine)
 		kind->engine(object);
 out:
+	if (dma_buf)
+		dma_buf_put(dma_buf);
 	drm_gem_object_put(gem);
 	return ret;
 }
