@@ -153,7 +153,7 @@ extension OnARealKernel {
       try Lab.require(.udmabuf)
       let importer = try Lab.open(driver)
       var wanted = try request(33, 17)
-      wanted.pitch = ImporterPitch(for: wanted, on: importer)
+      wanted.pitch = try ImporterPitch(for: wanted, on: importer)
       #expect(wanted.pitch == ImporterPitch(own: pitch, multiple: 4))
       #expect(importer.openHandleCount == 0)
       let object = try UDMABufAllocator().allocate(wanted)

@@ -307,7 +307,7 @@ struct AllocatorTests {
     do {
       let device = try Device.open(Fixture.importerNode, kernel: kernel)
       var request = AllocationRequest(format: Fixture.format("XRGB8888"), width: 33, height: 16)
-      request.pitch = ImporterPitch(for: request, on: device)
+      request.pitch = try ImporterPitch(for: request, on: device)
       #expect(request.pitch?.multiple == Int(importers))
       let object = try makeAllocator(kind, kernel).allocate(request)
       #expect(object.description.layout.planes == [PlaneLayout(offset: 0, pitch: pitch)])
@@ -338,7 +338,26 @@ struct AllocatorTests {
     ])
     for node in [Fixture.exporterNode, DRMNode(path: "/dev/dri/renderD129", kind: .render)] {
       let device = try Device.open(node, kernel: kernel)
-      #expect(ImporterPitch(for: Fixture.request, on: device) == nil)
+      #expect(try ImporterPitch(for: Fixture.request, on: device) == nil)
+    }
+    kernel.expectNothingLeft()
+  }
+
+  @Test("that asks an importer for its pitch fails with what is no answer about dumb buffers")
+  func pitchFails() throws {
+    do {
+      let device = try Device.open(Fixture.importerNode, kernel: kernel)
+      for errno in [Errno.noMemory, .interrupted, .inputOutput, .noSuchDevice] {
+        for number in 1...2 {
+          kernel.fail(.createDumb, with: errno, onCall: kernel.count(of: .createDumb) + number)
+          let error = primeError { try ImporterPitch(for: Fixture.request, on: device) }
+          expect(error, is: "DRM_IOCTL_MODE_CREATE_DUMB", errno, on: "taker (/dev/dri/card1)")
+        }
+      }
+      for errno in [Errno.notImplemented, .permissionDenied, .invalidArgument] {
+        kernel.fail(.createDumb, with: errno, onCall: kernel.count(of: .createDumb) + 1)
+        #expect(try ImporterPitch(for: Fixture.request, on: device) == nil)
+      }
     }
     kernel.expectNothingLeft()
   }

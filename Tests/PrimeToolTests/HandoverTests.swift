@@ -62,7 +62,7 @@ extension ToolOnARealKernel {
           && ran.importer.standardOutput.hasPrefix("refused: user 0 64x48 XRGB8888 linear → virtio_gpu: "),
         "\(ran.importer.standardOutput)")
       #expect(
-        ran.exporter.standardOutput == "refused: heap 64x48 XRGB8888 linear → user 0: \(reason)",
+        ran.exporter.standardOutput == "refused: heap:system 64x48 XRGB8888 linear → user 0: \(reason)",
         "\(ran.exporter.standardOutput)")
       #expect([ran.exporter.code, ran.importer.code] == [1, 1])
     }

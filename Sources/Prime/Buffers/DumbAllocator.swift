@@ -61,7 +61,7 @@ public struct DumbAllocator: Allocator {
     }
     guard !natural.pitch.isMultiple(of: wanted.multiple) else { return natural }
     // A row of one pixel shows what this driver rounds to.
-    guard let own = ImporterPitch.roundedPixel(request, on: device) else { return natural }
+    guard let own = try ImporterPitch.roundedPixel(request, on: device) else { return natural }
     let multiple = own.leastCommonMultiple(with: wanted.multiple)
     let rowBytes = (request.widestRow + multiple - 1) / multiple * multiple
     if let made = try? create(request, rowBytes: rowBytes, operation), made.pitch.isMultiple(of: wanted.multiple) {
@@ -107,27 +107,37 @@ public struct ImporterPitch: Hashable, Sendable {
   }
 
   /// Asks an importer for the pitch of a dumb buffer of its own; nil where its driver makes none, or not on this node.
-  public init?(for request: AllocationRequest, on importer: Device) {
-    guard let own = Self.pitch(rowBytes: request.widestRow, request, on: importer),
-      let multiple = Self.roundedPixel(request, on: importer)
+  ///
+  /// - Throws: `DRM_IOCTL_MODE_CREATE_DUMB` where it failed with what is no such answer.
+  public init?(for request: AllocationRequest, on importer: Device) throws(PrimeError) {
+    guard let own = try Self.pitch(rowBytes: request.widestRow, request, on: importer),
+      let multiple = try Self.roundedPixel(request, on: importer)
     else { return nil }
     self.init(own: own, multiple: multiple)
   }
 
-  static func roundedPixel(_ request: AllocationRequest, on device: Device) -> Int? {
-    pitch(rowBytes: request.format.planes[0].bytesPerElement, request, on: device)
+  static func roundedPixel(_ request: AllocationRequest, on device: Device) throws(PrimeError) -> Int? {
+    try pitch(rowBytes: request.format.planes[0].bytesPerElement, request, on: device)
   }
 
   /// The pitch of a dumb buffer of few rows, whose handle is closed at once.
-  private static func pitch(rowBytes: Int, _ request: AllocationRequest, on device: Device) -> Int? {
+  private static func pitch(
+    rowBytes: Int, _ request: AllocationRequest, on device: Device
+  ) throws(PrimeError) -> Int? {
     let elementBytes = request.format.planes[0].bytesPerElement
-    guard let width = UInt32(exactly: (rowBytes + elementBytes - 1) / elementBytes),
-      case .success(let made) = device.kernel.createDumb(
-        device.rawDescriptor, width: width, height: 16, bitsPerPixel: UInt32(elementBytes * 8))
-    else { return nil }
+    guard let width = UInt32(exactly: (rowBytes + elementBytes - 1) / elementBytes) else { return nil }
+    let answer = device.kernel.createDumb(
+      device.rawDescriptor, width: width, height: 16, bitsPerPixel: UInt32(elementBytes * 8))
+    if case .failure(let errno) = answer, declines.contains(errno) { return nil }
+    let made = try answer.orThrow("DRM_IOCTL_MODE_CREATE_DUMB", on: device.subject)
     _ = GEMHandle(adopting: made.handle, of: device)
     return Int(made.pitch)
   }
+
+  /// No dumb buffers (ENOSYS), none on a render node (EACCES), or none of that size or depth.
+  private static let declines: Set<Errno> = [
+    .notImplemented, .notSupported, .notATerminal, .permissionDenied, .notPermitted, .invalidArgument,
+  ]
 }
 
 extension Int {
