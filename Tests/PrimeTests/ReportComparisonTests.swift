@@ -65,7 +65,7 @@ struct ReportComparisonTests {
   private func report(fences rules: String?) throws -> VerifyReport {
     let fences = rules.map { #""fences": \#($0),"# } ?? ""
     let text = """
-      {"schema": "prime-tool/verify/1", "host": {"kernel": "6.12.0", "architecture": "x86_64"}, "seed": 1, "devices": [],
+      {"schema": "prime-tool/verify/2", "host": {"kernel": "6.12.0", "architecture": "x86_64"}, "seed": 1, "devices": [],
        "summary": {}, "leaks": {"descriptors": []}, "interrupted": false, \(fences)
        "cells": [{"exporter": "vgem", "importer": "vkms", "allocator": "dumb", "format": "XRGB8888", "width": 64,
          "height": 48, "verdict": "proven", "observers": ["writeback"], "tried": [], "controls": 1, "nanoseconds": {}}]}

@@ -33,7 +33,11 @@ extension ToolOnARealKernel {
       #expect(importer.code == 0)
       let exported = try exporter.finish()
       #expect(
-        exported.standardOutput == "shared: udmabuf 64x48 XRGB8888 linear → user 65534, written back and seen\n")
+        exported.standardOutput == """
+          reported: udmabuf 64x48 XRGB8888 linear → user 65534, written back and seen: \
+          the importer reports that it holds the buffer, which is not this side's look
+
+          """)
       #expect(Tool.hasNoDMABufs())
     }
 
@@ -56,9 +60,11 @@ extension ToolOnARealKernel {
         let exported = try Handover.report(exporter.finish())
         // A render node maps no dumb buffers, so the view that is left there is the dma-buf's own.
         let isSeenByPrimaryAlone = cell.observers.first == .nativeMap
-        #expect(
-          importer.verdict == (isSeenByPrimaryAlone ? .shared : cell.verdict), "\(name): \(importer.reason ?? "")")
-        #expect(exported.verdict == importer.verdict, "\(name): \(exported.reason ?? "")")
+        // Without root only the driver's name tells whether it maps at import.
+        let left: Verdict = cell.importer == "vgem" ? .shared : .held
+        #expect(importer.verdict == (isSeenByPrimaryAlone ? left : cell.verdict), "\(name): \(importer.reason ?? "")")
+        let told: Verdict = importer.verdict.arrives ? .reported : importer.verdict
+        #expect(exported.verdict == told, "\(name): \(exported.reason ?? "")")
         #expect([importer.call, importer.errno] == [cell.call, cell.errno], "\(name)")
         #expect(importer.node?.hasPrefix("/dev/dri/renderD") == true, "\(name)")
         #expect([importer.peerUser, exported.peerUser] == [0, 65534], "\(name)")
@@ -137,9 +143,9 @@ extension ToolOnARealKernel {
         tools.append(try RunningTool(command))
       }
       for end in ends { close(end) }
-      for tool in tools {
+      for (tool, verdict) in zip(tools, ["reported", "held"]) {
         let ran = try tool.finish()
-        #expect(ran.standardOutput.hasPrefix("proven"), "\(ran.standardOutput)\(ran.standardError)")
+        #expect(ran.standardOutput.hasPrefix(verdict), "\(ran.standardOutput)\(ran.standardError)")
         #expect(ran.code == 0)
       }
       let file = try Tool.shell("prime-tool import --on vgem --from fd:7 7</dev/null")
@@ -191,7 +197,8 @@ extension ToolOnARealKernel {
       let arguments = ["--count", "\(count)", "--timeout", "3000"]
       let path = newPath()
       let exporter = try RunningTool(
-        ["export", "--from", "vgem", "--to", path, "--size", "32x32", "--write-back"] + arguments)
+        // Mesa, which keeps memory of its own, is not asked about a picture of two planes.
+        ["export", "--from", "vgem", "--to", path, "--size", "32x32", "--format", "NV12", "--write-back"] + arguments)
       let importer = try RunningTool(["import", "--on", "vgem", "--from", path] + arguments)
       var samples: [[Sample]] = [[], []]
       let start = ContinuousClock.now

@@ -163,11 +163,11 @@ extension ToolOnARealKernel {
       ),
       (
         "--on vkms --on bochs-drm --mode 640x480",
-        "vkms: skipped: not shown to the end, since bochs-drm ended it: see there", 1
+        "vkms: untested: not shown to the end, since bochs-drm ended it: see there", 1
       ),
       (
         "--on vkms --on cirrus --connector Writeback-1 --connector VGA-1 --mode 320x240",
-        "vkms: skipped: not shown to the end, since cirrus ended it: see there", 1
+        "vkms: untested: not shown to the end, since cirrus ended it: see there", 1
       ),
       (
         "--on vkms --on vkms:0",

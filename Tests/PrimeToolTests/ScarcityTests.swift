@@ -25,14 +25,14 @@ extension ToolOnARealKernel {
         ran.standardOutput == """
           1024x768 XRGB8888
           exporter \\ importer  vkms
-          vgem dumb            skipped
+          vgem dumb            untested
 
-          skipped it could not be tried here
+          untested it could not be looked at here
 
-          skipped: vgem → vkms
+          untested: vgem → vkms
               open EACCES: \(sentence)
 
-          0 of 1 pass: 0 proven, 0 shared, 0 refused, 0 mismatch, 1 skipped, 0 error · kernel \
+          0 of 1 pass: 0 proven, 0 shared, 0 held, 0 refused, 0 mismatch, 1 untested, 0 error · kernel \
           \(try #require(Tool.release)) · seed 7
 
           """)
@@ -90,7 +90,7 @@ extension ToolOnARealKernel {
         "ulimit -n 16; prime-tool verify --size 64x64 --seed 7 --importer vkms --importer cirrus")
       #expect(ran.standardError == "")
       #expect(
-        ran.standardOutput.contains("12 of 16 pass: 7 proven, 5 shared, 4 refused, 0 mismatch, 0 skipped, 0 error"))
+        ran.standardOutput.contains("12 of 16 pass: 7 proven, 5 shared, 0 held, 4 refused, 0 mismatch, 0 untested, 0 error"))
       #expect(ran.code == 0)
     }
 

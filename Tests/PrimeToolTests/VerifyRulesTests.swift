@@ -35,7 +35,7 @@ extension ToolOnARealKernel {
       let path = NSTemporaryDirectory() + "prime-tool-verify-\(getpid()).json"
       defer { unlink(path) }
       try Self.run.get().0.standardOutput.write(toFile: path, atomically: true, encoding: .utf8)
-      let valid = try Tool.validate(path, "schema/verify-1.schema.json")
+      let valid = try Tool.validate(path, "schema/verify-2.schema.json")
       #expect(valid.code == 0, "\(valid.standardError)")
     }
 

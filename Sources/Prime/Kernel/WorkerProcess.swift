@@ -32,7 +32,7 @@ struct WorkerProcess {
 
   /// Starts a worker for some pieces; see `WorkerRun.init`.
   static func start(
-    _ pieces: Range<Int>, start: @escaping @Sendable () -> Void,
+    _ pieces: Range<Int>, end: Deadline, start: @escaping @Sendable () -> Void,
     body: @escaping @Sendable (WorkerRun.Context) -> [UInt8], finish: @escaping @Sendable () -> [UInt8]
   ) -> CallResult<WorkerProcess> {
     var ends: [CInt] = [-1, -1]
@@ -43,7 +43,7 @@ struct WorkerProcess {
       _ = Glibc.close(writing)
       guard let cancellation = Self.watch(reading) else { _exit(Self.withoutThread) }
       start()
-      for piece in pieces where !cancellation.isRequested {
+      for piece in pieces where !cancellation.isRequested && end.remaining > .zero {
         send(WorkerMessage(.began, piece).encoded)
         let context = WorkerRun.Context(piece: piece, cancellation: cancellation) { bytes in
           send(WorkerMessage(.note, piece, bytes).encoded)

@@ -107,7 +107,7 @@ package struct WorkerRun {
       }
       let last = min(pieces.upperBound, next.addingReportingOverflow(piecesPerWorker).partialValue)
       let upperBound = last > next ? last : pieces.upperBound
-      switch WorkerProcess.start(next..<upperBound, start: start, body: body, finish: finish) {
+      switch WorkerProcess.start(next..<upperBound, end: end, start: start, body: body, finish: finish) {
       case .failure(let errno):
         heard(.began(piece: next))
         heard(.failed(piece: next, .notStarted(errno)))
@@ -136,6 +136,8 @@ private struct Attendance {
   private var current: Int?
   /// When the worker must have said its next word: a fork may be slow, but it does not hang.
   private var silence: Deadline
+  /// When the worker must be asked to stop: it knows the end of the run, and keeps it by itself unless it hangs.
+  private let overtime: Deadline
   /// Since when the worker is asked to stop.
   private var stopping: (since: ContinuousClock.Instant, deadline: Deadline)?
 
@@ -145,6 +147,7 @@ private struct Attendance {
     next = pieces.lowerBound
     upperBound = pieces.upperBound
     silence = Deadline(in: run.limit(pieces.lowerBound) + WorkerRun.grace)
+    overtime = Deadline(in: run.end.remaining + WorkerRun.grace)
   }
 
   /// Hears everything that the worker says, and ends it where it hangs or was asked to stop and does not.
@@ -168,7 +171,7 @@ private struct Attendance {
         if bytes.isEmpty { return bury(&outcome, heard) }
         continue
       }
-      if run.end.remaining == .zero && stopping == nil {
+      if overtime.remaining == .zero && stopping == nil {
         outcome.ranOutOfTime = true
         askToStop()
       }
@@ -177,7 +180,7 @@ private struct Attendance {
   }
 
   private var nextLook: Duration {
-    min(silence.remaining, stopping?.deadline.remaining ?? max(run.end.remaining, .milliseconds(10)))
+    min(silence.remaining, stopping?.deadline.remaining ?? max(overtime.remaining, .milliseconds(10)))
   }
 
   private var isOverdue: Bool { silence.remaining == .zero || stopping?.deadline.remaining == .zero }
@@ -211,7 +214,8 @@ private struct Attendance {
   private mutating func bury(_ outcome: inout WorkerRun.Outcome, _ heard: (WorkerRun.Event) -> Void) {
     switch worker.reap(within: .seconds(2)) {
     case .killed(let signal)?: fail(.killed(process: worker.identifier, signal: signal), heard)
-    case .exited(0)? where current == nil && (next >= upperBound || stopping != nil): return
+    case .exited(0)? where current == nil && (next >= upperBound || stopping != nil || run.end.remaining == .zero):
+      return
     case .exited(let code)?: fail(.exited(process: worker.identifier, code: code), heard)
     case nil: abandon(&outcome, heard)
     }

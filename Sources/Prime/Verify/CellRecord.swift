@@ -26,6 +26,9 @@ extension Stop {
   ) throws -> Result {
     do {
       return try body()
+    } catch let error as PrimeError where error.isUntestable {
+      // Nothing was declined: the errno is not the kernel's.
+      throw Stop(verdict: .untested, reason: "\(error.subject): \(error.reason ?? error.operation)")
     } catch let error as PrimeError where !error.isBreakage {
       throw Stop(verdict: verdict, refusedBy: refuser, error: error)
     }
@@ -44,9 +47,12 @@ extension PrimeError {
     }
   }
 
-  /// Whether an exporter has no CPU mappings at all: qxl answered `ENOSYS` from `gem_prime_mmap` up to 6.1.
+  /// Whether an exporter has no CPU mappings at all.
+  ///
+  /// qxl answered `ENOSYS` from `gem_prime_mmap` up to 6.1; other drivers
+  /// refuse with `ENODEV` or `EPERM`.
   var saysThatBuffersCannotBeMapped: Bool {
-    operation == "mmap" && (errno == .notImplemented || errno == .notSupported)
+    operation == "mmap" && [.notImplemented, .notSupported, .noSuchDevice, .notPermitted].contains(errno)
   }
 
   /// The control, SYNC and the questions about a dma-buf: every one that exists answers them.

@@ -133,7 +133,9 @@ public struct HandoverImport: Sendable {
       guard !error.isBreakage else { throw error }
       throw refusal(error, of: picture.buffer, description, on: device)
     }
-    let mapping = ImportMapping(by: device, from: nil, traced: trace?.devices(), release: .current)
+    // A trace without a mapping says nothing here: the buffer may be this device's own, which nobody tells.
+    let judged = ImportMapping(by: device, from: nil, traced: trace?.devices(), release: .current)
+    let mapping = judged == .none ? .unknown : judged
     record.report.mapping = mapping
     let observers = ObserverSet(deadline: deadline, record: record)
     try observers.firstLook(

@@ -24,8 +24,8 @@ public enum ImportMapping: String, Hashable, Sendable, Codable {
     case .none:
       "\(importer) took the handle and did not map the buffer: its driver does that at its first use, which may fail then"
     case .unknown:
-      "\(importer) took the handle; whether it mapped the buffer cannot be seen here: as root, from Linux 6.12 on, the "
-        + "kernel's trace events tell"
+      "\(importer) took the handle; whether it mapped the buffer cannot be seen here: the kernel's trace events tell it to "
+        + "root, from Linux 6.12 on, where another device made the buffer"
     }
   }
 }

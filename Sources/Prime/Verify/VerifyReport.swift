@@ -3,7 +3,7 @@
 /// Its keys are stable within a schema version.
 public struct VerifyReport: Hashable, Sendable, Codable {
   /// The name and version of the schema of `verify --json`.
-  public static let currentSchema = "prime-tool/verify/1"
+  public static let currentSchema = "prime-tool/verify/2"
 
   /// A device as the report names it.
   public struct DeviceEntry: Hashable, Sendable, Codable {
