@@ -8,9 +8,15 @@ struct VerifyCommand: ParsableCommand {
       "Shares a buffer between every pair of devices and shows whether it arrived, how that is known, or why not.",
     discussion: """
       Each exporter's buffer is written, imported, looked at through the importer, written again and looked at again.
-      proven: the importer looked and saw it. shared: the importer holds the same buffer; nothing here shows that its
-      hardware can read it. Both pass. A mismatch or an error fails the run; a refusal fails it only where --require
-      says that the pair must work.
+      Each pair ends in one of four strengths, or in something that is none:
+        proven    the importer's engine read the buffer and saw what was written (vgem → vkms, by writeback)
+        shared    the importer holds the same buffer and has mapped it; that its hardware reads it was not shown
+                  (vgem → cirrus)
+        held      the importer has a handle and nothing more is known: it may map at its first use, and fail then (i915)
+        refused   the kernel declined, with this errno (heap → virtio_gpu: ENODEV)
+        mismatch  something else arrived · untested: nothing here can look · error: a step broke
+      proven and shared pass. A mismatch or an error fails the run; the others fail it only where --require says that the
+      pair must work. Each cell runs in a worker process: one that crashes or hangs costs its own cell.
 
       --fences and --lifetime look at what else a pair has to keep, for every pair whose buffer arrived. broken: a
       promise was not kept; it fails the run, as an error does.
@@ -64,6 +70,15 @@ struct VerifyCommand: ParsableCommand {
   var requireProof: [String] = []
 
   @Option(
+    name: .long, parsing: .singleValue,
+    help: "EXPORTER:IMPORTER must be held at least: a handle is enough (repeatable).")
+  var requireHeld: [String] = []
+
+  private var requiredPairs: [(String, Requirement.Strength)] {
+    requireHeld.map { ($0, .held) } + require.map { ($0, .shared) } + requireProof.map { ($0, .proven) }
+  }
+
+  @Option(
     help: ArgumentHelp("Compare with this report of `verify --json`; fail where it got worse.", valueName: "file"))
   var baseline: String?
 
@@ -94,8 +109,8 @@ struct VerifyCommand: ParsableCommand {
       ? DeviceSelection.present() : DeviceSelection.present(named: exporter + importer)
     let plan = try VerifyPlan(
       devices: devices, exporters: exporter, importers: importer, allocators: allocator)
-    let requirements = try (require.map { ($0, false) } + requireProof.map { ($0, true) }).map { text, proof in
-      try Requirement(text, needsProof: proof, plan: plan)
+    let requirements = try requiredPairs.map { text, strength in
+      try Requirement(text, strength: strength, plan: plan)
     }
     let seed = seed ?? .random(in: 1...UInt64(UInt32.max))
     let deadline = Deadline(in: .seconds(timeout))

@@ -85,12 +85,19 @@ struct VerifyPlan {
 struct Requirement {
   private let exporters: Set<String>
   private let importers: Set<String>
-  let needsProof: Bool
+  let strength: Strength
+
+  /// What it has to be at least.
+  enum Strength: String {
+    case held = "held, shared or proven"
+    case shared = "proven or shared"
+    case proven
+  }
 
   /// Reads `EXPORTER:IMPORTER`.
   ///
   /// Names may hold colons themselves, so every split is tried against the plan's names.
-  init(_ text: String, needsProof: Bool, plan: VerifyPlan) throws {
+  init(_ text: String, strength: Strength, plan: VerifyPlan) throws {
     let colons = text.indices.reversed().filter { text[$0] == ":" }
     let splits = colons.lazy.map { index in
       (
@@ -108,15 +115,23 @@ struct Requirement {
     }
     exporters = split.exporters
     importers = split.importers
-    self.needsProof = needsProof
+    self.strength = strength
   }
 
   /// What did not hold, nil when everything did.
   func complaint(about report: VerifyReport) -> String? {
     let cells = report.cells.filter { exporters.contains($0.exporter) && importers.contains($0.importer) }
-    guard let bad = cells.first(where: { needsProof ? $0.verdict != .proven : !$0.verdict.passes }) else { return nil }
-    let wanted = needsProof ? "proven" : "proven or shared"
+    guard let bad = cells.first(where: { !isEnough($0.verdict) }) else { return nil }
+    let wanted = strength.rawValue
     let reason = bad.reason.map { ": \($0)" } ?? ""
     return "\(bad.exporter):\(bad.importer) had to be \(wanted) and is \(bad.verdict.rawValue)\(reason)"
+  }
+
+  private func isEnough(_ verdict: Verdict) -> Bool {
+    switch strength {
+    case .held: verdict.arrives
+    case .shared: verdict.passes
+    case .proven: verdict == .proven
+    }
   }
 }

@@ -107,10 +107,14 @@ struct PairCheckFaultTests {
         let kernel = scenario.makeKernel()
         kernel.fail(call, with: errno, onCall: number)
         let report = scenario.run(on: kernel).report
+        let namesErrno = report.reason?.contains("(\(errno.name))") == true
         let place = "\(call) \(number) of \(count), \(errno.name)"
         kernel.expectNothingLeft("\(place)")
         if report.verdict.arrives {
           expectHonestPass(report, scenario, call, errno, place)
+        } else if report.verdict == .untested && report.errno == nil && namesErrno {
+          // The exporter's buffer cannot be mapped, which declines nothing.
+          #expect(call == .map, "\(place)")
         } else if report.verdict == .untested && report.call == nil {
           // Nobody could look any more; `tried` says why.
           #expect(scenario.observers == [.identity], "\(place)")
@@ -121,8 +125,7 @@ struct PairCheckFaultTests {
           #expect(report.observers == [], "\(place)")
           #expect(Self.names(of: call).contains(report.call ?? ""), "\(place): \(report)")
           // A protected heap's memory cannot be mapped: the heap declines nothing, and the sentence names the errno.
-          let isTold = report.reason?.contains("(\(errno.name))") == true
-          #expect(report.errno == errno.name || scenario.allocator == .heap && isTold, "\(place): \(report)")
+          #expect(report.errno == errno.name || scenario.allocator == .heap && namesErrno, "\(place): \(report)")
           #expect(report.reason?.isEmpty == false, "\(place)")
           #expect((report.verdict == .refused) == (report.refusedBy != nil), "\(place)")
         }
@@ -174,7 +177,7 @@ struct PairCheckFaultTests {
 
   @Test(
     "is refused by the exporter where the buffer cannot be made or handed out",
-    arguments: [(KernelCall.createDumb, Errno.noMemory), (.primeHandleToFD, .notImplemented), (.map, .notImplemented)])
+    arguments: [(KernelCall.createDumb, Errno.noMemory), (.primeHandleToFD, .notImplemented)])
   func refusedByExporter(call: KernelCall, errno: Errno) {
     let kernel = PairScenario.display.makeKernel()
     kernel.fail(call, with: errno, onCall: 1)
@@ -182,6 +185,19 @@ struct PairCheckFaultTests {
     #expect(report.verdict == .refused)
     #expect(report.refusedBy == .exporter)
     #expect(report.errno == errno.name)
+  }
+
+  @Test("is untested where the exporter lets nobody map the buffer: nothing was refused, and nothing can be looked for")
+  func unmappable() {
+    let kernel = PairScenario.display.makeKernel()
+    kernel.fail(.map, with: .noSuchDevice, onCall: 1)
+    let report = PairScenario.display.run(on: kernel).report
+    #expect(report.verdict == .untested)
+    #expect(report.refusedBy == nil)
+    #expect(report.errno == nil)
+    #expect(
+      report.reason == "maker exports the buffer and does not let the CPU map it (ENODEV), so nothing can be written "
+        + "there that an importer could be seen to read")
   }
 
   @Test("is refused by the importer where it declines a page of everybody else's as well")

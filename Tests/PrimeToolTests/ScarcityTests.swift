@@ -90,7 +90,8 @@ extension ToolOnARealKernel {
         "ulimit -n 16; prime-tool verify --size 64x64 --seed 7 --importer vkms --importer cirrus")
       #expect(ran.standardError == "")
       #expect(
-        ran.standardOutput.contains("12 of 16 pass: 7 proven, 5 shared, 0 held, 4 refused, 0 mismatch, 0 untested, 0 error"))
+        ran.standardOutput.contains(
+          "12 of 16 pass: 7 proven, 5 shared, 0 held, 4 refused, 0 mismatch, 0 untested, 0 error"))
       #expect(ran.code == 0)
     }
 

@@ -35,7 +35,9 @@ extension ToolOnARealKernel {
       #expect(report.devices.allSatisfy { $0.problem == nil })
       #expect(report.cells.count == 48)
       #expect(
-        report.summary == ["proven": 11, "shared": 10, "held": 0, "refused": 27, "mismatch": 0, "untested": 0, "error": 0])
+        report.summary == [
+          "proven": 11, "shared": 10, "held": 0, "refused": 27, "mismatch": 0, "untested": 0, "error": 0,
+        ])
       #expect(!report.interrupted)
       #expect(report.leaks.descriptors == [])
       #expect(report.leaks.dmaBufs == [])

@@ -157,8 +157,8 @@ package struct PairCheck {
       } catch let error as PrimeError where error.saysThatBuffersCannotBeMapped {
         throw Stop(
           verdict: .untested,
-          reason: "\(exporter.name) exports the buffer and does not let the CPU map it (\(error.errno.name)), so nothing can "
-            + "be written there that an importer could be seen to read")
+          reason: "\(exporter.name) exports the buffer and does not let the CPU map it (\(error.errno.name)), so "
+            + "nothing can be written there that an importer could be seen to read")
       }
     }
     // The exporter's own view comes first: what is wrong there says nothing about sharing.
