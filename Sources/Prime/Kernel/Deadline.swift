@@ -78,7 +78,7 @@ public struct Deadline: Sendable {
     guard remaining == .zero else { return }
     throw PrimeError(
       operation: operation, errno: .timedOut, subject: subject(),
-      reason: "it did not finish within \(limit.wholeSeconds): \(advice)")
+      reason: "it did not finish within \(limit.wholeSeconds); \(advice)")
   }
 
   /// How long one `poll` may sleep, in milliseconds, so that a request to stop is seen soon.
