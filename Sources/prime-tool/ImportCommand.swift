@@ -39,10 +39,11 @@ struct ImportCommand: ParsableCommand {
     }
     let limit = Duration.seconds(common.timeout)
     let interruption = Interruption(timeout: limit)
-    let importing = HandoverImport(
+    var importing = HandoverImport(
       Importer(name: device.label(among: devices), node: device.usableNode, problem: device.problem),
       writesBack: writeBack, count: common.count,
       deadline: Deadline(in: limit, cancellation: interruption.cancellation), showingMesaOutput: common.verbose)
+    importing.trace = DMAMapTrace()
     let report = importing.run(
       at: try common.address(from, option: "--from"), for: HandoverUsers(also: common.users)
     ) { StandardError.note("prime-tool: \($0)") }

@@ -64,8 +64,8 @@ enum RefusalReason {
   }
 
   /// What the errno usually comes from, where no third party was asked.
-  static func guess(importer: String, errno: Errno) -> String {
-    "\(importer) refuses the buffer: \(importerMeaning(errno)); `prime-tool verify` shows which of the two sides it is"
+  static func guess(_ errno: Errno) -> String {
+    "\(importerMeaning(errno)); `prime-tool verify` of the whole matrix shows which of the two refuses"
   }
 
   private static func list(_ names: [String]) -> String {

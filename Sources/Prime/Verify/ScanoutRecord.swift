@@ -47,13 +47,16 @@ final class ScanoutRecord {
     report.verdict = stop.verdict
     report.refusedBy = stop.refusedBy
     report.kernelLog = log.lines
-    guard let error = stop.error else { return }
+    guard let error = stop.error else {
+      report.reason = stop.reason ?? report.reason
+      return
+    }
     report.call = error.operation
     report.errno = error.errno.name
     // One pair gives no evidence for the side of a refused import; `verify` has the whole matrix.
     let meaning =
       stop.refusedBy == .either
-      ? RefusalReason.guess(importer: report.display, errno: error.errno)
+      ? RefusalReason.guess(error.errno)
       : error.errno.meaning
     report.reason = "\(error.subject): \(error.reason ?? meaning)"
   }

@@ -157,7 +157,7 @@ final class ScanoutStage {
     guard let error = stop.error, let exporter = request.overlay?.exporter.name else { return stop }
     let meaning =
       stop.refusedBy == .either
-      ? RefusalReason.guess(importer: record.report.display, errno: error.errno)
+      ? RefusalReason.guess(error.errno)
       : error.errno.meaning
     var stop = stop
     stop.error = error.explained("the overlay's buffer from \(exporter): \(error.reason ?? meaning)")
