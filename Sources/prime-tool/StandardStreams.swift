@@ -22,6 +22,8 @@ enum StandardOutput {
   /// Prints all of the text at once, also into a pipe, or says why that cannot be and fails.
   static func write(_ text: String) throws {
     guard let number = Descriptors.write(text, to: STDOUT_FILENO) else { return }
+    // A reader that went away has read what it wanted, as `head` does.
+    guard number != EPIPE else { throw ExitStatus.failed }
     // Safe: glibc's messages live as long as the program.
     let meaning = unsafe strerrordesc_np(number).map { unsafe String(cString: $0) } ?? "errno \(number)"
     StandardError.note("prime-tool: the result could not be written: \(meaning)")
