@@ -13,6 +13,13 @@ package struct DeviceIdentity: Hashable, Sendable {
     folder = FileSystem.resolved("\(systemRoot)/sys/dev/char/\(number.major):\(number.minor)/device")
   }
 
+  /// Whether the DRM device has a render node, which every driver with an engine of its own for rendering makes
+  /// (`DRIVER_RENDER`); nil where sysfs does not tell.
+  var hasRenderNode: Bool? {
+    guard let folder, let nodes = FileSystem.readableEntries(of: "\(folder)/drm") else { return nil }
+    return nodes.contains { $0.hasPrefix("renderD") }
+  }
+
   /// Whether both nodes belong to one DRM device: they are one node, or the primary and the render node of one.
   ///
   /// Two primary nodes are two DRM devices, even above one piece of hardware.

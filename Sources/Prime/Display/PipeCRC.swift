@@ -7,6 +7,8 @@ internal import Glibc
 final class PipeCRC {
   private let data: Descriptor
   private let subject: String
+  /// When the last entry was read.
+  private var lastCame: ContinuousClock.Instant?
 
   /// One frame's checksum.
   struct Entry: Hashable, Sendable {
@@ -74,7 +76,7 @@ final class PipeCRC {
   /// The checksum that was computed next.
   ///
   /// A driver that is slower than its frames computes one for several of them and hands them out together (vkms does), so
-  /// what comes at one moment counts as one.
+  /// what comes at one moment counts as one, and the last of it is what counts.
   ///
   /// Nil where none comes until `end`; once `deadline` has passed it throws.
   private func next(until end: Deadline, deadline: Deadline) throws(PrimeError) -> Entry? {
@@ -85,11 +87,16 @@ final class PipeCRC {
         guard error.errno == .timedOut, deadline.remaining > .zero else { throw error }
         return nil
       }
-      Pause.milliseconds(5)
-      if let entry = try drained() { return entry }
       try deadline.check("read a frame checksum", on: subject)
+      let isSameMoment = lastCame.map { ContinuousClock.now - $0 < Self.moment } ?? false
+      guard let entry = try drained() else { continue }
+      lastCame = .now
+      if !isSameMoment { return entry }
     }
   }
+
+  /// Entries that come within this time are one: frames are at least twice as long.
+  private static let moment = Duration.milliseconds(3)
 
   /// The next `count` checksums, whichever frames they are of.
   func following(_ count: Int, deadline: Deadline) throws(PrimeError) -> [Entry] {
@@ -130,7 +137,7 @@ final class PipeCRC {
   /// hardware that takes a frame from the plane to the checksum. Two in a row must then agree.
   ///
   /// - Throws: `crc` with `ENOTSUP` where they do not agree within `patience`, or none come.
-  func settled(patience: Duration = .seconds(3), deadline: Deadline) throws(PrimeError) -> Entry {
+  func settled(patience: Duration = .seconds(1), deadline: Deadline) throws(PrimeError) -> Entry {
     _ = try drained()
     let end = deadline.atMost(patience)
     var count = 0

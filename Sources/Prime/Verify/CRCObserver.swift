@@ -39,7 +39,7 @@ final class CRCObserver: Observer {
   ///   or debugfs may not be read; `drmSetMaster` where somebody else holds the display.
   init(
     _ handle: borrowing GEMHandle, of buffer: borrowing DMABuf, _ description: BufferDescription,
-    standInFrom allocator: any Allocator, deadline: Deadline
+    standInFrom allocator: any Allocator, history: LookHistory, deadline: Deadline
   ) throws(PrimeError) {
     let importer = handle.device
     // Nothing is taken from anybody where there are no checksums at all.
@@ -47,6 +47,8 @@ final class CRCObserver: Observer {
     // The kernel looks at a wire only for the master.
     try importer.becomeMaster()
     let route = try DisplayRoute(on: importer, to: .connected)
+    let known = LookHistory.Pipe(device: importer.identity.number, crtcIndex: route.crtcIndex)
+    if let objection = history.objection(to: known) { throw objection }
     let window = try FetchWindow(
       onto: description, bytes: buffer.byteCount, for: route, operation: CRCWitness.operation)
     let (width, height) = (window.description.width, window.description.height)
@@ -74,7 +76,7 @@ final class CRCObserver: Observer {
       description, as: window.description.fourcc, on: route,
       standIn: standIn.map { ($0.description.width, $0.description.height) })
     try pipe.show(shown, mode: mode, deadline: deadline)
-    witness = try CRCWitness(showing: shown, shownDescription, route: route)
+    witness = try CRCWitness(showing: shown, shownDescription, route: route, history: history)
   }
 
   /// Whether the display refuses a picture that is smaller than the mode; the legacy calls always do.

@@ -18,6 +18,21 @@ final class CRCWitness: ScanoutWitness {
   private var shown: DisplayPipe.Picture
   /// Whether the present source was seen to change with every control.
   private var isTrusted = false
+  private let history: LookHistory
+  private var sourceName = PipeCRC.defaultSource
+  /// The checksums of every picture that was looked at so far.
+  private var seen: Set<[UInt32]> = []
+  /// That of the picture on the screen.
+  private var last: [UInt32]?
+  /// Whether a frame was shown since whose checksum is not known, and may still be on its way.
+  private var hasUnseenFrames = false
+
+  /// What `history` knows the present source by.
+  private var source: LookHistory.ChecksumSource {
+    LookHistory.ChecksumSource(
+      device: route.device.identity.number, crtcIndex: route.crtcIndex, name: sourceName, width: shown.shown.width,
+      height: shown.shown.height, format: format.fourcc, isLayered: shown.overlay != nil)
+  }
 
   /// A buffer of the display device's own.
   private final class Twin {
@@ -45,9 +60,10 @@ final class CRCWitness: ScanoutWitness {
   /// overlay's is a second plane, and its checksum then says nothing of how the two were blended.
   init(
     showing picture: DisplayPipe.Picture, _ description: BufferDescription, route: DisplayRoute,
-    overlay: (description: BufferDescription, alpha: Int)? = nil
+    overlay: (description: BufferDescription, alpha: Int)? = nil, history: LookHistory = LookHistory()
   ) throws(PrimeError) {
     self.route = route
+    self.history = history
     sources = try PipeCRC.sources(of: route.device, crtcIndex: route.crtcIndex)[...]
     func twin(_ description: BufferDescription) throws(PrimeError) -> Twin {
       try Twin(
@@ -74,6 +90,7 @@ final class CRCWitness: ScanoutWitness {
   /// What is on the screen now.
   func isShowing(_ picture: DisplayPipe.Picture) {
     shown = picture
+    hasUnseenFrames = true
   }
 
   // MARK: - Sources
@@ -82,10 +99,13 @@ final class CRCWitness: ScanoutWitness {
   private func startNextSource() throws(PrimeError) {
     checksums = nil
     isTrusted = false
+    seen = []
+    last = nil
     var failure: PrimeError?
     while let source = sources.popFirst() {
       do throws(PrimeError) {
         checksums = try PipeCRC(of: route.device, crtcIndex: route.crtcIndex, source: source)
+        sourceName = source
         return
       } catch {
         guard !error.isBreakage else { throw error }
@@ -116,55 +136,93 @@ final class CRCWitness: ScanoutWitness {
       } catch let error as PrimeError where error.operation == Self.operation && !error.isBreakage {
         let cause = first ?? error
         first = cause
-        guard end.remaining > .zero else { throw cause }
-        do throws(PrimeError) { try startNextSource() } catch { throw error.isBreakage ? error : cause }
+        guard end.remaining > .zero else { throw givingUp(cause) }
+        do throws(PrimeError) { try startNextSource() } catch { throw error.isBreakage ? error : givingUp(cause) }
       }
     }
   }
 
+  private func givingUp(_ cause: PrimeError) -> PrimeError {
+    history.object(to: LookHistory.Pipe(device: route.device.identity.number, crtcIndex: route.crtcIndex), cause)
+    return cause
+  }
+
+  /// Compares the picture on the screen with the same one drawn on the device itself.
+  ///
+  /// A picture's checksum is known by being unlike that of the picture before it, so that another one is always shown between
+  /// two that should be equal.
   private func compare(_ expected: ScanoutExpectation, on pipe: DisplayPipe, deadline: Deadline) throws -> String? {
-    let imported = try settled(shown, on: pipe, deadline: deadline)
-    let twin = try settled(draw(expected, deadline: deadline), on: pipe, deadline: deadline)
-    var known: Set<[UInt32]> = [imported.values, twin.values]
-    let other = try draw(expected.wrong, deadline: deadline)
-    guard try changes(with: other, &known, on: pipe, deadline: deadline) else {
-      throw objection("the CRTC's checksum does not tell pictures apart, so it proves nothing")
+    let imported = try presentChecksum(on: pipe, deadline: deadline)
+    let controls = ChecksumControl.all(of: expected, size: shown.shown, format: format)
+    let isComplete = !isTrusted && !history.isTrusted(source)
+    let turn = history.nextTurn(of: source) % controls.count
+    for control in isComplete ? controls[...] : controls[turn...turn] {
+      try require(control, in: expected, on: pipe, deadline: deadline)
     }
-    for control in isTrusted ? [] : ChecksumControl.all(of: expected, size: shown.shown, format: format) {
-      let altered = try draw(expected, altering: control.alteration, deadline: deadline)
-      guard try changes(with: altered, &known, on: pipe, deadline: deadline) else {
-        throw objection("the CRTC's checksum does not change with \(control.name), so it does not cover the picture")
+    let twin = try checksum(of: draw(expected, deadline: deadline), on: pipe, deadline: deadline)
+    // One that was looked at in this cell already is believed, unless the two differ.
+    if !isTrusted || imported.values != twin.values {
+      _ = try checksum(of: draw(expected.wrong, deadline: deadline), on: pipe, deadline: deadline)
+      let again = try checksum(of: shown, on: pipe, deadline: deadline)
+      guard imported.values == again.values else {
+        throw objection(
+          "the CRTC's checksum of one picture is first \(Self.text(imported)) and then \(Self.text(again))")
       }
     }
-    let again = try settled(shown, on: pipe, deadline: deadline)
-    guard imported.values == again.values else {
-      throw objection(
-        "the CRTC's checksum of one picture is first \(Self.text(imported)) and then \(Self.text(again))")
-    }
     isTrusted = true
+    history.trust(source)
     guard imported.values != twin.values else { return nil }
     return "the CRTC's checksum \(Self.text(imported)) is not that of the same picture drawn on the device itself, "
       + Self.text(twin)
   }
 
-  /// Whether the checksum becomes another than all before when this is shown.
-  private func changes(
-    with picture: DisplayPipe.Picture, _ known: inout Set<[UInt32]>, on pipe: DisplayPipe, deadline: Deadline
-  ) throws(PrimeError) -> Bool {
-    guard let checksums else { return false }
-    _ = try pipe.flip(to: picture, deadline: deadline)
-    guard let entry = try checksums.fresh(unlike: known, deadline: deadline) else { return false }
-    known.insert(entry.values)
-    return true
+  /// The checksum of what is on the screen.
+  private func presentChecksum(on pipe: DisplayPipe, deadline: Deadline) throws(PrimeError) -> PipeCRC.Entry {
+    guard let checksums else { throw objection("none of its sources can be used") }
+    // Whatever may still be on its way was seen before, unless frames were shown that nobody looked at.
+    if !hasUnseenFrames, let entry = try checksums.fresh(unlike: seen, deadline: deadline) { return noted(entry) }
+    for _ in 0..<2 { _ = try pipe.flip(to: shown, deadline: deadline) }
+    return noted(try checksums.settled(deadline: deadline))
   }
 
-  /// Shows a picture and waits until its checksum can be no other's.
-  private func settled(
-    _ picture: DisplayPipe.Picture, on pipe: DisplayPipe, deadline: Deadline
+  /// Shows another picture than before and waits for its checksum.
+  private func checksum(
+    of picture: DisplayPipe.Picture, on pipe: DisplayPipe, deadline: Deadline
   ) throws(PrimeError) -> PipeCRC.Entry {
-    guard let checksums else { throw objection("none of its sources can be used") }
-    for _ in 0..<2 { _ = try pipe.flip(to: picture, deadline: deadline) }
-    return try checksums.settled(deadline: deadline)
+    guard let last, let entry = try entry(of: picture, unlike: [last], on: pipe, deadline: deadline) else {
+      throw objection("the CRTC's checksum does not tell pictures apart, so it proves nothing")
+    }
+    return entry
+  }
+
+  /// Shows a control, whose checksum must be unlike all that were seen.
+  private func require(
+    _ control: ChecksumControl, in expected: ScanoutExpectation, on pipe: DisplayPipe, deadline: Deadline
+  ) throws {
+    let picture =
+      if let alteration = control.alteration {
+        try draw(expected, altering: alteration, deadline: deadline)
+      } else {
+        try draw(expected.wrong, deadline: deadline)
+      }
+    guard try entry(of: picture, unlike: seen, on: pipe, deadline: deadline) != nil else {
+      throw objection(control.objection)
+    }
+  }
+
+  private func entry(
+    of picture: DisplayPipe.Picture, unlike others: Set<[UInt32]>, on pipe: DisplayPipe, deadline: Deadline
+  ) throws(PrimeError) -> PipeCRC.Entry? {
+    guard let checksums else { return nil }
+    _ = try pipe.flip(to: picture, deadline: deadline)
+    return try checksums.fresh(unlike: others, deadline: deadline).map(noted)
+  }
+
+  private func noted(_ entry: PipeCRC.Entry) -> PipeCRC.Entry {
+    seen.insert(entry.values)
+    last = entry.values
+    hasUnseenFrames = false
+    return entry
   }
 
   /// Draws what the screen should show into buffers of the display's own, with a part of it altered where one is named.
@@ -202,23 +260,32 @@ final class CRCWitness: ScanoutWitness {
 
 /// A picture that differs from the expected one in a small part.
 struct ChecksumControl {
-  let alteration: ContentAlteration
-  /// How messages name the part.
-  let name: String
+  /// Nil for the expectation's own wrong picture.
+  let alteration: ContentAlteration?
+  /// What is said where the checksum does not change with it.
+  let objection: String
 
-  init(_ alteration: ContentAlteration) {
-    self.alteration = alteration
-    switch alteration {
-    case .everything: name = "the whole picture"
-    case .row(let y): name = "row \(y) alone"
-    case .element(let x, let y, nil): name = "the pixel (\(x),\(y)) alone"
-    case .element(let x, let y, let channel?): name = "the \(channel.rawValue) of the pixel (\(x),\(y)) alone"
-    case .exchangedElements(let one, let other, let y): name = "the pixels (\(one),\(y)) and (\(other),\(y)) exchanged"
-    case .exchangedRows(let one, let other): name = "the rows \(one) and \(other) exchanged"
-    }
+  /// The expectation's own wrong picture.
+  private init() {
+    alteration = nil
+    objection = "the CRTC's checksum does not tell pictures apart, so it proves nothing"
   }
 
-  /// An even and an odd row, the four corners, in which each component has its turn, a pixel within, and the same pixels in
+  private init(_ alteration: ContentAlteration) {
+    self.alteration = alteration
+    let name =
+      switch alteration {
+      case .everything: "the whole picture"
+      case .row(let y): "row \(y) alone"
+      case .element(let x, let y, nil): "the pixel (\(x),\(y)) alone"
+      case .element(let x, let y, let channel?): "the \(channel.rawValue) of the pixel (\(x),\(y)) alone"
+      case .exchangedElements(let one, let other, let y): "the pixels (\(one),\(y)) and (\(other),\(y)) exchanged"
+      case .exchangedRows(let one, let other): "the rows \(one) and \(other) exchanged"
+      }
+    objection = "the CRTC's checksum does not change with \(name), so it does not cover the picture"
+  }
+
+  /// The wrong picture, an even and an odd row, the four corners, in which each component has its turn, a pixel within, and the same pixels in
   /// another order.
   ///
   /// A pixel that is told tells its row as well, so that the corners stand for the first and the last row. The places
@@ -237,14 +304,14 @@ struct ChecksumControl {
       let exchanges = layers.base.exchanges(size: size, format: format, from: chance).filter { exchange in
         if case .exchangedRows = exchange { true } else { false }
       }
-      return ([.row(0), .row(bottom)] + rows + exchanges).map(ChecksumControl.init)
+      return [ChecksumControl()] + ([.row(0), .row(bottom)] + rows + exchanges).map { ChecksumControl($0) }
     }
     let pixels: [ContentAlteration] = [
       .element(x: 0, y: 0, .red), .element(x: right, y: 0, .green), .element(x: 0, y: bottom, .blue),
       .element(x: right, y: bottom), .element(x: chance / 3 % size.width, y: chance / 11 % size.height),
     ]
     let exchanges = expected.content.exchanges(size: size, format: format, from: chance / 5)
-    return (rows + pixels + exchanges).map(ChecksumControl.init)
+    return [ChecksumControl()] + (rows + pixels + exchanges).map { ChecksumControl($0) }
   }
 
   private static func place(in content: PictureContent) -> Int {

@@ -79,16 +79,18 @@ public struct Matrix: Sendable {
   /// - Parameters:
   ///   - devices: The devices of the machine, for what third parties say of a refusal.
   ///   - trace: Sees which mappings an import makes.
+  ///   - history: What earlier cells of this process showed of the devices.
   ///   - onStep: Hears of each step before it begins.
   package func check(
     _ cell: Cell, among devices: [DeviceDescription], deadline: Deadline, trace: DMAMapTrace? = nil,
-    onStep: @escaping @Sendable (String) -> Void = { _ in }
+    history: LookHistory = LookHistory(), onStep: @escaping @Sendable (String) -> Void = { _ in }
   ) -> PairCheck.Outcome {
     var check = pairCheck(cell, deadline: deadline)
     check.neutral = NeutralDevice.among(devices)
     check.advertised =
       devices.first { [$0.primary, $0.render].contains(cell.importer.node) }?.capabilities?.primeImport
     check.trace = trace
+    check.history = history
     check.onStep = onStep
     return check.run()
   }
@@ -113,6 +115,7 @@ public struct Matrix: Sendable {
   ) -> VerifyReport {
     let audit = LeakAudit()
     let trace = DMAMapTrace()
+    let history = LookHistory()
     var reports: [CellReport] = []
     var inodes: Set<UInt64> = []
     var ended = false
@@ -122,7 +125,7 @@ public struct Matrix: Sendable {
         break
       }
       progress(reports.count, cell.exporter, cell.importer)
-      let result = check(cell, among: devices, deadline: options.deadline, trace: trace)
+      let result = check(cell, among: devices, deadline: options.deadline, trace: trace, history: history)
       inodes.formUnion(result.inodes)
       ended = result.wasCancelled
       if !ended { reports.append(result.report) }

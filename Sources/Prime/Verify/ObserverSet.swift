@@ -3,10 +3,12 @@ final class ObserverSet {
   private var active: [any Observer] = []
   private let deadline: Deadline
   private let record: CellRecord
+  private let history: LookHistory
 
-  init(deadline: Deadline, record: CellRecord) {
+  init(deadline: Deadline, record: CellRecord, history: LookHistory = LookHistory()) {
     self.deadline = deadline
     self.record = record
+    self.history = history
   }
 
   /// Who saw what was written, the strongest first.
@@ -53,7 +55,7 @@ final class ObserverSet {
     // A checksum takes many frames and shows no more than writeback does.
     if active.isEmpty {
       try attempt(.crc, examination) {
-        try CRCObserver(handle, of: buffer, description, standInFrom: allocator, deadline: deadline)
+        try CRCObserver(handle, of: buffer, description, standInFrom: allocator, history: history, deadline: deadline)
       }
     }
     try attempt(.nativeMap, examination) {

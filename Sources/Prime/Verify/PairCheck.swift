@@ -14,6 +14,8 @@ package struct PairCheck {
   var advertised: Bool?
   /// Sees which mappings an import makes; nil where the kernel does not tell.
   var trace: DMAMapTrace?
+  /// What earlier cells of this process showed of the devices.
+  var history = LookHistory()
   /// The kernel's number; nil where it is not known.
   var release = KernelRelease.current
   /// Hears of each step before it begins.
@@ -177,7 +179,7 @@ package struct PairCheck {
     let mapping = ImportMapping(
       by: devices.importer, from: devices.exporter?.identity, traced: trace?.devices(), release: release)
     record.report.mapping = mapping
-    let observers = ObserverSet(deadline: deadline, record: record)
+    let observers = ObserverSet(deadline: deadline, record: record, history: history)
     try record.timed("observe") {
       try observers.firstLook(
         at: handle, of: buffer, description, from: devices.exporter?.identity, allocator: allocator,

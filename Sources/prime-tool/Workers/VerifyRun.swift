@@ -24,12 +24,15 @@ struct VerifyRun {
     let limits = cells.map { cellLimit * max(1, Double($0.pixelCount) / (1920 * 1080)) }
     let progress = Progress(total: cells.count)
     let trace = Trace()
+    // Each worker is a fork and goes on with what it finds out itself.
+    let history = LookHistory()
     let run = supervisor.run(
       cells.count, limit: { limits[$0] }, end: deadline,
       body: { [matrix, deadline, devices] index, context in
         let limit = deadline.obeying(context.cancellation).atMost(limits[index], advice: Self.cellAdvice)
         return matrix.check(
-          cells[index], among: devices, deadline: limit, trace: trace.ofThisProcess, onStep: context.step)
+          cells[index], among: devices, deadline: limit, trace: trace.ofThisProcess, history: history,
+          onStep: context.step)
       },
       began: { index in
         progress.show(index, "\(cells[index].exporter.name) → \(cells[index].importer.name)")
