@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Synchronization
 
 /// The mappings for DMA that the calling thread has a driver make, as the kernel's trace events tell (`trace/events/dma.h`, from
 /// Linux 6.12 on; root).
@@ -6,6 +7,7 @@ internal import Glibc
 /// It uses an instance of its own below tracefs, so that nobody else's trace changes.
 package final class DMAMapTrace: Sendable {
   private let folder: String
+  private let found = Mutex<Set<String>>([])
 
   /// What every mapping for DMA goes through: one page, a list of them, memory of another device.
   private static let events = ["dma_map_sg", "dma_map_page", "dma_map_phys", "dma_map_resource"]
@@ -43,13 +45,26 @@ package final class DMAMapTrace: Sendable {
 
   /// Forgets what was traced so far.
   package func clear() {
-    FileSystem.empty("\(folder)/trace")
+    found.withLock {
+      _ = newDevices()
+      $0 = []
+    }
   }
 
   /// The devices that a mapping was made for since `clear`, by the kernel's names for them, such as `0000:00:02.0`; nil where
   /// the trace cannot be read.
   package func devices() -> Set<String>? {
-    FileSystem.text(of: "\(folder)/trace").map(Self.devices(in:))
+    found.withLock {
+      guard let new = newDevices() else { return nil }
+      $0.formUnion(new)
+      return $0
+    }
+  }
+
+  /// Takes what is there out of the pipe: to empty or to read `trace` itself waits for every processor (`synchronize_rcu`), tens
+  /// of milliseconds each time.
+  private func newDevices() -> Set<String>? {
+    FileSystem.available(in: "\(folder)/trace_pipe").map(Self.devices(in:))
   }
 
   /// Reads the lines of a trace: `TASK-PID [CPU] FLAGS TIME: EVENT: DEVICE dir=…`.

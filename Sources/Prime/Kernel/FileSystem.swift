@@ -136,13 +136,22 @@ package enum FileSystem {
     unsafe rmdir(folder) == 0
   }
 
-  /// Empties a file; false where that fails.
-  @discardableResult
-  package static func empty(_ path: String) -> Bool {
+  /// What a file that is read like a pipe holds at this moment; nil where it cannot be opened or read.
+  package static func available(in path: String) -> String? {
     // Safe: the path is copied for the call.
-    let descriptor = unsafe Glibc.open(path, O_WRONLY | O_TRUNC | O_CLOEXEC)
-    guard descriptor >= 0 else { return false }
-    return Glibc.close(descriptor) == 0
+    let descriptor = unsafe Glibc.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    defer { _ = Glibc.close(descriptor) }
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 16384)
+    while true {
+      // Safe: read fills at most the chunk it is given.
+      let count = unsafe Glibc.read(descriptor, &chunk, chunk.count)
+      if count < 0 && Glibc.errno == EINTR { continue }
+      if count == 0 || count < 0 && Glibc.errno == EAGAIN { return String(decoding: bytes, as: UTF8.self) }
+      guard count > 0 else { return nil }
+      bytes.append(contentsOf: chunk.prefix(count))
+    }
   }
 
   /// The user that this process acts as.

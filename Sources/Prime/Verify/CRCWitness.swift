@@ -160,8 +160,8 @@ final class CRCWitness: ScanoutWitness {
       try require(control, in: expected, on: pipe, deadline: deadline)
     }
     let twin = try checksum(of: draw(expected, deadline: deadline), on: pipe, deadline: deadline)
-    // One that was looked at in this cell already is believed, unless the two differ.
-    if !isTrusted || imported.values != twin.values {
+    // A source that was steady before is believed to be, unless the two differ.
+    if isComplete || imported.values != twin.values {
       _ = try checksum(of: draw(expected.wrong, deadline: deadline), on: pipe, deadline: deadline)
       let again = try checksum(of: shown, on: pipe, deadline: deadline)
       guard imported.values == again.values else {
@@ -180,7 +180,10 @@ final class CRCWitness: ScanoutWitness {
   private func presentChecksum(on pipe: DisplayPipe, deadline: Deadline) throws(PrimeError) -> PipeCRC.Entry {
     guard let checksums else { throw objection("none of its sources can be used") }
     // Whatever may still be on its way was seen before, unless frames were shown that nobody looked at.
-    if !hasUnseenFrames, let entry = try checksums.fresh(unlike: seen, deadline: deadline) { return noted(entry) }
+    if !hasUnseenFrames {
+      if last != nil { _ = try pipe.flip(to: shown, deadline: deadline) }
+      if let entry = try checksums.fresh(unlike: seen, deadline: deadline) { return noted(entry) }
+    }
     for _ in 0..<2 { _ = try pipe.flip(to: shown, deadline: deadline) }
     return noted(try checksums.settled(deadline: deadline))
   }
