@@ -87,6 +87,7 @@ struct RefusalInquiry {
     let page = AllocationRequest(format: format, width: 32, height: 32)
     var refused: [String] = []
     var errno: Errno?
+    var taken: String?
     for source in sources(without: kind, exporter: exporter, importer: importer) {
       switch offer(page, from: source, to: importer) {
       case nil: continue
@@ -94,12 +95,14 @@ struct RefusalInquiry {
         refused.append(source.name)
         errno = errno ?? error
       case .success?:
+        // One that is taken may lie in one piece by luck, and says less than one that is not.
         if case .failure(let error)? = offer(request, from: source, to: importer) {
           return .takesOnlyAPage(of: source.name, error)
         }
-        return .takes(from: source.name)
+        taken = taken ?? source.name
       }
     }
+    if let taken { return .takes(from: taken) }
     return errno.map { .refuses(refused, $0) } ?? .unknown
   }
 
