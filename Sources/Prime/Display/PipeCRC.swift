@@ -7,7 +7,7 @@ internal import Glibc
 final class PipeCRC {
   private let data: Descriptor
   private let subject: String
-  /// When the last entry was read.
+  /// When the last entry came that counted.
   private var lastCame: ContinuousClock.Instant?
 
   /// One frame's checksum.
@@ -89,9 +89,9 @@ final class PipeCRC {
       }
       try deadline.check("read a frame checksum", on: subject)
       let isSameMoment = lastCame.map { ContinuousClock.now - $0 < Self.moment } ?? false
-      guard let entry = try drained() else { continue }
+      guard let entry = try drained(), !isSameMoment else { continue }
       lastCame = .now
-      if !isSameMoment { return entry }
+      return entry
     }
   }
 
@@ -143,7 +143,7 @@ final class PipeCRC {
     var count = 0
     var last: Entry?
     while true {
-      let entry = try next(until: count == 0 ? end : deadline.atMost(patience), deadline: deadline)
+      let entry = try next(until: deadline.atMost(Self.longestFrame), deadline: deadline)
       guard let entry else { break }
       count += 1
       if count > Self.passedOver, entry.values == last?.values { return entry }
@@ -154,7 +154,7 @@ final class PipeCRC {
     throw PrimeError(
       operation: "crc", errno: .notSupported, subject: subject,
       reason: count == 0
-        ? "no frame checksum came within \(patience.wholeSeconds)"
+        ? "no frame checksum came within \(Self.longestFrame.wholeSeconds)"
         : "no two of \(count) frame checksums of one picture agree (dithering, PSR or DSC make them so)")
   }
 
@@ -165,12 +165,15 @@ final class PipeCRC {
   func fresh(unlike known: Set<[UInt32]>, deadline: Deadline) throws(PrimeError) -> Entry? {
     var last: Entry?
     for _ in 0..<Self.passedOver + 4 {
-      guard let entry = try next(until: deadline.atMost(.seconds(3)), deadline: deadline) else { return nil }
+      guard let entry = try next(until: deadline.atMost(Self.longestFrame), deadline: deadline) else { return nil }
       if !known.contains(entry.values), entry.values == last?.values { return entry }
       last = entry
     }
     return nil
   }
+
+  /// How long one is waited for, on whatever machine.
+  private static let longestFrame = Duration.seconds(3)
 
   /// How many checksums after two flips may be of something else.
   private static let passedOver = 4

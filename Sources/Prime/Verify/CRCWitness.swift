@@ -99,6 +99,7 @@ final class CRCWitness: ScanoutWitness {
   private func startNextSource() throws(PrimeError) {
     checksums = nil
     isTrusted = false
+    hasUnseenFrames = last != nil
     seen = []
     last = nil
     var failure: PrimeError?
@@ -181,6 +182,7 @@ final class CRCWitness: ScanoutWitness {
     guard let checksums else { throw objection("none of its sources can be used") }
     // Whatever may still be on its way was seen before, unless frames were shown that nobody looked at.
     if !hasUnseenFrames {
+      // Nothing but this was shown since the source was started, or a look's last picture still is.
       if last != nil { _ = try pipe.flip(to: shown, deadline: deadline) }
       if let entry = try checksums.fresh(unlike: seen, deadline: deadline) { return noted(entry) }
     }
