@@ -1,22 +1,31 @@
 internal import CDrm
 internal import Glibc
 
-/// One worker process, and the pipe that asks it to stop.
+/// One worker process, and the two pipes that tell it to go on and to stop.
 ///
-/// The worker reads the end of that pipe also when its parent is gone, however that came: it stops then as if it had been
+/// The worker reads the end of them also when its parent is gone, however that came: it stops then as if it had been
 /// asked to, and puts in order what it changed.
 struct WorkerProcess {
   private let child: ChildProcess
-  private let control: StopPipe
+  private let stop: PipeEnd
+  private let turns: PipeEnd
 
-  /// The parent's end of the pipe.
-  private final class StopPipe: Sendable {
+  /// The parent's end of a pipe.
+  private final class PipeEnd: Sendable {
     let number: CInt
     init(_ number: CInt) { self.number = number }
     deinit { _ = Glibc.close(number) }
+
+    func send() {
+      var byte: UInt8 = 1
+      // Safe: write reads the one byte it is given. A worker that is gone needs not be told.
+      _ = unsafe Glibc.write(number, &byte, 1)
+    }
   }
 
   var identifier: CInt { child.identifier }
+  /// What all of a worker's threads are called, in `/proc/PID/comm` and in the kernel's log.
+  static func taskName(_ identifier: CInt) -> String { "worker-\(identifier)" }
   /// Where its messages come from.
   var output: CInt { child.output }
   func kill() { child.kill() }
@@ -24,24 +33,31 @@ struct WorkerProcess {
   func waitingPlace() -> String? { child.waitingPlace() }
 
   /// Lets the worker end its piece and then itself.
-  func askToStop() {
-    var byte: UInt8 = 1
-    // Safe: write reads the one byte it is given. A worker that is gone needs no asking.
-    _ = unsafe Glibc.write(control.number, &byte, 1)
-  }
+  func askToStop() { stop.send() }
+
+  /// Lets the worker begin its next piece.
+  func goOn() { turns.send() }
 
   /// Starts a worker for some pieces; see `WorkerRun.init`.
   static func start(
     _ pieces: Range<Int>, end: Deadline, start: @escaping @Sendable () -> Void,
     body: @escaping @Sendable (WorkerRun.Context) -> [UInt8], finish: @escaping @Sendable () -> [UInt8]
   ) -> CallResult<WorkerProcess> {
-    var ends: [CInt] = [-1, -1]
-    // Safe: pipe2 fills the two numbers it is given.
-    guard unsafe pipe2(&ends, O_CLOEXEC) == 0 else { return .failure(Errno(rawValue: Glibc.errno)) }
-    let (reading, writing) = (ends[0], ends[1])
-    let started = ChildProcess.start(outlivesParent: true) { send in
-      _ = Glibc.close(writing)
-      guard let cancellation = Self.watch(reading) else { _exit(Self.withoutThread) }
+    let stop: (reading: CInt, writing: PipeEnd)
+    let turns: (reading: CInt, writing: PipeEnd)
+    switch pipe() {
+    case .success(let ends): stop = ends
+    case .failure(let errno): return .failure(errno)
+    }
+    switch pipe() {
+    case .success(let ends): turns = ends
+    case .failure(let errno):
+      _ = Glibc.close(stop.reading)
+      return .failure(errno)
+    }
+    let started = ChildProcess.start(naming: taskName, outlivesParent: true) { send in
+      for end in [stop.writing, turns.writing] { _ = Glibc.close(end.number) }
+      guard let cancellation = Self.watch(stop.reading) else { _exit(Self.withoutThread) }
       start()
       for piece in pieces where !cancellation.isRequested && end.remaining > .zero {
         send(WorkerMessage(.began, piece).encoded)
@@ -49,12 +65,27 @@ struct WorkerProcess {
           send(WorkerMessage(.note, piece, bytes).encoded)
         }
         send(WorkerMessage(.result, piece, body(context)).encoded)
+        // What the kernel says from now on is of the next piece: the parent has to have heard what it said of this one.
+        Self.awaitByte(turns.reading)
       }
       send(WorkerMessage(.ended, 0, finish()).encoded)
     }
-    _ = Glibc.close(reading)
-    let control = StopPipe(writing)
-    return started.map { WorkerProcess(child: $0, control: control) }
+    for end in [stop.reading, turns.reading] { _ = Glibc.close(end) }
+    return started.map { WorkerProcess(child: $0, stop: stop.writing, turns: turns.writing) }
+  }
+
+  private static func pipe() -> CallResult<(reading: CInt, writing: PipeEnd)> {
+    var ends: [CInt] = [-1, -1]
+    // Safe: pipe2 fills the two numbers it is given.
+    guard unsafe pipe2(&ends, O_CLOEXEC) == 0 else { return .failure(Errno(rawValue: Glibc.errno)) }
+    return .success((ends[0], PipeEnd(ends[1])))
+  }
+
+  /// Waits for the parent's next word, or for its end.
+  private static func awaitByte(_ descriptor: CInt) {
+    var byte: UInt8 = 0
+    // Safe: read fills the one byte it is given.
+    while unsafe Glibc.read(descriptor, &byte, 1) < 0 && Glibc.errno == EINTR {}
   }
 
   /// The exit code of a worker that got no thread from the kernel.
@@ -64,9 +95,7 @@ struct WorkerProcess {
   private static func watch(_ control: CInt) -> Cancellation? {
     let cancellation = Cancellation()
     let thread = KernelThread.start {
-      var byte: UInt8 = 0
-      // Safe: read fills the one byte it is given.
-      while unsafe Glibc.read(control, &byte, 1) < 0 && Glibc.errno == EINTR {}
+      awaitByte(control)
       cancellation.request()
     }
     return thread == nil ? nil : cancellation

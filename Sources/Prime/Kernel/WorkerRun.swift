@@ -37,6 +37,9 @@ package struct WorkerRun {
     case workerGone(process: CInt)
   }
 
+  /// What a worker's threads are called, in `/proc/PID/comm` (at most 15 bytes) and in the kernel's log.
+  package static func taskName(_ process: CInt) -> String { WorkerProcess.taskName(process) }
+
   /// What a piece is given by the worker that runs it.
   package struct Context: Sendable {
     package let piece: Int
@@ -204,6 +207,7 @@ private struct Attendance {
       current = nil
       next = piece + 1
       heard(.result(piece: piece, message.bytes))
+      worker.goOn()
     case .ended:
       current = nil
       heard(.workerEnded(message.bytes))

@@ -139,7 +139,9 @@ extension CellReport {
   /// What names nobody is told and decides nothing.
   fileprivate mutating func blame(_ complaints: Supervisor.Complaints, on drivers: Set<String>) {
     let found = complaints.complaints.map { complaint in
-      (complaint, complaint.culprit(pids: [complaints.process], drivers: drivers))
+      // Its threads have numbers of their own, and may be gone.
+      (complaint, complaint.culprit(
+        pids: [complaints.process], comms: [WorkerRun.taskName(complaints.process)], drivers: drivers))
     }
     let told = found.filter { $0.1 != .others }.map(\.0)
     guard !told.isEmpty else { return }
