@@ -144,7 +144,9 @@ package struct PairCheck {
       try Allocators.make(exporter, on: devices.exporter, kernel: kernel)
     }
     let object = try record.timed("allocate") {
-      try Stop.declining(.refused, by: .exporter) { try allocator.allocate(request) }
+      var request = request
+      request.pitch = try ImporterPitch(for: request, on: devices.importer)
+      return try Stop.declining(.refused, by: .exporter) { try allocator.allocate(request) }
     }
     let description = object.description
     record.report.modifier = description.modifier.description
