@@ -19,10 +19,11 @@ final class CRCObserver: Observer {
     init(
       on importer: Device, _ mode: DisplayMode, like picture: BufferDescription, from allocator: any Allocator
     ) throws(PrimeError) {
-      let object = try allocator.allocate(
-        AllocationRequest(
-          format: picture.layout.format, width: mode.width, height: mode.height,
-          modifiers: picture.modifier == .invalid ? nil : [.linear], usage: .linear))
+      var wanted = AllocationRequest(
+        format: picture.layout.format, width: mode.width, height: mode.height,
+        modifiers: picture.modifier == .invalid ? nil : [.linear], usage: .linear)
+      wanted.pitch = try ImporterPitch(for: wanted, on: importer)
+      let object = try allocator.allocate(wanted)
       buffer = try object.export(.readWrite)
       description = object.description
       framebuffer = try Framebuffer(GEMHandle(importing: buffer, into: importer), description)
