@@ -2,10 +2,9 @@
 /// own, and unlike that of other bytes.
 final class CRCObserver: Observer {
   let name = ObserverName.crc
-  // Destroyed in this order: the display goes back to what it showed before its framebuffers are removed.
-  private let pipe: DisplayPipe
+  // Destroyed in this order: the display goes back to what it showed before the framebuffers are removed.
+  private let display: ImportOnDisplay
   private let witness: CRCWitness
-  private let picture: Framebuffer
   private let standIn: StandIn?
   let showing: Showing?
 
@@ -45,65 +44,41 @@ final class CRCObserver: Observer {
     let importer = handle.device
     // Nothing is taken from anybody where there are no checksums at all.
     _ = try PipeCRC.sources(of: importer, crtcIndex: 0)
-    // The kernel looks at a wire only for the master.
-    try importer.becomeMaster()
-    let route = try DisplayRoute(on: importer, to: .connected)
-    let known = LookHistory.Pipe(device: importer.identity.number, crtcIndex: route.crtcIndex)
-    if let objection = history.objection(to: known) { throw objection }
-    let window = try FetchWindow(
-      onto: description, bytes: buffer.byteCount, for: route, operation: CRCWitness.operation)
-    let (width, height) = (window.description.width, window.description.height)
-    let fitting = route.modes.filter { $0.width >= width && $0.height >= height }
-    guard !route.connector.isWriteback, let mode = fitting.min(by: { $0.width * $0.height < $1.width * $1.height })
-    else {
-      throw PrimeError(
-        operation: CRCWitness.operation, errno: .notSupported, subject: importer.subject,
-        reason: "no connected display has a mode that holds \(width)x\(height)")
+    let display = try ImportOnDisplay(handle, of: buffer, description, operation: CRCWitness.operation) {
+      route throws(PrimeError) in
+      let known = LookHistory.Pipe(device: importer.identity.number, crtcIndex: route.crtcIndex)
+      if let objection = history.objection(to: known) { throw objection }
     }
-    picture = try Framebuffer(handle, window.description)
-    pipe = try DisplayPipe(route)
-    var shown = DisplayPipe.Picture(framebuffer: picture.id, shown: window.shown, target: nil)
-    var shownDescription = window.description
-    if try Self.mustCover(shown, mode, pipe, deadline: deadline) {
-      let larger = try StandIn(on: importer, mode, like: window.description, from: allocator)
+    self.display = display
+    let window = display.window.description
+    var shown = display.picture
+    var shownDescription = window
+    if try display.mustCover(deadline: deadline) {
+      let larger = try StandIn(on: importer, display.mode, like: window, from: allocator)
       shown.framebuffer = larger.framebuffer.id
-      shown.shown = (mode.width, mode.height)
+      shown.shown = (display.mode.width, display.mode.height)
       shownDescription = larger.description
       standIn = larger
     } else {
       standIn = nil
     }
     showing = Showing(
-      description, as: window.description.fourcc, on: route,
+      description, as: window.fourcc, on: display.route,
       standIn: standIn.map { ($0.description.width, $0.description.height) })
-    try pipe.show(shown, mode: mode, deadline: deadline)
-    witness = try CRCWitness(showing: shown, shownDescription, route: route, history: history)
-  }
-
-  /// Whether the display refuses a picture that is smaller than the mode; the legacy calls always do.
-  private static func mustCover(
-    _ picture: DisplayPipe.Picture, _ mode: DisplayMode, _ pipe: DisplayPipe, deadline: Deadline
-  ) throws(PrimeError) -> Bool {
-    guard picture.shown != (mode.width, mode.height) else { return false }
-    guard pipe.route.isAtomic else { return true }
-    do throws(PrimeError) {
-      try pipe.test(picture, mode: mode, deadline: deadline)
-      return false
-    } catch {
-      guard !error.isBreakage else { throw error }
-      return true
-    }
+    try display.pipe.show(shown, mode: display.mode, deadline: deadline)
+    witness = try CRCWitness(
+      showing: shown, shownDescription, route: display.route, history: history)
   }
 
   func look(_ examination: Examination, deadline: Deadline) throws -> Mismatch? {
     try standIn?.write(examination.expected, deadline: deadline)
     let complaint = try witness.look(
-      .pattern(examination.expected), wrong: .pattern(examination.wrong), on: pipe, deadline: deadline)
+      .pattern(examination.expected), wrong: .pattern(examination.wrong), on: display.pipe, deadline: deadline)
     guard let complaint else { return nil }
-    throw Stop(verdict: .mismatch, reason: "crc on \(pipe.route.device.subject): \(complaint)")
+    throw Stop(verdict: .mismatch, reason: "crc on \(display.route.device.subject): \(complaint)")
   }
 
   func close() throws(PrimeError) {
-    try pipe.close()
+    try display.pipe.close()
   }
 }

@@ -9,18 +9,20 @@ public enum ImportMapping: String, Hashable, Sendable, Codable {
   case traced
   /// This driver maps at import, by its source.
   case byDriver = "by-driver"
+  /// The importer's display showed the buffer, for which its driver has to have it mapped (`prepare_fb`).
+  case shown
   /// The kernel traced the import, and no mapping was made for this device.
   case none
   /// Nothing tells.
   case unknown
 
   /// Whether the mapping is known to have been made.
-  public var isMade: Bool { self == .own || self == .traced || self == .byDriver }
+  public var isMade: Bool { self != .none && self != .unknown }
 
   /// Why a handle is nothing more, in a sentence; nil where the mapping was made.
   func objection(of importer: String) -> String? {
     switch self {
-    case .own, .traced, .byDriver: nil
+    case .own, .traced, .byDriver, .shown: nil
     case .none:
       "\(importer) took the handle and did not map the buffer: its driver does that at its first use, which may fail then"
     case .unknown:

@@ -178,9 +178,8 @@ package struct PairCheck {
         throw refusal(error, of: buffer, devices)
       }
     }
-    let mapping = ImportMapping(
+    var mapping = ImportMapping(
       by: devices.importer, from: devices.exporter?.identity, traced: trace?.devices(), release: release)
-    record.report.mapping = mapping
     let observers = ObserverSet(deadline: deadline, record: record, history: history)
     try record.timed("observe") {
       try observers.firstLook(
@@ -198,6 +197,19 @@ package struct PairCheck {
       try examine(buffer, description, examination, record)
     }
     try observers.close()
+    var notShown: PrimeError?
+    if observers.verdict(mapping) == .held {
+      try record.timed("show") {
+        do throws(PrimeError) {
+          try ImportOnDisplay(handle, of: buffer, description, operation: "commit").showOnce(deadline: deadline)
+          mapping = .shown
+        } catch {
+          guard !error.isBreakage else { throw error }
+          notShown = error
+        }
+      }
+    }
+    record.report.mapping = mapping
     record.report.observers = observers.confirmed
     record.report.verdict = observers.verdict(mapping)
     record.report.proofs = observers.proofs
@@ -205,7 +217,12 @@ package struct PairCheck {
     record.report.formatObjection = observers.formatObjection
     record.report.gbm = observers.gbm
     let isHeld = record.report.verdict == .held
-    let objections = [observers.objection, isHeld ? mapping.objection(of: importer.name) : nil].compactMap(\.self)
+    let onDisplay = notShown.map { error in
+      let what = error.isUntestable ? error.reason ?? "" : "\(error.operation) \(error.errno.name)"
+      return "no display of it shows the buffer, for which it would have to map it (\(what))"
+    }
+    let ofHandle = isHeld ? [mapping.objection(of: importer.name), onDisplay] : []
+    let objections = ([observers.objection] + ofHandle).compactMap(\.self)
     if !objections.isEmpty { record.report.reason = objections.joined(separator: "; ") }
   }
 
