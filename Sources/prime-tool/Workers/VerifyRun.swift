@@ -140,8 +140,11 @@ extension CellReport {
   fileprivate mutating func blame(_ complaints: Supervisor.Complaints, on drivers: Set<String>) {
     let found = complaints.complaints.map { complaint in
       // Its threads have numbers of their own, and may be gone.
-      (complaint, complaint.culprit(
-        pids: [complaints.process], comms: [WorkerRun.taskName(complaints.process)], drivers: drivers))
+      (
+        complaint,
+        complaint.culprit(
+          pids: [complaints.process], comms: [WorkerRun.taskName(complaints.process)], drivers: drivers)
+      )
     }
     let told = found.filter { $0.1 != .others }.map(\.0)
     guard !told.isEmpty else { return }
