@@ -98,6 +98,8 @@ final class DisplayClient {
   /// What is other than it was, in words; empty where nothing is.
   func changes(since before: Shown) throws -> [String] {
     let now = try shown()
-    return before.properties.changes(to: now.properties) + now.state.difference(from: before.state).map { "\($0)" }
+    // Others change by themselves: a connector's DPMS says at its first use what it is.
+    return before.properties.pictureChanges(to: now.properties)
+      + now.state.difference(from: before.state).map { "\($0)" }
   }
 }

@@ -31,9 +31,9 @@ struct KillScene {
       ["verify", "--json", "--seed", "7", "--size", "320x240"] + exporters.flatMap { ["--exporter", $0] }
       + importers.flatMap { ["--importer", $0] }
     let tool = try RunningTool(arguments)
-    try #require(tool.wait { !Self.workers(of: tool).isEmpty })
+    try #require(tool.wait(.seconds(60)) { !Self.workers(of: tool).isEmpty })
     let start = ContinuousClock.now
-    try #require(tool.wait { Self.workers(of: tool).isEmpty })
+    try #require(tool.wait(.seconds(300)) { Self.workers(of: tool).isEmpty })
     duration = ContinuousClock.now - start
     let ran = try tool.finish(within: .seconds(300))
     undisturbed = try Self.report(ran)
@@ -55,7 +55,7 @@ struct KillScene {
   /// A run that has come to a random moment of its work, and the worker that is at it; nil where it was done before.
   private mutating func runToSomeMoment() throws -> (tool: RunningTool, worker: pid_t?) {
     let tool = try RunningTool(arguments)
-    try #require(tool.wait { !Self.workers(of: tool).isEmpty })
+    try #require(tool.wait(.seconds(60)) { !Self.workers(of: tool).isEmpty })
     let start = ContinuousClock.now
     let moment = Deadline(in: duration * Double.random(in: 0..<1, using: &generator))
     while moment.remaining > .zero {
