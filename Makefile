@@ -66,7 +66,7 @@ help:
 	@echo "make verify      shares a buffer between every pair of devices, here or in the lab"
 	@echo "make test        lint, unit tests, and tests on a real kernel in the lab"
 	@echo "make test-kernels  what must hold on each of the lab's kernels: 6.1, 6.12 and 7.2"
-	@echo "make soak        a million damaged messages, 10,000 hand-overs, 200 kills, 20 runs of check"
+	@echo "make soak        a million damaged messages, 10,000 hand-overs, 440 kills, 20 runs of check"
 	@echo "make benchmark   fill and check against memset and memcmp"
 	@echo "make build       everything, optimised"
 	@echo "make install     prime-tool into PREFIX/bin (default /usr/local)"

@@ -121,8 +121,8 @@ struct WritebackPipelineTests {
       try stage.run()
       #expect(stage.arrived)
     }
-    // Two interrupted, one that captured, one that restored.
-    #expect(kernel.count(of: .kmsCommit) == 4)
+    // Two interrupted, one that set the mode, one that captured, one that restored.
+    #expect(kernel.count(of: .kmsCommit) == 5)
   }
 
   @Test(

@@ -10,7 +10,7 @@ extension ToolOnARealKernel {
   @Suite("Without a writeback connector")
   struct WithoutWriteback {
     /// Runs the body with a vkms that has no writeback connector, and loads the module again as it was.
-    private func withoutWriteback(_ body: () throws -> Void) throws {
+    func withoutWriteback(_ body: () throws -> Void) throws {
       let reload = "modprobe -r vkms && modprobe vkms"
       try #require(try Tool.shell("\(reload) enable_writeback=0").code == 0)
       defer {

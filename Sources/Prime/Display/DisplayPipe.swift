@@ -11,6 +11,8 @@ public final class DisplayPipe {
   /// Whether the display was asked to change, and whether anything may have changed.
   private var isTaken = false
   private var isChanged = false
+  /// The mode that was set last.
+  private var lit: DisplayMode?
   /// A picture that was given up on while the engine was still writing it.
   var unfinished: WritebackJob?
   /// How many pictures the engine did not write in time, so that they had to be composed again or were given up.
@@ -144,12 +146,32 @@ public final class DisplayPipe {
       ).asDisplayCall("drmModeSetCrtc", on: route.device.subject)
     }
     let blob = try PropertyBlob(mode.bytes, on: route.device)
+    try light(objects, picture, mode: mode, blob, deadline: deadline)
     let fences = try modeset(objects, picture, mode: blob).send(
       on: route.device, flags: .allowModeset, outFences: try outFences(objects, picture), deadline: deadline)
     isChanged = true
+    lit = mode
     secondPlane = picture.overlay?.plane.object
     guard let job = try writebackJob(fences, picture) else { return }
     try finishWriting(job, deadline: deadline)
+  }
+
+  /// Sets a new mode in a commit of its own where a job is to come.
+  ///
+  /// A commit that sets a mode returns before a frame has begun. Where the process is killed then, its framebuffers go and
+  /// their planes with them, and vkms (6.12) keeps the job in its queue for ever; see `close`. One that sets none returns
+  /// when its frame has begun, and the kernel waits for the end of that before it changes a plane.
+  private func light(
+    _ objects: DisplayRoute.Objects, _ picture: Picture, mode: DisplayMode, _ blob: borrowing PropertyBlob,
+    deadline: Deadline
+  ) throws(PrimeError) {
+    guard picture.target != nil, lit != mode else { return }
+    var withoutJob = picture
+    withoutJob.target = nil
+    _ = try modeset(objects, withoutJob, mode: blob).send(
+      on: route.device, flags: .allowModeset, deadline: deadline)
+    isChanged = true
+    lit = mode
   }
 
   /// Has the objects of a route without atomic mode setting leave pixels as they are, one property after the other.

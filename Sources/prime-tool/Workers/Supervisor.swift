@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Prime
 
 /// Runs pieces of work in worker processes and hears what comes of each; see `WorkerRun`.
@@ -114,7 +115,11 @@ final class Supervisor {
         // Plain values always encode; the parent tells an answer of no bytes as one that makes no sense.
         return (try? JSONEncoder().encode(piece)).map(Array.init) ?? []
       },
-      finish: { (try? JSONEncoder().encode(Left(descriptors: audit.left()))).map(Array.init) ?? [] })
+      finish: {
+        // The parent, which does it too, may be gone.
+        DMAMapTrace.removeLeftOver(of: getpid())
+        return (try? JSONEncoder().encode(Left(descriptors: audit.left()))).map(Array.init) ?? []
+      })
     var run = Run<Piece>()
     var step: String?
     var process: Int32 = 0
