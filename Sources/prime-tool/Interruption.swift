@@ -2,7 +2,7 @@ import Dispatch
 import Glibc
 import Prime
 
-/// Turns SIGINT and SIGTERM into a request to stop, and ends the process when the request or the deadline is not obeyed.
+/// Turns SIGINT, SIGTERM, SIGHUP and SIGQUIT into a request to stop, and ends the process when the request or the deadline is not obeyed.
 ///
 /// The work ends by itself within a fraction of a second, unless it hangs in a kernel call. Then ending the process is what
 /// is left: the kernel closes every handle and descriptor and puts the display back.
@@ -14,10 +14,13 @@ final class Interruption {
 
   /// How long work that was asked to stop may take to do so.
   private static let patience = DispatchTimeInterval.seconds(5)
+  /// A second signal counts as impatience only after this: GNU timeout signals its child and then the whole group.
+  private static let echo = Duration.seconds(1)
 
   private final class Received: @unchecked Sendable {
     /// Only touched on the one queue of the signal sources, and read after the work has ended.
     var number: Int32?
+    var time = ContinuousClock.now
   }
 
   /// Watches from now on, until the process ends.
@@ -25,13 +28,17 @@ final class Interruption {
     let queue = DispatchQueue(label: "signals")
     let cancellation = self.cancellation
     let received = self.received
-    sources = [SIGINT, SIGTERM].map { number in
+    sources = [SIGINT, SIGTERM, SIGHUP, SIGQUIT].map { number in
       // The default action would end the process before the source sees the signal.
       _ = signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
       source.setEventHandler {
-        guard received.number == nil else { _exit(128 + number) }
+        if received.number != nil {
+          if ContinuousClock.now - received.time > Self.echo { _exit(128 + number) }
+          return
+        }
         received.number = number
+        received.time = .now
         cancellation.request()
         queue.asyncAfter(deadline: .now() + Self.patience) {
           StandardError.note("prime-tool: a kernel call does not return; ending the process")

@@ -124,25 +124,27 @@ struct ScanoutCommand: ParsableCommand {
       StandardError.note("prime-tool: \(Advice.noDevices)")
       throw ExitStatus.untested
     }
-    let limit = Duration.seconds(timeout)
-    let interruption = Interruption(timeout: limit + .seconds(hold))
-    let request = try makeRequest(
-      devices, Deadline(in: limit + .seconds(hold), cancellation: interruption.cancellation))
+    let limit = Duration.seconds(timeout) + .seconds(hold)
+    let request = try makeRequest(devices, Deadline(in: limit))
+    let supervisor = Supervisor()
+    let draft = capture.map { PNGFile.Draft(of: $0) }
+    defer { draft?.discard() }
     let text = ScanoutText(verbose: verbose)
-    let outcome = ScanoutCheck(request, showingMesaOutput: verbose).run(
-      // A line that is lost here is lost at the result too, which says so.
+    var output = LiveOutput()
+    let outcome = ScanoutRun(
+      request: request, devices: devices, limit: limit, capture: draft, showsMesaOutput: verbose, supervisor: supervisor
+    ).run(
       chose: { report in
-        if !json { try? StandardOutput.write(text.choice(report) + "\n") }
+        if !json { output.write(text.choice(report) + "\n") }
       },
       progress: { frame in
-        if verbose && !json { try? StandardOutput.write(text.frame(frame) + "\n") }
-      })
-    if json {
-      try StandardOutput.write(JSONOutput.text(outcome.report) + "\n")
-    } else {
-      try StandardOutput.write(text.result(outcome.report))
-    }
-    try finish(outcome, interruption)
+        if verbose && !json { output.write(text.frame(frame) + "\n") }
+      },
+      isUnwanted: { output.isUnread })
+    output.write(json ? try JSONOutput.text(outcome.report) + "\n" : text.result(outcome.report))
+    try output.finish(supervisor)
+    for sentence in supervisor.complaints { StandardError.note("prime-tool: \(sentence)") }
+    try finish(outcome, supervisor, draft)
   }
 
   private func makeRequest(_ devices: [DeviceDescription], _ deadline: Deadline) throws -> ScanoutRequest {
@@ -217,14 +219,15 @@ struct ScanoutCommand: ParsableCommand {
     }
   }
 
-  private func finish(_ outcome: ScanoutCheck.Outcome, _ interruption: Interruption) throws {
-    if let code = interruption.exitCode {
+  private func finish(_ outcome: ScanoutRun.Outcome, _ supervisor: Supervisor, _ draft: PNGFile.Draft?) throws {
+    if let code = supervisor.exitCode {
       StandardError.note("prime-tool: interrupted after \(outcome.report.frames.count) of \(frames) frames")
       throw ExitCode(code)
     }
-    let reports = [outcome.report] + (outcome.report.alongside ?? [])
-    var failed = reports.contains { !$0.verdict.passes }
-    if let leak = outcome.leaks.sentence {
+    let reports = outcome.report.displays
+    // As for `import`: what the kernel took without a word is no failure.
+    var failed = reports.contains { !$0.verdict.arrives } || !supervisor.complaints.isEmpty
+    if let leak = outcome.leaks?.sentence {
       StandardError.note("prime-tool: \(leak)")
       failed = true
     }
@@ -233,23 +236,34 @@ struct ScanoutCommand: ParsableCommand {
       StandardError.note("prime-tool: \(display) could not be put back to what it showed before")
       failed = true
     }
-    if let capture, !failed {
-      guard let image = outcome.captured else {
-        StandardError.note(
-          "prime-tool: --capture needs a writeback connector, and \(outcome.report.connector ?? "this") is none")
-        throw ExitStatus.failed
-      }
-      do {
-        try PNGFile.write(image, to: capture)
-      } catch {
-        StandardError.note("prime-tool: \(error)")
-        throw ExitStatus.failed
-      }
-    }
+    if let draft, !failed { try keep(draft, outcome) }
     if reports.allSatisfy({ $0.verdict == .untested }) {
       StandardError.note("prime-tool: \(outcome.report.reason ?? "nothing could be tested")")
       throw ExitStatus.untested
     }
     if failed { throw ExitStatus.failed }
+  }
+
+  /// Gives the captured picture its name, or says why there is none.
+  private func keep(_ draft: PNGFile.Draft, _ outcome: ScanoutRun.Outcome) throws {
+    switch outcome.capture {
+    case .drafted:
+      do throws(PNGError) {
+        try draft.keep()
+      } catch {
+        StandardError.note("prime-tool: \(error)")
+        throw ExitStatus.failed
+      }
+    case .failed(let sentence):
+      StandardError.note("prime-tool: \(sentence)")
+      throw ExitStatus.failed
+    case .none:
+      StandardError.note("prime-tool: the time ran out before the picture was written: raise --timeout")
+      throw ExitStatus.failed
+    case .withoutPicture:
+      StandardError.note(
+        "prime-tool: --capture needs a writeback connector, and \(outcome.report.connector ?? "this") is none")
+      throw ExitStatus.failed
+    }
   }
 }

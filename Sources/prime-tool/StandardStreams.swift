@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import Prime
 
 /// Standard error: progress, notes and errors, and never a result.
 enum StandardError {
@@ -22,12 +23,61 @@ enum StandardOutput {
   /// Prints all of the text at once, also into a pipe, or says why that cannot be and fails.
   static func write(_ text: String) throws {
     guard let number = Descriptors.write(text, to: STDOUT_FILENO) else { return }
+    throw failure(number)
+  }
+
+  /// Says why the result does not arrive.
+  fileprivate static func failure(_ number: CInt) -> ExitCode {
     // A reader that went away has read what it wanted, as `head` does.
-    guard number != EPIPE else { throw ExitStatus.failed }
+    guard number != EPIPE else { return ExitStatus.failed }
     // Safe: glibc's messages live as long as the program.
     let meaning = unsafe strerrordesc_np(number).map { unsafe String(cString: $0) } ?? "errno \(number)"
     StandardError.note("prime-tool: the result could not be written: \(meaning)")
-    throw ExitStatus.failed
+    return ExitStatus.failed
+  }
+}
+
+/// Standard output while something runs that must not wait for a slow reader: what nobody takes yet is kept.
+struct LiveOutput {
+  private var waiting: ArraySlice<UInt8> = []
+  /// What stopped it, an errno.
+  private var failure: CInt?
+
+  /// Whether nothing that is written arrives any more.
+  var isUnread: Bool { failure != nil }
+
+  /// Writes as much as is taken at once.
+  mutating func write(_ text: String) {
+    waiting += Array(text.utf8)
+    while writeSome(within: .zero) {}
+  }
+
+  /// Writes the rest, as fast as it is taken, or fails as `StandardOutput.write` does.
+  ///
+  /// A signal that asked to stop is not asked twice, but one that comes later ends the waiting.
+  mutating func finish(_ supervisor: Supervisor) throws {
+    while !waiting.isEmpty, failure == nil {
+      _ = writeSome(within: .milliseconds(100))
+      if !waiting.isEmpty, let code = supervisor.impatience { throw ExitCode(code) }
+    }
+    if let failure { throw StandardOutput.failure(failure) }
+  }
+
+  /// Writes a little; false where nothing is taken.
+  ///
+  /// A pipe that is ready takes a page, and a terminal may take less: what goes beyond that would be waited for.
+  private mutating func writeSome(within limit: Duration) -> Bool {
+    guard !waiting.isEmpty, failure == nil, Readiness.canWrite(STDOUT_FILENO, within: limit) else { return false }
+    let chunk = waiting.prefix(isatty(STDOUT_FILENO) == 1 ? 256 : 4096)
+    // Safe: write reads at most the bytes it is given.
+    let count = unsafe chunk.withUnsafeBytes { bytes in
+      unsafe Glibc.write(STDOUT_FILENO, bytes.baseAddress, bytes.count)
+    }
+    if count < 0 && Glibc.errno != EINTR && Glibc.errno != EAGAIN { failure = Glibc.errno }
+    guard count > 0 else { return false }
+    waiting = waiting.dropFirst(count)
+    if waiting.isEmpty { waiting = [] }
+    return true
   }
 }
 

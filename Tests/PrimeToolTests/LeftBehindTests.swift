@@ -7,11 +7,21 @@ extension ToolOnARealKernel {
   /// virtual terminal does.
   @Suite("A display that another program set up")
   struct LeftBehind {
+    private func beside(
+      _ arguments: [String], meanwhile: (RunningTool) throws -> Void = { _ in }, _ body: (Ran) throws -> Void
+    ) throws {
+      try beside(command: [Tool.path] + arguments, meanwhile: meanwhile, body)
+    }
+
     /// Runs a command while the client's picture is shown, and looks that it is shown afterwards.
-    private func beside(_ arguments: [String], _ body: (Ran) throws -> Void) throws {
+    private func beside(
+      command: [String], meanwhile: (RunningTool) throws -> Void = { _ in }, _ body: (Ran) throws -> Void
+    ) throws {
       let client = try DisplayClient()
       let before = try client.shown()
-      let ran = try RunningTool(arguments).finish(within: .seconds(300))
+      let tool = try RunningTool(command: command)
+      try meanwhile(tool)
+      let ran = try tool.finish(within: .seconds(300))
       let changes = try client.changes(since: before)
       #expect(changes.isEmpty, "\(changes)")
       try client.end()
@@ -72,6 +82,79 @@ extension ToolOnARealKernel {
         #expect(report.witnesses == [witness])
         #expect(report.restored == true)
       }
+    }
+
+    /// `SIGTERM` twice in a moment is what `timeout` sends, to its child and to the group.
+    @Test(arguments: [[SIGHUP], [SIGQUIT], [SIGTERM, SIGTERM]] as [[CInt]])
+    func `is left by scanout as it was found at whatever signal`(_ signals: [CInt]) throws {
+      try beside(
+        Self.holding,
+        meanwhile: { tool in
+          try Self.awaitPicture(of: tool)
+          for signal in signals { tool.send(signal) }
+        }
+      ) { ran in
+        #expect(ran.code == 128 + signals[0])
+        #expect(ran.standardError == "prime-tool: interrupted after 1 of 1 frames\n")
+        let report = try JSONDecoder().decode(ScanoutReport.self, from: Data(ran.standardOutput.utf8))
+        #expect(report.restored == true)
+      }
+    }
+
+    @Test func `is put back where the process dies that showed something`() throws {
+      try beside(
+        Self.holding,
+        meanwhile: { tool in
+          try Self.awaitPicture(of: tool)
+          kill(try #require(tool.children.first), SIGKILL)
+        }
+      ) { ran in
+        #expect(ran.code == 1)
+        #expect(ran.standardError == "")
+        let report = try JSONDecoder().decode(ScanoutReport.self, from: Data(ran.standardOutput.utf8))
+        #expect(report.verdict == .error)
+        let sentence = /in the step 'hold': the process that ran this check \(\d+\) died of SIGKILL; .*/
+        #expect(report.reason?.wholeMatch(of: sentence) != nil, "\(report.reason ?? "")")
+        #expect(report.frames.map(\.content) == [.proven])
+        #expect(report.connector == "Writeback-1")
+        #expect(report.restored == true)
+      }
+    }
+
+    @Test func `is put back where the whole tool is killed`() throws {
+      try beside(
+        Self.holding,
+        meanwhile: { tool in
+          try Self.awaitPicture(of: tool)
+          let worker = try #require(tool.children.first)
+          tool.send(SIGKILL)
+          // One that has ended may wait for the lab's first process to take note of it.
+          let path = "/proc/\(worker)/exe"
+          #expect(
+            tool.wait { (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) == nil },
+            "the worker lives on")
+        }
+      ) { ran in
+        #expect(ran.code == 128 + SIGKILL)
+      }
+    }
+
+    @Test func `is left by scanout as it was found where nobody reads what it says any more`() throws {
+      let line = "\(Tool.path) scanout --from vgem --on vkms --mode 64x48 --frames 1000000 -v | head -3"
+      try beside(command: ["sh", "-c", line]) { ran in
+        #expect(ran.standardOutput.split(separator: "\n").count == 3)
+        #expect(ran.standardError == "")
+      }
+    }
+
+    private static let holding = [
+      "scanout", "--from", "vgem", "--on", "vkms", "--mode", "64x48", "--seed", "7", "--hold", "60", "--json",
+    ]
+
+    /// Waits until the tool's own picture is on the screen, and its witness has seen it.
+    private static func awaitPicture(of tool: RunningTool) throws {
+      #expect(try tool.wait { try Tool.displayState().contains("crtc-pos=64x48+0+0") }, "nothing was shown")
+      usleep(1_000_000)
     }
   }
 }

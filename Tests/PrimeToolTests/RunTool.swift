@@ -62,7 +62,7 @@ final class RunningTool {
     // A session of its own, so that everything it started can be ended; signals as a shell hands them on.
     var defaults = sigset_t()
     sigemptyset(&defaults)
-    for number in [SIGINT, SIGTERM, SIGPIPE] { sigaddset(&defaults, number) }
+    for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE] { sigaddset(&defaults, number) }
     posix_spawnattr_setsigdefault(&attributes, &defaults)
     // The threads that tests run on block signals, which a command would inherit.
     var blocked = sigset_t()
@@ -85,6 +85,12 @@ final class RunningTool {
   }
 
   func send(_ signal: CInt) { kill(pid, signal) }
+
+  /// The processes that it has started and that are not gone.
+  var children: [pid_t] {
+    let text = (try? String(contentsOfFile: "/proc/\(pid)/task/\(pid)/children", encoding: .utf8)) ?? ""
+    return text.split(separator: " ").compactMap { pid_t($0) }
+  }
 
   /// Waits until something holds, or the process has ended; false where neither came within the limit.
   func wait(_ limit: Duration = .seconds(20), until condition: () throws -> Bool) rethrows -> Bool {

@@ -127,7 +127,7 @@ extension ToolOnARealKernel {
   struct ScanoutEnds {
     private static let base = ["scanout", "--from", "vgem", "--on", "vkms", "--mode", "64x48"]
 
-    @Test(arguments: [SIGINT, SIGTERM], [["--hold", "60"], ["--frames", "1000000"]])
+    @Test(arguments: [SIGINT, SIGTERM, SIGHUP, SIGQUIT], [["--hold", "60"], ["--frames", "1000000"]])
     func `at a signal with the display as it was`(_ signal: CInt, _ way: [String]) throws {
       let before = try Tool.displayState()
       let tool = try RunningTool(Self.base + way)

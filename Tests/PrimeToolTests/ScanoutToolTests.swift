@@ -133,7 +133,14 @@ extension ToolOnARealKernel {
           + "\(report.lostWritebacks) writebacks lost")
     }
 
-    @Test func `hold the memory of the process from frame 100 to 600`() throws {
+    /// The `VmRSS` of a process in KiB; nil where it is gone.
+    private static func memory(of process: pid_t) -> Int? {
+      let status = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
+      let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
+      return line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) }
+    }
+
+    @Test func `hold the memory of tool and worker from frame 100 to 600`() throws {
       let path = "\(NSTemporaryDirectory())/flips-\(getpid()).txt"
       defer { unlink(path) }
       // Line by line, so that the number of lines tells which frame is on the screen.
@@ -142,9 +149,13 @@ extension ToolOnARealKernel {
       var samples: [(frame: Int, memory: Int)] = []
       while samples.last?.frame ?? 0 < 590 {
         let frame = ((try? String(contentsOfFile: path, encoding: .utf8)) ?? "").split(separator: "\n").count - 2
-        let status = (try? String(contentsOfFile: "/proc/\(tool.pid)/status", encoding: .utf8)) ?? ""
-        guard let memory = status.split(separator: "\n").first(where: { $0.hasPrefix("VmRSS:") }) else { break }
-        let kibibytes = memory.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) } ?? 0
+        let processes = [tool.pid] + tool.children
+        let kibibytes = processes.compactMap(Self.memory).reduce(0, +)
+        // It has ended, or its worker has.
+        guard processes.count == 2, kibibytes > 0 else {
+          if samples.isEmpty && Self.memory(of: tool.pid) != nil { continue }
+          break
+        }
         if frame >= 100 && frame >= (samples.last?.frame ?? 0) + 50 { samples.append((frame, kibibytes)) }
         usleep(20_000)
       }
@@ -153,7 +164,7 @@ extension ToolOnARealKernel {
       #expect((100...200).contains(samples.first?.frame ?? 0))
       #expect(samples.last?.frame ?? 0 >= 500)
       let first = try #require(samples.first).memory
-      // The report grows by some dozen bytes a frame, nothing else may: 500 frames are less than 256 KiB.
+      // Each side's report grows by some dozen bytes a frame, nothing else may: 500 frames are less than 256 KiB.
       #expect(samples.allSatisfy { $0.memory - first <= 256 })
       print("VmRSS: " + samples.map { "frame \($0.frame): \($0.memory) KiB" }.joined(separator: ", "))
     }

@@ -18,14 +18,29 @@ enum MasterHolder {
     }
   }
 
-  /// The other processes that have a node open, as far as the caller may see them.
+  /// The other processes that have a node open, as far as the caller may see them; in place of a worker the tool that it works
+  /// for, which puts the display back when it is stopped.
   static func processes(holding path: String) -> [(pid: String, name: String)] {
     let own = FileSystem.linkTarget(of: "/proc/self")
     return FileSystem.entries(of: "/proc").filter { $0.allSatisfy(\.isNumber) && $0 != own }.compactMap { pid in
       let folder = "/proc/\(pid)/fd"
       let holds = FileSystem.entries(of: folder).contains { FileSystem.linkTarget(of: "\(folder)/\($0)") == path }
-      return holds ? (pid, FileSystem.text(of: "/proc/\(pid)/comm") ?? "?") : nil
+      guard holds else { return nil }
+      let name = name(of: pid)
+      guard let number = CInt(pid), name == WorkerProcess.taskName(number), let parent = parent(of: pid) else {
+        return (pid, name)
+      }
+      return (parent, self.name(of: parent))
     }
+  }
+
+  private static func name(of pid: String) -> String { FileSystem.text(of: "/proc/\(pid)/comm") ?? "?" }
+
+  /// The process that started another one; nil where that is gone, so that the kernel's first one stands in for it.
+  private static func parent(of pid: String) -> String? {
+    let status = FileSystem.text(of: "/proc/\(pid)/status") ?? ""
+    let line = status.split(separator: "\n").first { $0.hasPrefix("PPid:") }
+    return line?.split(whereSeparator: \.isWhitespace).last.map(String.init).flatMap { $0 == "1" ? nil : $0 }
   }
 }
 

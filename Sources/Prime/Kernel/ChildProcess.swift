@@ -139,6 +139,13 @@ package enum Readiness {
     return Set(requests.filter { $0.revents != 0 }.map(\.fd))
   }
 
+  /// Whether something may be written without waiting, or fails at once; waits for that as long as `limit`.
+  package static func canWrite(_ descriptor: CInt, within limit: Duration) -> Bool {
+    var request = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+    // Safe: poll reads and writes the one request it is given.
+    return unsafe Glibc.poll(&request, 1, CInt(max(0, limit / .milliseconds(1)))) > 0
+  }
+
   /// What is there to read, up to 64 KiB; empty at the end.
   package static func read(_ descriptor: CInt) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: 65536)

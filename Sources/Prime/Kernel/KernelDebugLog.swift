@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Synchronization
 
 /// The kernel's own words on one call: `drm.debug` is switched on around it and `/dev/kmsg` read from where it began.
 ///
@@ -7,6 +8,22 @@ package enum KernelDebugLog {
   private static let parameter = "/sys/module/drm/parameters/debug"
   /// Core, driver, KMS, PRIME, atomic and state messages (`enum drm_debug_category`); vblank alone would drown them.
   private static let categories = "0x5f"
+
+  private struct Watch {
+    var changed: @Sendable (String) -> Void
+    var restored: @Sendable () -> Void
+  }
+
+  private static let watcher = Mutex<Watch?>(nil)
+
+  /// Has somebody told from now on before the parameter is changed, and what it was, so that it is put back also where this
+  /// process dies; and when it is as it was.
+  package static func watch(changed: @escaping @Sendable (String) -> Void, restored: @escaping @Sendable () -> Void) {
+    watcher.withLock { $0 = Watch(changed: changed, restored: restored) }
+  }
+
+  /// Puts the parameter back to what `watch` told; false where that fails.
+  package static func putBack(_ before: String) -> Bool { FileSystem.write(before, to: parameter) }
 
   /// Whether this process may do it.
   package static var isPermitted: Bool {
@@ -29,12 +46,16 @@ package enum KernelDebugLog {
       guard isWanted, KernelDebugLog.isPermitted, let before = FileSystem.text(of: KernelDebugLog.parameter),
         let log = LogReader()
       else { return try body() }
+      let watcher = KernelDebugLog.watcher.withLock { $0 }
+      watcher?.changed(before)
       FileSystem.write(KernelDebugLog.categories, to: KernelDebugLog.parameter)
-      defer { FileSystem.write(before, to: KernelDebugLog.parameter) }
+      defer {
+        if KernelDebugLog.putBack(before) { watcher?.restored() }
+      }
       do {
         return try body()
       } catch {
-        FileSystem.write(before, to: KernelDebugLog.parameter)
+        _ = KernelDebugLog.putBack(before)
         let own = "pid=\(getpid()),"
         // Reference counts and the echo of each ioctl give no reason; opening and closing are other programs', without
         // a process id on most of their lines.

@@ -57,6 +57,8 @@ package struct WorkerRun {
     package var ranOutOfTime = false
     /// The processes that no signal ends.
     package var leftBehind: [CInt] = []
+    /// Whether nobody wanted the rest.
+    package var wasUnwanted = false
   }
 
   private let pieces: Range<Int>
@@ -73,7 +75,7 @@ package struct WorkerRun {
   /// it.
   fileprivate static let grace = Duration.seconds(3)
   /// A second signal counts as impatience only after this: GNU timeout signals its child and then the whole group.
-  fileprivate static let echo = Duration.seconds(1)
+  package static let echo = Duration.seconds(1)
 
   /// Plans a run.
   ///
@@ -99,11 +101,15 @@ package struct WorkerRun {
   }
 
   /// Does every piece; `heard` is told of everything that happens.
-  package func run(signals: borrowing StopSignals, _ heard: (Event) -> Void) -> Outcome {
+  ///
+  /// - Parameter isUnwanted: Asked behind whatever is heard: where nobody wants the rest, the worker is asked to stop.
+  package func run(
+    signals: borrowing StopSignals, isUnwanted: () -> Bool = { false }, _ heard: (Event) -> Void
+  ) -> Outcome {
     var outcome = Outcome()
     var next = pieces.lowerBound
     while next < pieces.upperBound {
-      guard outcome.stoppedBy == nil, !outcome.ranOutOfTime else { break }
+      guard outcome.stoppedBy == nil, !outcome.ranOutOfTime, !outcome.wasUnwanted else { break }
       guard end.remaining > .zero else {
         outcome.ranOutOfTime = true
         break
@@ -118,7 +124,7 @@ package struct WorkerRun {
       case .success(let worker):
         heard(.workerStarted(process: worker.identifier))
         var attendance = Attendance(of: worker, pieces: next..<upperBound, run: self)
-        attendance.listen(signals, &outcome, heard)
+        attendance.listen(signals, &outcome, isUnwanted: isUnwanted, heard)
         heard(.workerGone(process: worker.identifier))
         next = attendance.next
       }
@@ -155,7 +161,8 @@ private struct Attendance {
 
   /// Hears everything that the worker says, and ends it where it hangs or was asked to stop and does not.
   mutating func listen(
-    _ signals: borrowing StopSignals, _ outcome: inout WorkerRun.Outcome, _ heard: (WorkerRun.Event) -> Void
+    _ signals: borrowing StopSignals, _ outcome: inout WorkerRun.Outcome, isUnwanted: () -> Bool,
+    _ heard: (WorkerRun.Event) -> Void
   ) {
     var received: [UInt8] = []
     while true {
@@ -172,6 +179,10 @@ private struct Attendance {
         received += bytes
         for message in WorkerMessage.take(from: &received) { handle(message, heard) }
         if bytes.isEmpty { return bury(&outcome, heard) }
+        if stopping == nil && isUnwanted() {
+          outcome.wasUnwanted = true
+          askToStop()
+        }
         continue
       }
       if overtime.remaining == .zero && stopping == nil {
@@ -227,12 +238,14 @@ private struct Attendance {
 
   private mutating func abandon(_ outcome: inout WorkerRun.Outcome, _ heard: (WorkerRun.Event) -> Void) {
     let place = worker.waitingPlace()
+    // What it was given once it was to stop, or all that a piece may take.
+    let limit = stopping.map { ContinuousClock.now - $0.since } ?? run.limit(current ?? next)
     worker.kill()
     let isLeftBehind = worker.reap(within: .seconds(1)) == nil
     if isLeftBehind { outcome.leftBehind.append(worker.identifier) }
     fail(
       .timedOut(
-        process: worker.identifier, limit: run.limit(current ?? next), place: place, isLeftBehind: isLeftBehind),
+        process: worker.identifier, limit: limit, place: place, isLeftBehind: isLeftBehind),
       heard)
   }
 

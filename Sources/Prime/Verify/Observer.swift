@@ -83,12 +83,25 @@ final class IdentityObserver: Observer {
   ) throws(PrimeError) {
     self.exported = try handle.export(.readWrite)
     self.layout = description.layout
-    guard exported.identity == buffer.identity else {
-      throw PrimeError(
-        operation: Self.operation, errno: .inputOutput, subject: handle.device.subject,
-        reason: "the importer's handle is another dma-buf (inode \(exported.identity.inode)) than the one imported "
-          + "(inode \(buffer.identity.inode))")
-    }
+    try Self.check(exported, is: buffer, on: handle.device)
+  }
+
+  /// Exports a handle again.
+  ///
+  /// - Throws: `identity` where it is another dma-buf than the one that was imported.
+  static func check(_ handle: borrowing GEMHandle, is buffer: borrowing DMABuf) throws(PrimeError) {
+    let exported = try handle.export(.readWrite)
+    try check(exported, is: buffer, on: handle.device)
+  }
+
+  private static func check(
+    _ exported: borrowing DMABuf, is buffer: borrowing DMABuf, on importer: Device
+  ) throws(PrimeError) {
+    guard exported.identity != buffer.identity else { return }
+    throw PrimeError(
+      operation: Self.operation, errno: .inputOutput, subject: importer.subject,
+      reason: "the importer's handle is another dma-buf (inode \(exported.identity.inode)) than the one imported "
+        + "(inode \(buffer.identity.inode))")
   }
 
   func look(_ examination: Examination, deadline: Deadline) throws -> Mismatch? {

@@ -198,7 +198,8 @@ package struct PairCheck {
     }
     try observers.close()
     var notShown: PrimeError?
-    if observers.verdict(mapping) == .held {
+    // A display that shows a copy of its driver's maps nothing.
+    if observers.verdict(mapping) == .held, observers.confirmed.contains(.identity) {
       try record.timed("show") {
         do throws(PrimeError) {
           try ImportOnDisplay(handle, of: buffer, description, operation: "commit").showOnce(deadline: deadline)

@@ -2,6 +2,12 @@
 public struct ScanoutCheck {
   private let request: ScanoutRequest
   private let kernel: any KernelCalls
+  /// Hears of each step before it begins.
+  package var onStep: @Sendable (String) -> Void = { _ in }
+  /// Sees which mappings the imports and the first frame make; nil where the kernel does not tell.
+  package var trace: DMAMapTrace?
+  /// The kernel's number; nil where it is not known.
+  package var release = KernelRelease.current
 
   /// What a run gives.
   public struct Outcome {
@@ -46,11 +52,15 @@ public struct ScanoutCheck {
         if let cause { record.ended(with: cause) } else { record.stopped(by: error) }
       }
     }
+    onStep("audit")
     let leaks = audit.report(inodes: inodes, deadline: Deadline(in: .seconds(2)))
     return Outcome(
       report: joined(records), captured: records.lazy.compactMap(\.captured).first, leaks: leaks,
       wasCancelled: records.contains(where: \.wasCancelled))
   }
+
+  /// What is said before anything is known.
+  package var blankReport: ScanoutReport { joined(request.displays.map { ScanoutRecord(request, $0) }) }
 
   private func joined(_ records: [ScanoutRecord]) -> ScanoutReport {
     var report = records[0].report
@@ -62,6 +72,7 @@ public struct ScanoutCheck {
     _ records: [ScanoutRecord], _ inodes: inout Set<UInt64>, chose: (ScanoutReport) -> Void,
     progress: (ScanoutReport.Frame) -> Void
   ) throws {
+    onStep("open")
     var stages: [ScanoutStage] = []
     for (display, record) in zip(request.displays, records) {
       try record.attempt {
@@ -71,8 +82,12 @@ public struct ScanoutCheck {
       }
     }
     let size = stages[0].size
+    onStep("allocate")
+    let exporter = try Stop.declining(.refused, by: .exporter) {
+      try request.exporter.node.map { node throws(PrimeError) in try Device.open(node, kernel: kernel) }
+    }
     let allocator = try Stop.declining(.refused, by: .exporter) {
-      try Allocators.make(request.exporter, kernel: kernel)
+      try Allocators.make(request.exporter, on: exporter, kernel: kernel)
     }
     let frames = try ScanoutFrames(
       request.exporter, allocator, request.format, size: size, modifiers: request.modifiers,
@@ -82,17 +97,22 @@ public struct ScanoutCheck {
     inodes.formUnion(frames.inodes)
     let overlay = try request.overlay.map { try makeOverlay($0, stages, size) }
     inodes.formUnion(overlay?.inodes ?? [])
+    onStep("import")
+    trace?.clear()
     for stage in stages { try stage.record.attempt { try stage.take(frames, overlay: overlay) } }
     chose(joined(records))
     do {
+      onStep("prepare")
       for stage in stages {
         try stage.record.attempt { try stage.begin(frames, overlay: overlay, targetFrom: allocator) }
       }
-      try present(frames, overlay, on: stages, progress: progress)
+      try present(frames, overlay, on: stages, from: exporter?.identity, progress: progress)
     } catch {
+      onStep("restore")
       for stage in stages { try? stage.close() }
       throw error
     }
+    onStep("restore")
     var failure: (any Error)?
     for stage in stages {
       do {
@@ -124,6 +144,7 @@ public struct ScanoutCheck {
   ) throws -> ScanoutExpectation {
     let deadline = request.deadline
     let content = request.content(of: frame)
+    onStep("write")
     try frames.write(frame, deadline: deadline) { bytes, layout in try content.fill(&bytes, layout: layout) }
     var above: OverlayContent?
     if let overlay, let wanted = request.overlay {
@@ -138,29 +159,42 @@ public struct ScanoutCheck {
 
   /// Shows every frame on every display before anybody looks at it.
   private func present(
-    _ frames: ScanoutFrames, _ overlay: ScanoutFrames?, on stages: [ScanoutStage],
+    _ frames: ScanoutFrames, _ overlay: ScanoutFrames?, on stages: [ScanoutStage], from exporter: DeviceIdentity?,
     progress: (ScanoutReport.Frame) -> Void
   ) throws {
-    func onEach(_ body: (ScanoutStage) throws -> Void) throws {
+    func onEach(_ step: String, _ body: (ScanoutStage) throws -> Void) throws {
+      onStep(step)
       for stage in stages { try stage.record.attempt { try body(stage) } }
     }
     let size = stages[0].size
     let first = try write(0, frames, overlay, in: size)
-    try onEach { try $0.test() }
-    guard !request.testOnly else { return try onEach { $0.concludeTest() } }
-    try onEach { try $0.show(first, overlay, frames) }
-    try onEach { try $0.look(first, progress: progress) }
+    try onEach("test") { try $0.test() }
+    guard !request.testOnly else {
+      judgeMappings(on: stages, from: exporter)
+      return try onEach("test") { try $0.concludeTest() }
+    }
+    try onEach("show") { try $0.show(first, overlay, frames) }
+    // A driver may map at the first use, which this was.
+    judgeMappings(on: stages, from: exporter)
+    try onEach("look") { try $0.look(first, progress: progress) }
     for index in 1..<max(1, request.frames) {
       try request.deadline.check("show frame \(index)", on: request.displays[0].name)
       let expected = try write(index, frames, overlay, in: size)
-      try onEach { try $0.flip(to: index, expected) }
-      try onEach { try $0.look(expected, progress: progress) }
+      try onEach("flip") { try $0.flip(to: index, expected) }
+      try onEach("look") { try $0.look(expected, progress: progress) }
     }
-    try onEach { try $0.conclude() }
+    try onEach("conclude") { try $0.conclude() }
     try hold()
   }
 
+  /// Tells each display whether the buffers were mapped for it.
+  private func judgeMappings(on stages: [ScanoutStage], from exporter: DeviceIdentity?) {
+    let traced = trace?.devices()
+    for stage in stages { stage.judgeMapping(from: exporter, traced: traced, release: release) }
+  }
+
   private func hold() throws {
+    onStep("hold")
     let end = request.deadline.atMost(request.hold)
     while end.remaining > .zero {
       try request.deadline.check("hold the picture", on: request.displays[0].name)

@@ -31,10 +31,15 @@ final class ScanoutFrames {
     try buffers[frame % 2].write(deadline: deadline) { bytes in try fill(&bytes, description.layout) }
   }
 
-  /// Imports and wraps both buffers on a display.
-  func framebuffers(on display: Device, log: KernelDebugLog.Excerpt) throws -> ScanoutFramebuffers {
+  /// Imports and wraps both buffers on a display; `identify` is shown each handle with the buffer that it is to be.
+  func framebuffers(
+    on display: Device, log: KernelDebugLog.Excerpt,
+    identify: (borrowing GEMHandle, borrowing DMABuf) throws -> Void = { _, _ in }
+  ) throws -> ScanoutFramebuffers {
     let first = try Stop.declining(.refused, by: .either) { try GEMHandle(importing: buffers[0], into: display) }
     let second = try Stop.declining(.refused, by: .either) { try GEMHandle(importing: buffers[1], into: display) }
+    try identify(first, buffers[0])
+    try identify(second, buffers[1])
     return ScanoutFramebuffers(
       first: try wrapped(first, log),
       second: try Stop.declining(.refused, by: .importer) { try Framebuffer(second, description) })

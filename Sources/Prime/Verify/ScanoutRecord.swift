@@ -43,7 +43,7 @@ final class ScanoutRecord {
           ?? PrimeError(operation: "scanout", errno: .inputOutput, subject: report.display, reason: "\(error)"))
     wasCancelled = stop.error?.errno == .cancelled
     // What was seen before somebody ended the hold stays true.
-    guard !wasCancelled || !report.verdict.passes else { return }
+    guard !wasCancelled || !report.verdict.arrives else { return }
     report.verdict = stop.verdict
     report.refusedBy = stop.refusedBy
     report.kernelLog = log.lines
@@ -63,7 +63,7 @@ final class ScanoutRecord {
 
   /// Ends the report because another display ended the run.
   func ended(with other: ScanoutRecord) {
-    guard !report.verdict.passes else { return }
+    guard !report.verdict.arrives else { return }
     report.verdict = .untested
     report.reason = "not shown to the end, since \(other.report.display) ended it: see there"
   }

@@ -105,7 +105,8 @@ public struct ScanoutReport: Hashable, Sendable, Codable {
   public var seed: UInt64
   /// `atomic` or `legacy`.
   public var path: String?
-  /// `proven`: a witness saw the content; `shared`: the kernel accepted it and nobody could look.
+  /// `proven`: a witness saw the content; `shared`: the kernel accepted it and nobody could look; `held`: nor is a mapping of the
+  /// buffer known to have been made.
   public var verdict: Verdict = .error
   /// Who saw what was shown.
   public var witnesses: [ObserverName] = []
@@ -119,7 +120,8 @@ public struct ScanoutReport: Hashable, Sendable, Codable {
   public var errno: String?
   /// Why, in a sentence.
   public var reason: String?
-  /// What the kernel printed about the call that failed, where it was asked and permitted.
+  /// What the kernel printed about the call that failed, where it was asked and permitted; and what it complained of meanwhile,
+  /// where that names a process or a driver of this display.
   public var kernelLog: [String]?
   /// The frames, in order.
   public var frames: [Frame] = []

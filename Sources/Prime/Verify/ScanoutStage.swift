@@ -11,6 +11,10 @@ final class ScanoutStage {
   private var checksum: CRCWitness?
   private var pipe: DisplayPipe?
   private var frame: ScanoutReport.Frame?
+  /// Whether the buffers were mapped for this display.
+  private var mapping = ImportMapping.unknown
+  /// That a handle is another dma-buf than the one that was imported; nil where it is that one.
+  private var difference: PrimeError?
 
   /// Opens the display and chooses its route and mode, changing nothing.
   init(
@@ -143,13 +147,33 @@ final class ScanoutStage {
 
   /// Imports the buffers.
   func take(_ frames: ScanoutFrames, overlay: ScanoutFrames?) throws {
-    framebuffers = try frames.framebuffers(on: route.device, log: record.log)
+    framebuffers = try frames.framebuffers(on: route.device, log: record.log, identify: identify)
     guard let overlay else { return }
     do {
-      overlays = try overlay.framebuffers(on: route.device, log: record.log)
+      overlays = try overlay.framebuffers(on: route.device, log: record.log, identify: identify)
     } catch let stop as Stop {
       throw namingOverlay(stop)
     }
+  }
+
+  /// Has the handle exported again: what is another dma-buf by number is a copy, which nobody may notice.
+  private func identify(_ handle: borrowing GEMHandle, _ buffer: borrowing DMABuf) throws(PrimeError) {
+    do throws(PrimeError) {
+      try IdentityObserver.check(handle, is: buffer)
+    } catch {
+      if error.operation == IdentityObserver.operation {
+        difference = difference ?? error
+      } else if error.isBreakage {
+        throw error
+      } else {
+        giveWay(.identity, error)
+      }
+    }
+  }
+
+  /// Notes whether the buffers were mapped for this display, by what was traced until now.
+  func judgeMapping(from exporter: DeviceIdentity?, traced: Set<String>?, release: KernelRelease?) {
+    mapping = ImportMapping(by: route.device, from: exporter, traced: traced, release: release)
   }
 
   /// The report names one exporter; a refusal of the other one's buffer says so.
@@ -247,17 +271,21 @@ final class ScanoutStage {
       checksum = try CRCWitness(showing: picture, frames.description, route: route, overlay: above)
     } catch {
       guard !error.isBreakage else { throw error }
-      giveWay(error)
+      doWithoutChecksum(error)
     }
   }
 
   /// Notes why the checksums of this display prove nothing, and does without them.
-  private func giveWay(_ error: PrimeError) {
+  private func doWithoutChecksum(_ error: PrimeError) {
     checksum = nil
     record.report.witnesses = []
+    giveWay(.crc, error)
+  }
+
+  private func giveWay(_ name: ObserverName, _ error: PrimeError) {
     record.report.tried.append(
       CellReport.Attempt(
-        observer: .crc, call: error.operation, errno: error.errno.name,
+        observer: name, call: error.operation, errno: error.errno.name,
         reason: "\(error.subject): \(error.reason ?? error.errno.meaning)"))
   }
 
@@ -297,7 +325,7 @@ final class ScanoutStage {
         frame.content = complaint == nil ? .proven : .mismatch
         if record.report.witnesses.isEmpty { record.report.witnesses = [witness.name] }
       } catch let error as PrimeError where error.operation == CRCWitness.operation && !error.isBreakage {
-        giveWay(error)
+        doWithoutChecksum(error)
       }
     }
     record.report.frames.append(frame)
@@ -315,10 +343,11 @@ final class ScanoutStage {
     record.captured = try writeback?.picture(deadline: request.deadline)
     record.report.tolerance = writeback?.allowance ?? 0
     guard let witness: any ScanoutWitness = writeback ?? checksum else {
-      record.report.verdict = .shared
-      record.report.reason =
-        "the kernel accepted every frame; nothing here could look at what the display engine fetched"
-      return
+      // What a display shows its driver has made ready for it, where it is the buffer and no copy.
+      let isTheBuffer = !record.report.tried.contains { $0.observer == .identity }
+      return try conclude(
+        mapping.isMade || !isTheBuffer ? mapping : .shown,
+        "the kernel accepted every frame; nothing here could look at what the display engine fetched")
     }
     record.report.verdict = .proven
     var notes: [String] = []
@@ -332,8 +361,20 @@ final class ScanoutStage {
   }
 
   /// Says that the kernel was only asked.
-  func concludeTest() {
-    record.report.verdict = .shared
-    record.report.reason = "the kernel would show it (TEST_ONLY); nothing was shown"
+  func concludeTest() throws {
+    try conclude(mapping, "the kernel would show it (TEST_ONLY); nothing was shown")
+  }
+
+  /// The verdict where nobody looked: what the handle is worth, as for `ObserverSet.verdict`.
+  private func conclude(_ mapping: ImportMapping, _ sentence: String) throws {
+    if let difference { throw difference }
+    record.report.verdict = mapping.isMade ? .shared : .held
+    let objection: String? =
+      switch mapping {
+      case .own, .traced, .byDriver, .shown: nil
+      case .none: "no mapping of the buffer was made for \(record.report.display)"
+      case .unknown: "whether the buffer was mapped for \(record.report.display) cannot be seen here"
+      }
+    record.report.reason = [sentence, objection].compactMap(\.self).joined(separator: "; ")
   }
 }

@@ -12,14 +12,52 @@ package enum PNGFile {
   /// The file appears under its name when it is complete: until then its bytes are in a hidden file beside it, which goes
   /// away when something fails. A file that was there before is replaced, or stays as it was.
   package static func write(_ image: RGBImage, to path: String) throws(PNGError) {
+    let draft = Draft(of: path)
+    try draft.write(image)
+    try draft.keep()
+  }
+
+  /// The bytes of a file that is not under its name yet: one process may write them and another one keep them.
+  package struct Draft: Sendable {
+    private let path: String
+    private let temporary: String
+
+    /// Names a draft, and makes none.
+    package init(of path: String) {
+      self.path = path
+      let (folder, name) = split(path)
+      temporary = "\(folder).\(name).\(getpid()).part"
+    }
+
+    /// Writes the bytes beside the file.
+    package func write(_ image: RGBImage) throws(PNGError) {
+      try PNGFile.write(image, for: path, to: temporary)
+    }
+
+    /// Gives it its name, in place of a file that was there.
+    package func keep() throws(PNGError) {
+      // SAFETY: both strings live as long as the call.
+      guard unsafe rename(temporary, path) == 0 else {
+        let number = errno
+        discard()
+        throw PNGError(.write, path, errno: number)
+      }
+    }
+
+    /// Removes it, where it is there.
+    package func discard() {
+      // SAFETY: the string lives as long as the call.
+      unsafe unlink(temporary)
+    }
+  }
+
+  private static func write(_ image: RGBImage, for path: String, to temporary: String) throws(PNGError) {
     var there = stat()
     // SAFETY: both arguments live as long as the call.
     if unsafe stat(path, &there) == 0, there.st_mode & S_IFMT != S_IFREG {
       // A rename would put the picture in the place of a device node, /dev/null for one.
       throw PNGError(.write, path, errno: there.st_mode & S_IFMT == S_IFDIR ? EISDIR : ESPIPE)
     }
-    let (folder, name) = split(path)
-    let temporary = "\(folder).\(name).\(getpid()).part"
     // SAFETY: the string lives as long as the call. What a killed process of this number left is in nobody's use.
     unsafe unlink(temporary)
     // SAFETY: the string lives as long as the call.
@@ -33,13 +71,6 @@ package enum PNGFile {
       // SAFETY: the string lives as long as the call.
       unsafe unlink(temporary)
       throw PNGError(.write, path, code: code, status)
-    }
-    // SAFETY: both strings live as long as the call.
-    guard unsafe rename(temporary, path) == 0 else {
-      let number = errno
-      // SAFETY: the string lives as long as the call.
-      unsafe unlink(temporary)
-      throw PNGError(.write, path, errno: number)
     }
   }
 

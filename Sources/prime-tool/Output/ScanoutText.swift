@@ -61,7 +61,7 @@ struct ScanoutText {
     let call = [report.call, report.errno].compactMap { $0 }.joined(separator: " ")
     let reason = report.reason.map { call.isEmpty ? ": \($0)" : ": \(call): \($0)" } ?? ""
     lines.append(verdict + reason)
-    for attempt in report.tried where verbose || report.verdict == .shared {
+    for attempt in report.tried where verbose || report.verdict == .shared || report.verdict == .held {
       lines.append(
         "  \(attempt.observer.rawValue) could not look: \(attempt.call) \(attempt.errno): \(attempt.reason ?? "")")
     }

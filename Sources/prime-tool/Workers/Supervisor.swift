@@ -8,7 +8,11 @@ import Prime
 final class Supervisor {
   private let signals = StopSignals()
   /// The signal that asked to stop, nil where none came.
-  private(set) var stoppedBy: Int32?
+  private(set) var stoppedBy: Int32? {
+    didSet { if oldValue == nil && stoppedBy != nil { stoppedAt = .now } }
+  }
+  /// Since when that is known.
+  private var stoppedAt: ContinuousClock.Instant?
   /// The processes that no signal ends.
   private(set) var leftBehind: [Int32] = []
   private var inodes: Set<UInt64> = []
@@ -18,6 +22,10 @@ final class Supervisor {
   private var taken: [String: SavedDisplayState] = [:]
   /// What could not be put back, in sentences.
   private(set) var changedDisplays: [String] = []
+  /// Whether each display could be put back that a worker left changed, by their nodes.
+  private(set) var putBack: [String: Bool] = [:]
+  /// What `drm.debug` was before a worker changed it, while it is changed.
+  private var debugBefore: String?
 
   /// What a worker tells while a piece runs.
   enum Note: Codable {
@@ -29,6 +37,10 @@ final class Supervisor {
     case took(node: String, SavedDisplayState)
     /// A display shows again what it showed.
     case gaveBack(node: String)
+    /// The kernel is about to be asked to say more; what it was asked before.
+    case debugs(before: String)
+    /// It is asked that again.
+    case debugsNoMore
   }
 
   /// What a piece is given.
@@ -47,10 +59,11 @@ final class Supervisor {
       if let data = try? JSONEncoder().encode(value) { tell(.event(data)) }
     }
 
-    /// Has the parent hold the way back of every display that is taken from now on.
-    fileprivate func watchDisplays() {
+    /// Has the parent hold the way back of everything on the machine that is changed from now on.
+    fileprivate func watchChanges() {
       DisplayCustody.watch(
         taken: { tell(.took(node: $0, $1)) }, restored: { tell(.gaveBack(node: $0)) })
+      KernelDebugLog.watch(changed: { tell(.debugs(before: $0)) }, restored: { tell(.debugsNoMore) })
     }
 
     private func tell(_ note: Note) {
@@ -80,6 +93,8 @@ final class Supervisor {
     var pieces: [Piece] = []
     /// Whether a signal or the end of the time left pieces out.
     var isCutShort = false
+    /// Whether nobody wanted the rest.
+    var wasUnwanted = false
   }
 
   /// What a worker tells at its end.
@@ -97,12 +112,13 @@ final class Supervisor {
   ///   - began: Hears of each piece, in this process.
   ///   - heard: Hears what a piece tells before its end.
   ///   - judge: Has a say on each piece when it is over, with what the kernel complained of meanwhile.
+  ///   - isUnwanted: Whether nobody wants the rest.
   ///   - failed: The piece in place of one that gave none.
   func run<Piece: Codable & Sendable>(
     _ count: Int, limit: @escaping @Sendable (Int) -> Duration, end: Deadline, piecesPerWorker: Int = .max,
     body: @escaping @Sendable (Int, Context) -> Piece, began: (Int) -> Void = { _ in },
     heard: (Data) -> Void = { _ in }, judge: (Int, inout Piece, Complaints) -> Void = { _, _, _ in },
-    failed: (Int, Failure) -> Piece
+    isUnwanted: () -> Bool = { false }, failed: (Int, Failure) -> Piece
   ) -> Run<Piece> {
     let audit = Audit()
     let work = WorkerRun(
@@ -110,7 +126,7 @@ final class Supervisor {
       start: { audit.begin() },
       body: { context in
         let context = Context(context: context)
-        context.watchDisplays()
+        context.watchChanges()
         let piece = body(context.piece, context)
         // Plain values always encode; the parent tells an answer of no bytes as one that makes no sense.
         return (try? JSONEncoder().encode(piece)).map(Array.init) ?? []
@@ -129,11 +145,12 @@ final class Supervisor {
       judge(index, &piece, Complaints(process: process, complaints: complaints))
       run.pieces.append(piece)
     }
-    let outcome = work.run(signals: signals) { event in
+    let outcome = work.run(signals: signals, isUnwanted: isUnwanted) { event in
       switch event {
       case .workerStarted(let identifier): process = identifier
       case .workerGone(let identifier):
         DMAMapTrace.removeLeftOver(of: identifier)
+        putBackLog()
         putBackDisplays()
       case .began(let piece):
         step = nil
@@ -144,6 +161,8 @@ final class Supervisor {
         case .event(let data)?: heard(data)
         case .took(let node, let state)?: taken[node] = state
         case .gaveBack(let node)?: taken[node] = nil
+        case .debugs(let before)?: debugBefore = debugBefore ?? before
+        case .debugsNoMore?: debugBefore = nil
         case nil: break
         }
       case .result(let piece, let bytes):
@@ -161,19 +180,46 @@ final class Supervisor {
     }
     stoppedBy = stoppedBy ?? outcome.stoppedBy
     leftBehind += outcome.leftBehind
-    run.isCutShort = outcome.stoppedBy != nil || outcome.ranOutOfTime
+    run.isCutShort = outcome.stoppedBy != nil || outcome.ranOutOfTime || outcome.wasUnwanted
+    run.wasUnwanted = outcome.wasUnwanted
     return run
   }
 
-  /// Puts back the displays that a worker left changed, in a process of its own, since a commit may hang.
+  /// Puts back what a worker asked of the kernel's log and could not take back.
+  private func putBackLog() {
+    guard let before = debugBefore.take() else { return }
+    if !KernelDebugLog.putBack(before) {
+      changedDisplays.append("the parameter debug of the module drm could not be put back to \(before)")
+    }
+  }
+
+  /// Puts back the displays that a worker left changed.
   private func putBackDisplays() {
     let states = taken.sorted { $0.key < $1.key }
     taken = [:]
-    guard !states.isEmpty else { return }
-    let work = WorkerRun(
-      pieces: 0..<states.count, limit: { _ in .seconds(12) }, end: Deadline(in: .seconds(60))
-    ) { context in
-      let (path, state) = states[context.piece]
+    for (path, state) in states {
+      let complaint = putBack(path, state)
+      putBack[path] = complaint == nil
+      if let complaint {
+        changedDisplays.append("\(path) could not be put back to what it showed: \(complaint)")
+      }
+    }
+  }
+
+  /// Puts back one display in a process of its own, since a commit may hang; what is wrong with it in a sentence.
+  ///
+  /// A signal is no reason to leave the next display changed.
+  private func putBack(_ path: String, _ state: SavedDisplayState) -> String? {
+    // A signal that comes before the process has begun ends it at once.
+    for _ in 0..<3 {
+      if let complaint = tryToPutBack(path, state) { return complaint.isEmpty ? nil : complaint }
+    }
+    return "its process was told to stop each time"
+  }
+
+  /// What came of one try, empty where the display is as it was; nil where it was not begun.
+  private func tryToPutBack(_ path: String, _ state: SavedDisplayState) -> String? {
+    let work = WorkerRun(pieces: 0..<1, limit: { _ in .seconds(12) }, end: Deadline(in: .seconds(15))) { _ in
       do {
         let device = try Device.open(DRMNode(path: path, kind: .primary))
         try device.becomeMaster()
@@ -184,16 +230,16 @@ final class Supervisor {
         return Array("\(error)".utf8)
       }
     }
-    _ = work.run(signals: signals) { event in
+    var complaint: String?
+    let outcome = work.run(signals: signals) { event in
       switch event {
-      case .result(let piece, let bytes) where !bytes.isEmpty:
-        changedDisplays.append(
-          "\(states[piece].key) could not be put back to what it showed: \(String(decoding: bytes, as: UTF8.self))")
-      case .failed(let piece, let failure):
-        changedDisplays.append("\(states[piece].key) could not be put back to what it showed: \(failure.sentence)")
+      case .result(_, let bytes): complaint = String(decoding: bytes, as: UTF8.self)
+      case .failed(_, let failure): complaint = failure.sentence
       default: break
       }
     }
+    stoppedBy = stoppedBy ?? outcome.stoppedBy
+    return complaint
   }
 
   /// Notes the dma-bufs that a piece made, which must be gone at the end.
@@ -210,6 +256,13 @@ final class Supervisor {
   var complaints: [String] {
     changedDisplays
       + leftBehind.map { "process \($0) is left behind: a call of the kernel holds it, and its devices with it" }
+  }
+
+  /// The exit code for a signal that came behind the run, or that came again and is no echo; nil where none did.
+  var impatience: Int32? {
+    guard let signal = signals.received() else { return nil }
+    let isEcho = stoppedAt.map { ContinuousClock.now - $0 < WorkerRun.echo } ?? false
+    return isEcho ? nil : 128 + signal
   }
 
   /// The exit code of a run that a signal asked to stop, nil where none came.

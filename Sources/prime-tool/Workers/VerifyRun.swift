@@ -56,11 +56,7 @@ struct VerifyRun {
 
   /// The drivers that a cell has to do with.
   private func drivers(of cell: Matrix.Cell) -> Set<String> {
-    let nodes = [cell.exporter.node, cell.importer.node].compactMap(\.self)
-    return Set(
-      devices.filter { device in
-        [device.primary, device.render].contains { $0.map(nodes.contains) == true }
-      }.map(\.driver))
+    devices.drivers(of: [cell.exporter.node, cell.importer.node])
   }
 
   /// Looks at the fences and lifetimes of the pairs that share, and adds them to the report.
@@ -130,28 +126,5 @@ private final class Trace: @unchecked Sendable {
     let trace = DMAMapTrace()
     made = .some(trace)
     return trace
-  }
-}
-
-extension CellReport {
-  /// What the kernel complained of belongs to the cell where it names its worker or a driver of the pair: nothing is proven then.
-  ///
-  /// What names nobody is told and decides nothing.
-  fileprivate mutating func blame(_ complaints: Supervisor.Complaints, on drivers: Set<String>) {
-    let found = complaints.complaints.map { complaint in
-      // Its threads have numbers of their own, and may be gone.
-      (
-        complaint,
-        complaint.culprit(
-          pids: [complaints.process], comms: [WorkerRun.taskName(complaints.process)], drivers: drivers)
-      )
-    }
-    let told = found.filter { $0.1 != .others }.map(\.0)
-    guard !told.isEmpty else { return }
-    kernelLog = told.flatMap(\.excerpt)
-    guard let own = found.first(where: { $0.1 == .ours })?.0 else { return }
-    let before = verdict == .error ? reason.map { "\($0); " } ?? "" : "it would be \(verdict.rawValue), but "
-    verdict = .error
-    reason = "\(before)the kernel complained meanwhile: \(own.headline)"
   }
 }
