@@ -85,13 +85,27 @@ extension ToolOnARealKernel {
     }
 
     @Test(.enabled(if: Tool.has(liar: "modeset-hang")))
-    func `that hang in a modeset leave the kernel's log as it was`() throws {
-      let before = try String(contentsOfFile: Self.parameter, encoding: .utf8)
+    func `that hang in a modeset leave the kernel's log as it was, also where the tool is killed`() throws {
+      func parameter() throws -> String { try String(contentsOfFile: Self.parameter, encoding: .utf8) }
+      let before = try parameter()
+      let killed = try RunningTool(["scanout", "--from", "vgem", "--on", "liar-modeset-hang", "-v"])
+      #expect(try killed.wait { try parameter() != before }, "it was not asked to say more")
+      // The first calls that are explained are over in a moment, and the one that hangs is not.
+      usleep(3_000_000)
+      let worker = try #require(killed.children.first)
+      #expect(try parameter() != before)
+      killed.send(SIGKILL)
+      #expect(try killed.finish().code == 128 + SIGKILL)
+      #expect(
+        killed.wait(.seconds(100)) {
+          (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(worker)/exe")) == nil
+        }, "its worker lives on")
+      #expect(try parameter() == before)
       let (report, ran) = try scanout("modeset-hang", ["--timeout", "5", "-v"])
       #expect(report.verdict == .error)
       #expect(report.reason?.hasPrefix("in the step 'show': a call of the kernel did not return") == true)
       #expect(ran.code == 1)
-      #expect(try String(contentsOfFile: Self.parameter, encoding: .utf8) == before)
+      #expect(try parameter() == before)
     }
 
     @Test(.enabled(if: Tool.has(liar: "import-warn")))
