@@ -9,7 +9,7 @@ public enum ImportMapping: String, Hashable, Sendable, Codable {
   case traced
   /// This driver maps at import, by its source.
   case byDriver = "by-driver"
-  /// The importer's display showed the buffer, for which its driver has to have it mapped (`prepare_fb`).
+  /// The importer is attached to the buffer, and its display showed it, for which a driver has to have it mapped (`prepare_fb`).
   case shown
   /// The kernel traced the import, and no mapping was made for this device.
   case none
@@ -75,6 +75,25 @@ extension ImportMapping {
     } else {
       self = Self.mapsAtImport(importer.driver, release: release) ? .byDriver : .unknown
     }
+  }
+
+  /// What is known when the importer's display has shown what it imported.
+  ///
+  /// One that is not attached to the buffer shows something else, a copy of its driver's.
+  ///
+  /// - Parameters:
+  ///   - inodes: Of every dma-buf that was shown.
+  ///   - traced: As above, since the import.
+  func afterShowing(_ inodes: Set<UInt64>, by importer: Device, traced: Set<String>?) -> ImportMapping {
+    guard !isMade else { return self }
+    let folders = importer.identity.folder?.split(separator: "/").map(String.init) ?? []
+    if let traced, folders.contains(where: traced.contains) { return .traced }
+    guard let listed = DMABufList.listed() else { return self }
+    let areAttached = inodes.allSatisfy { inode in
+      let devices = listed.first { $0.inode == inode }?.attachedDevices ?? []
+      return devices.contains(where: folders.contains)
+    }
+    return areAttached && !inodes.isEmpty ? .shown : self
   }
 
   /// Whether the source of a driver is known to map at import.

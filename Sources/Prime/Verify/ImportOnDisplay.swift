@@ -53,19 +53,22 @@ final class ImportOnDisplay {
     }
   }
 
-  /// Shows the buffer once and puts the display back, so that an importer which maps at first use has to map it.
+  /// Shows the buffer once, so that an importer which maps at first use has to map it, and looks at it; then puts the
+  /// display back.
   ///
   /// A driver makes a framebuffer's memory ready before it accepts the commit (`prepare_fb`): it pins and maps it.
   ///
   /// - Throws: what the kernel refuses the picture with; an untestable error where the display has to be covered by more
   ///   than the buffer.
-  func showOnce(deadline: Deadline) throws(PrimeError) {
+  func showOnce<Seen>(deadline: Deadline, _ look: () -> Seen) throws(PrimeError) -> Seen {
     guard try !mustCover(deadline: deadline) else {
       throw .untestable(
         "commit", on: route.device.subject,
         reason: "its plane has to cover a mode of \(mode.width)x\(mode.height), which is larger than the buffer")
     }
     try pipe.show(picture, mode: mode, deadline: deadline)
+    let seen = look()
     try pipe.close()
+    return seen
   }
 }

@@ -198,12 +198,13 @@ package struct PairCheck {
     }
     try observers.close()
     var notShown: PrimeError?
-    // A display that shows a copy of its driver's maps nothing.
-    if observers.verdict(mapping) == .held, observers.confirmed.contains(.identity) {
+    if observers.verdict(mapping) == .held {
       try record.timed("show") {
         do throws(PrimeError) {
-          try ImportOnDisplay(handle, of: buffer, description, operation: "commit").showOnce(deadline: deadline)
-          mapping = .shown
+          let display = try ImportOnDisplay(handle, of: buffer, description, operation: "commit")
+          mapping = try display.showOnce(deadline: deadline) {
+            mapping.afterShowing([buffer.identity.inode], by: devices.importer, traced: trace?.devices())
+          }
         } catch {
           guard !error.isBreakage else { throw error }
           notShown = error

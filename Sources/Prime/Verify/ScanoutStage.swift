@@ -15,6 +15,8 @@ final class ScanoutStage {
   private var mapping = ImportMapping.unknown
   /// That a handle is another dma-buf than the one that was imported; nil where it is that one.
   private var difference: PrimeError?
+  /// The inodes of the dma-bufs that were imported.
+  private var imported: Set<UInt64> = []
 
   /// Opens the display and chooses its route and mode, changing nothing.
   init(
@@ -158,6 +160,7 @@ final class ScanoutStage {
 
   /// Has the handle exported again: what is another dma-buf by number is a copy, which nobody may notice.
   private func identify(_ handle: borrowing GEMHandle, _ buffer: borrowing DMABuf) throws(PrimeError) {
+    imported.insert(buffer.identity.inode)
     do throws(PrimeError) {
       try IdentityObserver.check(handle, is: buffer)
     } catch {
@@ -343,10 +346,8 @@ final class ScanoutStage {
     record.captured = try writeback?.picture(deadline: request.deadline)
     record.report.tolerance = writeback?.allowance ?? 0
     guard let witness: any ScanoutWitness = writeback ?? checksum else {
-      // What a display shows its driver has made ready for it, where it is the buffer and no copy.
-      let isTheBuffer = !record.report.tried.contains { $0.observer == .identity }
       return try conclude(
-        mapping.isMade || !isTheBuffer ? mapping : .shown,
+        mapping.afterShowing(imported, by: route.device, traced: nil),
         "the kernel accepted every frame; nothing here could look at what the display engine fetched")
     }
     record.report.verdict = .proven
