@@ -78,11 +78,16 @@ extension ToolOnARealKernel {
 
     /// Nobody tells the importer which device a buffer is of, so that its own mapping of it, which would be a proof on that
     /// device alone, is not asked.
-    @Test func `has the verdicts of one process in two, but for those of native-map, for every pair`() throws {
+    ///
+    /// Every exporter to two importers and every importer from one exporter; each pair with `PRIME_HANDOVER_PAIRS=all`, which the soak sets.
+    @Test func `has the verdicts of one process in two, but for those of native-map`() throws {
       let one = try Tool.run("verify", "--json", "--size", "64x48", limit: .seconds(300))
       let report = try JSONDecoder().decode(VerifyReport.self, from: Data(one.standardOutput.utf8))
       #expect(report.cells.count == 48)
-      for cell in report.cells {
+      let wantsAll = ProcessInfo.processInfo.environment["PRIME_HANDOVER_PAIRS"] == "all"
+      let cells = report.cells.filter { wantsAll || ["vgem", "vkms"].contains($0.importer) || $0.exporter == "vgem" }
+      #expect(cells.count == (wantsAll ? 48 : 20))
+      for cell in cells {
         let ran = try handOver(
           ["--from", cell.exporter, "--json", "--write-back"], ["--on", cell.importer, "--json"], limit: .seconds(120))
         let name = "\(cell.exporter) → \(cell.importer)"

@@ -95,8 +95,8 @@ extension ToolOnARealKernel {
       #expect(ran.code == 0)
     }
 
-    // No descriptor for the second device, for the second buffer, for the fence.
-    @Test(arguments: [9, 10, 12])
+    // No descriptor for a worker's pipes, for the second device, for the second buffer, for the fence.
+    @Test(arguments: [9, 10, 11, 13])
     func `too few descriptors are an error that says how to get more`(limit: Int) throws {
       let ran = try Tool.shell(
         "ulimit -n \(limit); prime-tool verify --size 64x64 --seed 7 --exporter vgem --importer vkms --json")

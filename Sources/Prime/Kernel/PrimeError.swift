@@ -67,7 +67,7 @@ extension Result where Failure == Errno {
 
 extension PrimeError {
   /// What can be said of an errno whatever the call was: the tables and permissions every call shares.
-  static func commonReason(_ errno: Errno) -> String? {
+  package static func commonReason(_ errno: Errno) -> String? {
     switch errno {
     case .tooManyOpenFiles:
       "this process has no free file descriptor left: raise the limit with `ulimit -n`"

@@ -118,6 +118,7 @@ struct ScanoutRun {
     failed.change { _, report in
       report.verdict = .error
       report.reason = step + failure.sentence
+      report.errno = failure.errno?.name
     }
     return failed
   }

@@ -85,6 +85,8 @@ final class Supervisor {
     var sentence: String
     /// The step that it was in.
     var step: String?
+    /// What the kernel refused a process with, where none could be started.
+    var errno: Errno?
   }
 
   /// What came of a run of pieces.
@@ -172,7 +174,7 @@ final class Supervisor {
           conclude(piece, failed(piece, Failure(sentence: "the worker's answer makes no sense", step: nil)))
         }
       case .failed(let piece, let failure):
-        conclude(piece, failed(piece, Failure(sentence: failure.sentence, step: step)))
+        conclude(piece, failed(piece, Failure(sentence: failure.sentence, step: step, errno: failure.errno)))
       case .workerEnded(let bytes):
         let left = try? JSONDecoder().decode(Left.self, from: Data(bytes))
         leftDescriptors += left?.descriptors ?? []

@@ -44,6 +44,7 @@ struct VerifyRun {
         var report = matrix.blankReport(of: cells[index])
         let step = failure.step.map { "in the step '\($0)': " } ?? ""
         report.reason = step + failure.sentence
+        report.errno = failure.errno?.name
         return PairCheck.Outcome(report: report, inodes: [], wasCancelled: false)
       })
     progress.clear()

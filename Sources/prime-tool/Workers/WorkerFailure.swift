@@ -20,8 +20,13 @@ extension WorkerRun.Failure {
       return "a call of the kernel did not return within \(seconds) s\(where_) and cannot be interrupted: process "
         + "\(process) is left behind, and holds its devices until the call returns"
     case .notStarted(let errno):
-      return "no process could be started: \(errno)"
+      return "no process could be started: \(errno)" + (PrimeError.commonReason(errno).map { ": \($0)" } ?? "")
     }
+  }
+
+  /// What the kernel refused a process with; nil where one was started.
+  var errno: Errno? {
+    if case .notStarted(let errno) = self { errno } else { nil }
   }
 
   private static func name(of signal: Int32) -> String {
