@@ -21,6 +21,7 @@ verify: packages
 test: packages lab-packages lint
 	@echo "test: building"
 	@$(SWIFT) build --quiet --build-tests
+	@$(SWIFT) build --quiet -c release --product prime-tool
 	@scripts/test
 
 # What must hold on each kernel of the lab, on each of them.
