@@ -165,8 +165,8 @@ extension ToolOnARealKernel {
       #expect((100...200).contains(samples.first?.frame ?? 0))
       #expect(samples.last?.frame ?? 0 >= 500)
       let first = try #require(samples.first)
-      // Each side's report grows by some dozen bytes a frame, nothing else may: 500 frames are less than 256 KiB.
-      #expect(samples.allSatisfy { $0.tool - first.tool <= 256 && $0.worker - first.worker <= 256 })
+      // Each side's report grows by some dozen bytes a frame, in steps: its array doubles. A KiB lost with each frame is more.
+      #expect(samples.allSatisfy { $0.tool - first.tool <= 480 && $0.worker - first.worker <= 480 })
       print("VmRSS: " + samples.map { "frame \($0.frame): \($0.tool) and \($0.worker) KiB" }.joined(separator: ", "))
     }
   }
