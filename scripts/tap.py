@@ -2,15 +2,18 @@
 
 
 class Results:
-    """For people as it comes, where `says`, and as TAP at the end, where there is a path."""
+    """For people as it comes, or only what does not hold, and as TAP at the end, where there is a path."""
 
-    def __init__(self, path, says=True):
-        self.path, self.says = path, says
+    def __init__(self, path, only_failures=False):
+        self.path, self.only_failures = path, only_failures
         self.points = []
 
     def add(self, good, text):
         self.points.append((good, text))
-        if self.says:
+        if self.only_failures:
+            if not good:
+                print(text)
+        else:
             print(f"{'ok    ' if good else 'FAILED'}  {text}", flush=True)
 
     @property

@@ -14,8 +14,6 @@ final class Interruption {
 
   /// How long work that was asked to stop may take to do so.
   private static let patience = DispatchTimeInterval.seconds(5)
-  /// A second signal counts as impatience only after this: GNU timeout signals its child and then the whole group.
-  private static let echo = Duration.seconds(1)
 
   private final class Received: @unchecked Sendable {
     /// Only touched on the one queue of the signal sources, and read after the work has ended.
@@ -34,7 +32,7 @@ final class Interruption {
       let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
       source.setEventHandler {
         if received.number != nil {
-          if ContinuousClock.now - received.time > Self.echo { _exit(128 + number) }
+          if ContinuousClock.now - received.time > WorkerRun.echo { _exit(128 + number) }
           return
         }
         received.number = number

@@ -149,6 +149,17 @@ extension Int {
 }
 
 extension AllocationRequest {
+  /// A buffer of the same exporter beside one that an importer's display was told of: of its format, in rows where that is in
+  /// rows, with the pitch that the importer wants.
+  init(
+    beside picture: BufferDescription, width: Int, height: Int, on importer: Device
+  ) throws(PrimeError) {
+    self.init(
+      format: picture.layout.format, width: width, height: height,
+      modifiers: picture.modifier == .invalid ? nil : [.linear], usage: .linear)
+    pitch = try ImporterPitch(for: self, on: importer)
+  }
+
   /// Throws where linear memory has none of the modifiers that were asked for.
   ///
   /// Its bytes could be called anything, but nothing would have arranged them so.

@@ -20,6 +20,14 @@ package struct DeviceIdentity: Hashable, Sendable {
     return nodes.contains { $0.hasPrefix("renderD") }
   }
 
+  /// Whether one of the kernel's names of devices is of the hardware behind the node, or of what carries that.
+  ///
+  /// The memory of a virtio device is mapped for the PCI device that carries it, a folder above.
+  func isNamed(in names: some Collection<String>) -> Bool {
+    let folders = folder?.split(separator: "/").map(String.init) ?? []
+    return folders.contains(where: names.contains)
+  }
+
   /// Whether both nodes belong to one DRM device: they are one node, or the primary and the render node of one.
   ///
   /// Two primary nodes are two DRM devices, even above one piece of hardware.

@@ -30,9 +30,17 @@ package enum FileSystem {
   }
 
   /// What a file holds, at most about `limit` bytes of it; nil where it cannot be opened, or not be read to its end.
-  package static func bytes(of path: String, limit: Int) -> [UInt8]? {
+  package static func bytes(of path: String, limit: Int) -> [UInt8]? { bytes(of: path, limit: limit, flags: 0) }
+
+  /// What a file that is read like a pipe holds at this moment; nil where it cannot be opened or read.
+  package static func available(in path: String) -> String? {
+    bytes(of: path, limit: .max, flags: O_NONBLOCK).map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// Reads to the end, or with `O_NONBLOCK` until there is no more for now.
+  private static func bytes(of path: String, limit: Int, flags: CInt) -> [UInt8]? {
     // Safe: the path is copied for the call.
-    let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC)
+    let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC | flags)
     guard descriptor >= 0 else { return nil }
     defer { _ = Glibc.close(descriptor) }
     var bytes: [UInt8] = []
@@ -41,6 +49,7 @@ package enum FileSystem {
       // Safe: read fills at most the chunk it is given.
       let count = unsafe Glibc.read(descriptor, &chunk, chunk.count)
       if count < 0 && Glibc.errno == EINTR { continue }
+      if count < 0 && Glibc.errno == EAGAIN && flags & O_NONBLOCK != 0 { break }
       guard count >= 0 else { return nil }
       guard count > 0 else { break }
       bytes.append(contentsOf: chunk.prefix(count))
@@ -134,24 +143,6 @@ package enum FileSystem {
   package static func remove(folder: String) -> Bool {
     // Safe: the path is copied for the call.
     unsafe rmdir(folder) == 0
-  }
-
-  /// What a file that is read like a pipe holds at this moment; nil where it cannot be opened or read.
-  package static func available(in path: String) -> String? {
-    // Safe: the path is copied for the call.
-    let descriptor = unsafe Glibc.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
-    guard descriptor >= 0 else { return nil }
-    defer { _ = Glibc.close(descriptor) }
-    var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 16384)
-    while true {
-      // Safe: read fills at most the chunk it is given.
-      let count = unsafe Glibc.read(descriptor, &chunk, chunk.count)
-      if count < 0 && Glibc.errno == EINTR { continue }
-      if count == 0 || count < 0 && Glibc.errno == EAGAIN { return String(decoding: bytes, as: UTF8.self) }
-      guard count > 0 else { return nil }
-      bytes.append(contentsOf: chunk.prefix(count))
-    }
   }
 
   /// The user that this process acts as.

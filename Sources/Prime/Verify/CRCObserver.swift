@@ -18,11 +18,8 @@ final class CRCObserver: Observer {
     init(
       on importer: Device, _ mode: DisplayMode, like picture: BufferDescription, from allocator: any Allocator
     ) throws(PrimeError) {
-      var wanted = AllocationRequest(
-        format: picture.layout.format, width: mode.width, height: mode.height,
-        modifiers: picture.modifier == .invalid ? nil : [.linear], usage: .linear)
-      wanted.pitch = try ImporterPitch(for: wanted, on: importer)
-      let object = try allocator.allocate(wanted)
+      let object = try allocator.allocate(
+        AllocationRequest(beside: picture, width: mode.width, height: mode.height, on: importer))
       buffer = try object.export(.readWrite)
       description = object.description
       framebuffer = try Framebuffer(GEMHandle(importing: buffer, into: importer), description)
@@ -46,8 +43,7 @@ final class CRCObserver: Observer {
     _ = try PipeCRC.sources(of: importer, crtcIndex: 0)
     let display = try ImportOnDisplay(handle, of: buffer, description, operation: CRCWitness.operation) {
       route throws(PrimeError) in
-      let known = LookHistory.Pipe(device: importer.identity.number, crtcIndex: route.crtcIndex)
-      if let objection = history.objection(to: known) { throw objection }
+      if let objection = history.objection(to: LookHistory.Pipe(of: route)) { throw objection }
     }
     self.display = display
     let window = display.window.description

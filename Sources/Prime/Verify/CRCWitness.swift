@@ -16,8 +16,6 @@ final class CRCWitness: ScanoutWitness {
   private let nativeOverlay: Twin?
   private let format: PixelFormat
   private var shown: DisplayPipe.Picture
-  /// Whether the present source was seen to change with every control.
-  private var isTrusted = false
   private let history: LookHistory
   private var sourceName = PipeCRC.defaultSource
   /// The checksums of every picture that was looked at so far.
@@ -30,8 +28,8 @@ final class CRCWitness: ScanoutWitness {
   /// What `history` knows the present source by.
   private var source: LookHistory.ChecksumSource {
     LookHistory.ChecksumSource(
-      device: route.device.identity.number, crtcIndex: route.crtcIndex, name: sourceName, width: shown.shown.width,
-      height: shown.shown.height, format: format.fourcc, isLayered: shown.overlay != nil)
+      pipe: LookHistory.Pipe(of: route), name: sourceName, width: shown.shown.width, height: shown.shown.height,
+      format: format.fourcc, isLayered: shown.overlay != nil)
   }
 
   /// A buffer of the display device's own.
@@ -98,7 +96,6 @@ final class CRCWitness: ScanoutWitness {
   /// Starts the next source that can be started; throws where none is left.
   private func startNextSource() throws(PrimeError) {
     checksums = nil
-    isTrusted = false
     hasUnseenFrames = last != nil
     seen = []
     last = nil
@@ -144,7 +141,7 @@ final class CRCWitness: ScanoutWitness {
   }
 
   private func givingUp(_ cause: PrimeError) -> PrimeError {
-    history.object(to: LookHistory.Pipe(device: route.device.identity.number, crtcIndex: route.crtcIndex), cause)
+    history.object(to: source.pipe, cause)
     return cause
   }
 
@@ -155,7 +152,7 @@ final class CRCWitness: ScanoutWitness {
   private func compare(_ expected: ScanoutExpectation, on pipe: DisplayPipe, deadline: Deadline) throws -> String? {
     let imported = try presentChecksum(on: pipe, deadline: deadline)
     let controls = ChecksumControl.all(of: expected, size: shown.shown, format: format)
-    let isComplete = !isTrusted && !history.isTrusted(source)
+    let isComplete = !history.isTrusted(source)
     let turn = history.nextTurn(of: source) % controls.count
     for control in isComplete ? controls[...] : controls[turn...turn] {
       try require(control, in: expected, on: pipe, deadline: deadline)
@@ -170,7 +167,6 @@ final class CRCWitness: ScanoutWitness {
           "the CRTC's checksum of one picture is first \(Self.text(imported)) and then \(Self.text(again))")
       }
     }
-    isTrusted = true
     history.trust(source)
     guard imported.values != twin.values else { return nil }
     return "the CRTC's checksum \(Self.text(imported)) is not that of the same picture drawn on the device itself, "
@@ -290,8 +286,8 @@ struct ChecksumControl {
     objection = "the CRTC's checksum does not change with \(name), so it does not cover the picture"
   }
 
-  /// The wrong picture, an even and an odd row, the four corners, in which each component has its turn, a pixel within, and the same pixels in
-  /// another order.
+  /// The wrong picture, an even and an odd row, the four corners, in which each component has its turn, a pixel within, and
+  /// the same pixels in another order.
   ///
   /// A pixel that is told tells its row as well, so that the corners stand for the first and the last row. The places
   /// between are the content's own, others in each run. With an overlay on a plane of its own, which may cover pixels, rows

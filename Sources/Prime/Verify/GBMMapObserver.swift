@@ -12,14 +12,16 @@ final class GBMMapObserver: Observer {
   /// Who looks, and what is known of its map so far.
   private(set) var driver: GBMDriver
 
-  /// - Throws: `gbm_bo_map` with `ENOTSUP` where the importer does not render: Mesa would look with the processor, or with
+  /// - Throws: an untestable `gbm_bo_map` where the importer does not render: Mesa would look with the processor, or with
   ///   another device that it allocates for such a display (kmsro), and neither says anything of this one.
   init(_ buffer: borrowing DMABuf, _ description: BufferDescription, on importer: Device) throws(PrimeError) {
     guard description.layout.planes.count == 1 else {
-      throw Self.unavailable("only formats with one plane are looked at through GBM", on: importer)
+      throw .untestable(
+        "gbm_bo_map", on: importer.subject, reason: "only formats with one plane are looked at through GBM")
     }
     guard importer.identity.hasRenderNode != false else {
-      throw Self.unavailable("it has no render node, so no Mesa driver reads the buffer with it", on: importer)
+      throw .untestable(
+        "gbm_bo_map", on: importer.subject, reason: "it has no render node, so no Mesa driver reads the buffer with it")
     }
     let device = try GBMDevice(on: importer)
     self.driver = GBMDriver(
@@ -28,10 +30,6 @@ final class GBMMapObserver: Observer {
     self.imported = try GBMBuffer(importing: buffer, description, on: device)
     self.buffer = try buffer.duplicate()
     self.layout = description.layout
-  }
-
-  private static func unavailable(_ reason: String, on importer: Device) -> PrimeError {
-    PrimeError(operation: "gbm_bo_map", errno: .notSupported, subject: importer.subject, reason: reason)
   }
 
   var isProof: Bool { driver.isProof }

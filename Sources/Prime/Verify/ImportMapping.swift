@@ -69,9 +69,7 @@ extension ImportMapping {
     if let exporter, exporter.isSameDevice(as: identity) {
       self = .own
     } else if let traced {
-      // The memory of a virtio device is mapped for the PCI device that carries it, a folder above.
-      let folders = identity.folder?.split(separator: "/").map(String.init) ?? []
-      self = folders.contains(where: traced.contains) ? .traced : .none
+      self = identity.isNamed(in: traced) ? .traced : .none
     } else {
       self = Self.mapsAtImport(importer.driver, release: release) ? .byDriver : .unknown
     }
@@ -86,12 +84,10 @@ extension ImportMapping {
   ///   - traced: As above, since the import.
   func afterShowing(_ inodes: Set<UInt64>, by importer: Device, traced: Set<String>?) -> ImportMapping {
     guard !isMade else { return self }
-    let folders = importer.identity.folder?.split(separator: "/").map(String.init) ?? []
-    if let traced, folders.contains(where: traced.contains) { return .traced }
+    if let traced, importer.identity.isNamed(in: traced) { return .traced }
     guard let listed = DMABufList.listed() else { return self }
     let areAttached = inodes.allSatisfy { inode in
-      let devices = listed.first { $0.inode == inode }?.attachedDevices ?? []
-      return devices.contains(where: folders.contains)
+      importer.identity.isNamed(in: listed.first { $0.inode == inode }?.attachedDevices ?? [])
     }
     return areAttached && !inodes.isEmpty ? .shown : self
   }

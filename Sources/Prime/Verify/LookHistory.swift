@@ -6,10 +6,21 @@ internal import Synchronization
 /// It belongs to one process and one run. What it knows makes a look shorter, and never stands in for one: a display whose
 /// checksum was seen to change with every control is tried with one more of them in each look, another one each time.
 package final class LookHistory: Sendable {
-  /// A source of checksums, for pictures of one size and format: what was tried with those says nothing of others.
-  struct ChecksumSource: Hashable, Sendable {
+  /// A CRTC of a device.
+  struct Pipe: Hashable, Sendable {
     var device: DeviceNumber
     var crtcIndex: Int
+
+    /// The CRTC of a route.
+    init(of route: DisplayRoute) {
+      device = route.device.identity.number
+      crtcIndex = route.crtcIndex
+    }
+  }
+
+  /// A source of checksums, for pictures of one size and format: what was tried with those says nothing of others.
+  struct ChecksumSource: Hashable, Sendable {
+    var pipe: Pipe
     var name: String
     /// In pixels.
     var width: Int
@@ -17,12 +28,6 @@ package final class LookHistory: Sendable {
     var format: Fourcc
     /// Whether two planes made up the picture.
     var isLayered: Bool
-  }
-
-  /// A CRTC of a device.
-  struct Pipe: Hashable, Sendable {
-    var device: DeviceNumber
-    var crtcIndex: Int
   }
 
   private struct State {
@@ -43,7 +48,7 @@ package final class LookHistory: Sendable {
   func trust(_ source: ChecksumSource) {
     state.withLock {
       $0.trusted.insert(source)
-      $0.objections[Pipe(device: source.device, crtcIndex: source.crtcIndex)] = nil
+      $0.objections[source.pipe] = nil
     }
   }
 

@@ -30,11 +30,8 @@ final class WritebackObserver: Observer {
       onto: description, bytes: buffer.byteCount, for: pipeline.route, operation: "writeback")
     let window = fetch.description
     try MemoryBudget.check(window.layout.byteCount, operation: "writeback", on: importer.subject)
-    var wanted = AllocationRequest(
-      format: window.layout.format, width: window.width, height: window.height,
-      modifiers: description.modifier == .invalid ? nil : [.linear], usage: .linear)
-    wanted.pitch = try ImporterPitch(for: wanted, on: importer)
-    let target = try allocator.allocate(wanted)
+    let target = try allocator.allocate(
+      AllocationRequest(beside: window, width: window.width, height: window.height, on: importer))
     let targetBuffer = try target.export(.readWrite)
     let targetHandle = try GEMHandle(importing: targetBuffer, into: importer)
     guard targetBuffer.identity != buffer.identity, targetHandle.rawValue != handle.rawValue else {

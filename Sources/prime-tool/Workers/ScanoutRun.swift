@@ -114,10 +114,9 @@ struct ScanoutRun {
 
   private func failed(_ report: ScanoutReport, _ failure: Supervisor.Failure) -> ScanoutReport {
     var failed = report
-    let step = failure.step.map { "in the step '\($0)': " } ?? ""
     failed.change { _, report in
       report.verdict = .error
-      report.reason = step + failure.sentence
+      report.reason = failure.told
       report.errno = failure.errno?.name
     }
     return failed

@@ -87,6 +87,9 @@ final class Supervisor {
     var step: String?
     /// What the kernel refused a process with, where none could be started.
     var errno: Errno?
+
+    /// What became of the process, and in which step.
+    var told: String { (step.map { "in the step '\($0)': " } ?? "") + sentence }
   }
 
   /// What came of a run of pieces.

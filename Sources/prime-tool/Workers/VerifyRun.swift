@@ -42,8 +42,7 @@ struct VerifyRun {
       },
       failed: { index, failure in
         var report = matrix.blankReport(of: cells[index])
-        let step = failure.step.map { "in the step '\($0)': " } ?? ""
-        report.reason = step + failure.sentence
+        report.reason = failure.told
         report.errno = failure.errno?.name
         return PairCheck.Outcome(report: report, inodes: [], wasCancelled: false)
       })
