@@ -21,19 +21,21 @@ verify: packages
 test: packages lab-packages lint
 	@echo "test: building"
 	@$(SWIFT) build --quiet --build-tests
-	@$(SWIFT) build --quiet -c release --product prime-tool
-	@scripts/test
+	@SWIFT="$(SWIFT)" scripts/test
 
 # What must hold on each kernel of the lab, on each of them.
 test-kernels: packages lab-packages
 	@echo "test: building"
 	@$(SWIFT) build --quiet --build-tests
+	@$(SWIFT) build --quiet -c release --product prime-tool
+	@$(SWIFT) build --quiet -c release --product prime-witness-vulkan
 	@scripts/test-kernels
 
 # What must hold over and over: an hour or so.
 soak: packages lab-packages
 	@echo "test: building"
 	@$(SWIFT) build --quiet --build-tests
+	@$(SWIFT) build --quiet -c release --product prime-tool
 	@scripts/soak
 
 # Figures are only worth something on a quiet machine, so this is no part of the tests.
@@ -58,7 +60,9 @@ lab-packages:
 PREFIX ?= /usr/local
 install: packages
 	@$(SWIFT) build --quiet -c release --static-swift-stdlib --product prime-tool
-	@install -D -m 755 .build/release/prime-tool "$(DESTDIR)$(PREFIX)/bin/prime-tool"
+	@$(SWIFT) build --quiet -c release --static-swift-stdlib --product prime-witness-gl
+	@$(SWIFT) build --quiet -c release --static-swift-stdlib --product prime-witness-vulkan
+	@install -D -m 755 -t "$(DESTDIR)$(PREFIX)/bin" .build/release/prime-tool .build/release/prime-witness-gl .build/release/prime-witness-vulkan
 
 clean:
 	@rm -rf .build
@@ -70,5 +74,5 @@ help:
 	@echo "make soak        a million damaged messages, 10,000 hand-overs, 440 kills, 20 runs of check"
 	@echo "make benchmark   fill and check against memset and memcmp"
 	@echo "make build       everything, optimised"
-	@echo "make install     prime-tool into PREFIX/bin (default /usr/local)"
+	@echo "make install     prime-tool and its two witnesses into PREFIX/bin (default /usr/local)"
 	@echo "make clean       removes what was built"

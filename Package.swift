@@ -16,7 +16,7 @@ let testSettings: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
-/// memfd_create, strerrorname_np and strerrordesc_np are GNU extensions, hidden without this.
+/// The tests play other programs, with names of glibc's that its headers show only then.
 let gnuSource: [CSetting] = [.define("_GNU_SOURCE")]
 
 let package = Package(
@@ -24,6 +24,8 @@ let package = Package(
   products: [
     .library(name: "Prime", targets: ["Prime"]),
     .executable(name: "prime-tool", targets: ["prime-tool"]),
+    .executable(name: "prime-witness-gl", targets: ["prime-witness-gl"]),
+    .executable(name: "prime-witness-vulkan", targets: ["prime-witness-vulkan"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
@@ -33,18 +35,28 @@ let package = Package(
       name: "CDrm", pkgConfig: "libdrm gbm", providers: [.apt(["libdrm-dev", "libgbm-dev"])]),
     // A handler of SIGBUS needs state that is one in the whole process, which a header cannot hold.
     .target(name: "CFaults"),
+    // What a process is started with is told once, to a constructor, which a header cannot hold.
+    .target(name: "CProcess"),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
-    .target(name: "Prime", dependencies: ["CDrm", "CFaults"], cSettings: gnuSource, swiftSettings: librarySettings),
+    .target(name: "Prime", dependencies: ["CDrm", "CFaults"], swiftSettings: librarySettings),
     .executableTarget(
       name: "prime-tool",
-      dependencies: ["Prime", "CPNG", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-      cSettings: gnuSource,
+      dependencies: ["Prime", "CProcess", "CPNG", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: librarySettings),
+    .systemLibrary(name: "CGL", pkgConfig: "egl glesv2", providers: [.apt(["libegl-dev", "libgles-dev"])]),
+    // A program of its own: what a GPU's driver does to its process, it does not do to the tool.
     .executableTarget(
-      name: "prime-benchmark", dependencies: ["Prime"], cSettings: gnuSource, swiftSettings: librarySettings),
-    // prime-tool for its PNG files.
+      name: "prime-witness-gl", dependencies: ["Prime", "CGL"], swiftSettings: librarySettings),
+    // Headers alone: the library is loaded at run time, where it is there.
+    .systemLibrary(name: "CVulkan", providers: [.apt(["libvulkan-dev"])]),
+    .executableTarget(
+      name: "prime-witness-vulkan", dependencies: ["Prime", "CVulkan"], swiftSettings: librarySettings),
+    .executableTarget(
+      name: "prime-benchmark", dependencies: ["Prime"], swiftSettings: librarySettings),
+    // prime-tool for its PNG files, prime-witness-vulkan for its choice of a device.
     .testTarget(
-      name: "PrimeTests", dependencies: ["Prime", "prime-tool"], cSettings: gnuSource, swiftSettings: testSettings),
+      name: "PrimeTests", dependencies: ["Prime", "prime-tool", "prime-witness-vulkan"], cSettings: gnuSource,
+      swiftSettings: testSettings),
     .testTarget(
       name: "PrimeDeviceTests", dependencies: ["Prime"], cSettings: gnuSource, swiftSettings: testSettings),
     .testTarget(

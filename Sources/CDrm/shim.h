@@ -20,17 +20,22 @@
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
 #include <linux/magic.h>
+#include <linux/memfd.h>
 #include <linux/sync_file.h>
 #include <linux/udmabuf.h>
 #include <xf86drm.h>
 #include <xf86drmMode.h>
 
+#include "gnu.h"
 #include "handover.h"
 #include "probe.h"
+#include "program.h"
 #include "restart.h"
 #include "socket.h"
 #include "stream.h"
 #include "sync.h"
+#include "video.h"
+#include "virtgpu.h"
 
 /*
  * Every function below returns 0 (or a value above it) or a negative errno, whichever of libdrm's three failure
@@ -87,7 +92,7 @@ static inline int cdrm_sealed_memory(const char *name, int64_t size) {
   int fd = cdrm_result(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (fd < 0)
     return fd;
-  if (ftruncate(fd, size) != 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) != 0) {
+  if (ftruncate(fd, size) != 0 || fcntl(fd, CDRM_ADD_SEALS, CDRM_SEAL_SHRINK | CDRM_SEAL_GROW | CDRM_SEAL_SEAL) != 0) {
     int result = -errno;
     close(fd);
     return result;

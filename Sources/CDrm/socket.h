@@ -12,6 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "gnu.h"
+
 /* Room for as many descriptors as one message is read with; what is beyond them is never installed by the kernel. */
 #define CDRM_DESCRIPTOR_ROOM 16
 
@@ -62,12 +64,12 @@ static inline int cdrm_socket_accept(int fd) {
 
 /* Who connected, or who listened, as they were at that moment. */
 static inline int cdrm_socket_peer(int fd, uint32_t *user, int32_t *process) {
-  struct ucred credentials = {0};
+  struct cdrm_peer credentials = {0};
   socklen_t size = sizeof credentials;
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
     return -errno;
-  *user = credentials.uid;
-  *process = credentials.pid;
+  *user = credentials.user;
+  *process = credentials.process;
   return 0;
 }
 

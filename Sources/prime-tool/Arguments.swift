@@ -65,6 +65,7 @@ enum AllocatorChoice: String, ExpressibleByArgument, CaseIterable {
   case dumb
   case udmabuf
   case heap
+  case v4l2
   case all
 
   var kinds: [AllocatorKind] {

@@ -151,6 +151,7 @@ struct BuffersReport: Codable {
   var host: HostDescription
   var showsKernel: Bool
   var hiddenProcesses: Int
+  var processes: DMABufInventory.ProcessScope
   var buffers: [DMABufInventory.Entry]
   var summary: Summary
 
@@ -159,6 +160,7 @@ struct BuffersReport: Codable {
     host = .current()
     showsKernel = inventory.showsKernel
     hiddenProcesses = inventory.hiddenProcesses
+    processes = inventory.scope
     buffers = inventory.buffers
     summary = Summary(buffers: inventory.buffers.count, bytes: inventory.byteCount)
   }
@@ -170,6 +172,7 @@ struct LeaksReport: Codable {
   var host: HostDescription
   var showsKernel: Bool
   var hiddenProcesses: Int
+  var processes: DMABufInventory.ProcessScope
   /// The command's.
   var exitCode: Int32
   var left: [DMABufInventory.Entry]
@@ -180,6 +183,7 @@ struct LeaksReport: Codable {
     host = .current()
     showsKernel = after.showsKernel
     hiddenProcesses = after.hiddenProcesses
+    processes = after.scope
     self.exitCode = exitCode
     left = leaks.left
     elsewhere = leaks.elsewhere

@@ -101,8 +101,9 @@ struct CheckCommand: ParsableCommand {
 
   func run() throws {
     let statements = try selectedStatements()
-    // Read before the run: a mistake in the name is better known now than after it.
+    // Read and opened before the run: a mistake in the name is better known now than after it.
     let stored = try baseline.map { try StoredReport(baseline: $0, schema: CheckReport.currentSchema) }
+    let junitFile = try junit.map { path in try ExitStatus.opening { () throws(OutputError) in try OutputFile(path) } }
     if list {
       try StandardOutput.write(
         json ? JSONOutput.text(StatementList(statements)) + "\n" : StatementList(statements).text)
@@ -140,7 +141,9 @@ struct CheckCommand: ParsableCommand {
     progress.clear()
     let report = CheckReport(outcomes, of: statements, machine: machine, allDevices: present, seed: seed)
     try StandardOutput.write(rendered(report))
-    if let junit { try OutputFile.write(JUnitOutput(report: report, strict: strict).text, to: junit) }
+    try ExitStatus.keeping { () throws(OutputError) in
+      try junitFile?.write(JUnitOutput(report: report, strict: strict).text)
+    }
     if let signal = outcomes.stoppedBy {
       StandardError.note("prime-tool: interrupted after \(report.statements.count) results")
       throw ExitCode(128 + signal)

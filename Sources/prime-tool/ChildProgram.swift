@@ -27,7 +27,7 @@ struct ChildProgram {
     unsafe posix_spawnattr_init(&attributes)
     defer { unsafe posix_spawnattr_destroy(&attributes) }
     unsafe sigemptyset(&defaults)
-    for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE] { unsafe sigaddset(&defaults, number) }
+    for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGXFSZ] { unsafe sigaddset(&defaults, number) }
     unsafe posix_spawnattr_setsigdefault(&attributes, &defaults)
     unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
     let arguments = CStrings(command)
@@ -46,8 +46,15 @@ struct ChildProgram {
     var status: CInt = 0
     var killAt: Deadline?
     var timedOut = false
-    // Safe: waitpid fills the number it is given.
-    while unsafe waitpid(process, &status, WNOHANG) == 0 {
+    while true {
+      // Safe: waitpid fills the number it is given.
+      let ended = unsafe waitpid(process, &status, WNOHANG)
+      if ended == process { break }
+      guard ended == 0 || errno == EINTR else {
+        StandardError.note(
+          "prime-tool: how the program ended cannot be told: waitpid \(Errno(rawValue: errno))")
+        return ExitStatus.failed.rawValue
+      }
       if let killAt {
         if killAt.remaining == .zero { kill(process, SIGKILL) }
       } else if let code = interruption.exitCode {

@@ -16,7 +16,7 @@ struct ExportCommand: ParsableCommand {
       passed on.
       """)
 
-  @Option(help: "Where the buffer comes from: a device, udmabuf, or heap:NAME.")
+  @Option(help: "Where the buffer comes from: a device, video:N, udmabuf, or heap:NAME.")
   var from: String
 
   @Option(help: ArgumentHelp("Where the importer connects: a path, abstract:NAME, or fd:N.", valueName: "address"))
@@ -29,7 +29,7 @@ struct ExportCommand: ParsableCommand {
     parsing: .unconditional, help: "WIDTHxHEIGHT in pixels (default: 1024x768).", transform: Arguments.size)
   var size: PictureSize?
 
-  @Option(help: "gbm, dumb, udmabuf or heap.")
+  @Option(help: "gbm, dumb, udmabuf, heap or v4l2.")
   var allocator: AllocatorChoice?
 
   @Option(help: "Repeat the content of an earlier run; random where left out.")
@@ -68,12 +68,14 @@ struct ExportCommand: ParsableCommand {
     let report = export.run(at: try common.address(to, option: "--to"), for: HandoverUsers(also: common.users)) {
       StandardError.note("prime-tool: turned away: \($0)")
     }
-    try common.finish(report, interruption)
+    try common.print(report)
+    try common.finish(report, stoppedBy: interruption.exitCode)
   }
 
   private func chosenExporter(_ devices: [DeviceDescription]) throws -> Exporter {
+    let videos = try DeviceSelection.presentVideo(named: [from], besides: devices)
     let plan = try VerifyPlan(
-      devices: devices, exporters: [from], importers: [], allocators: allocator.map { [$0] } ?? [])
+      devices: devices, videos: videos, exporters: [from], importers: [], allocators: allocator.map { [$0] } ?? [])
     guard let exporter = plan.exporters.first, plan.exporters.count == 1 else {
       let names = plan.exporters.map { "\($0.name) \($0.allocator.rawValue)" }.joined(separator: ", ")
       throw ExitStatus.usage("'\(from)' names several exporters, \(names): name one, with --allocator where it helps")

@@ -41,14 +41,20 @@ struct HandoverArguments: ParsableArguments {
     return address
   }
 
-  /// Prints the report and ends the process with what it says.
-  func finish(_ report: HandoverReport, _ interruption: Interruption) throws {
+  /// Prints the report.
+  func print(_ report: HandoverReport) throws {
     if json {
       try StandardOutput.write(JSONOutput.text(report) + "\n")
     } else {
       try StandardOutput.write(HandoverText(verbose: verbose).text(report))
     }
-    if let code = interruption.exitCode {
+  }
+
+  /// Ends the process with what the report says.
+  ///
+  /// - Parameter stop: The exit code of a run that a signal asked to stop, nil where none came.
+  func finish(_ report: HandoverReport, stoppedBy stop: Int32?) throws {
+    if let code = stop {
       StandardError.note("prime-tool: interrupted after \(report.completed) of \(count) hand-overs")
       throw ExitCode(code)
     }

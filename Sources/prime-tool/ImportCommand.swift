@@ -9,6 +9,9 @@ struct ImportCommand: ParsableCommand {
       The other end is `prime-tool export` or any program that speaks docs/handover.md; it is waited for. What it says of
       the buffer is checked against the descriptor itself before anything is imported. With --write-back, or where the
       exporter asks for it, a second pattern is written and both ends look for it.
+
+      Where prime-witness-gl lies beside the tool, the device may have a GPU and no display engine looked, the GPU is asked as
+      for `verify`.
       """)
 
   @Option(help: "The device that imports.")
@@ -37,16 +40,26 @@ struct ImportCommand: ParsableCommand {
       let names = matches.map { $0.label(among: devices) }.joined(separator: ", ")
       throw ExitStatus.usage("'\(on)' names several devices: say which of \(names)")
     }
-    let limit = Duration.seconds(common.timeout)
-    let interruption = Interruption(timeout: limit)
-    var importing = HandoverImport(
-      Importer(name: device.label(among: devices), node: device.usableNode, problem: device.problem),
-      writesBack: writeBack, count: common.count,
-      deadline: Deadline(in: limit, cancellation: interruption.cancellation), showingMesaOutput: common.verbose)
-    importing.trace = DMAMapTrace()
-    let report = importing.run(
-      at: try common.address(from, option: "--from"), for: HandoverUsers(also: common.users)
-    ) { StandardError.note("prime-tool: \($0)") }
-    try common.finish(report, interruption)
+    let address = try common.address(from, option: "--from")
+    let witness = try WitnessArgument.choice(nil, isLoud: common.verbose)
+    let supervisor = Supervisor()
+    let report = ImportRun(
+      importing: { [self] deadline in
+        var importing = HandoverImport(
+          Importer(
+            name: device.label(among: devices), node: device.usableNode, render: device.usableRender,
+            problem: device.problem),
+          writesBack: writeBack, count: common.count, deadline: deadline, showingMesaOutput: common.verbose)
+        importing.neutral = NeutralDevice.among(devices)
+        importing.witness = witness
+        return importing
+      },
+      address: address, users: HandoverUsers(also: common.users), limit: .seconds(common.timeout),
+      drivers: devices.drivers(of: [device.usableNode]), supervisor: supervisor
+    ).run { StandardError.note("prime-tool: \($0)") }
+    try common.print(report)
+    for sentence in supervisor.complaints { StandardError.note("prime-tool: \(sentence)") }
+    try common.finish(report, stoppedBy: supervisor.exitCode)
+    guard supervisor.complaints.isEmpty else { throw ExitStatus.failed }
   }
 }

@@ -10,10 +10,20 @@ struct ScanoutCommand: ParsableCommand {
       writeback connector, what the display engine fetched is written back and compared, frame by frame; on a wire, the
       CRTC's checksum must equal that of the same picture drawn on the device itself. It needs DRM master, so run it from
       a free virtual terminal; the display shows afterwards what it showed before.
+
+      A camera (video:N) writes each frame into its own buffer itself. It must write every row, each frame must differ from
+      the one before, and what is written back must be what the CPU reads of it.
+
+      With --to video:N the display engine writes each frame into memory of that video device (VIDIOC_EXPBUF), which puts it
+      out. Where a capture node of the same device gives that back (vivid), it is compared too; else the CPU looks alone.
       """)
 
-  @Option(help: "Where the buffer comes from: a device, udmabuf, or heap:NAME.")
-  var from: String
+  @Option(
+    help: """
+      Where the buffer comes from: a device, video:N, gpu:DEVICE (its GPU draws), udmabuf, or heap:NAME; with --to the \
+      display itself where left out.
+      """)
+  var from: String?
 
   @Option(
     parsing: .singleValue, help: "The display device; given again, the same buffers are shown on that display as well.")
@@ -26,6 +36,10 @@ struct ScanoutCommand: ParsableCommand {
       be compared. With several displays none, or one for each in their order.
       """)
   var connector: [String] = []
+
+  @Option(
+    help: "A video device, video:N, into whose memory the display engine writes each frame, and which puts it out.")
+  var to: String?
 
   @Option(help: "Where one more buffer comes from, shown above on an overlay plane, else on the cursor plane.")
   var overlay: String?
@@ -56,11 +70,11 @@ struct ScanoutCommand: ParsableCommand {
     transform: Arguments.modifier)
   var modifier: [Modifier] = []
 
-  @Option(help: "gbm, dumb, udmabuf or heap.")
+  @Option(help: "gbm, dumb, udmabuf, heap or v4l2.")
   var allocator: AllocatorChoice?
 
-  @Option(help: "smpte, gradient, checker, seed, or a PNG file.")
-  var pattern = "seed"
+  @Option(help: "smpte, gradient, checker, seed, a PNG file, or what a camera sees; seed, or camera from a camera.")
+  var pattern: String?
 
   @Option(help: "How many frames to show; each but the first is flipped to.")
   var frames = 1
@@ -99,8 +113,17 @@ struct ScanoutCommand: ParsableCommand {
     guard connector.count <= (on.count == 1 ? 1 : on.count), connector.isEmpty || connector.count == on.count else {
       throw ValidationError("--connector is given once for each --on, in their order, or not at all")
     }
+    guard from != nil || to != nil else {
+      throw ValidationError("--from says where the buffer comes from; only with --to it may be left out")
+    }
+    guard to == nil || (on.count == 1 && !legacy) else {
+      throw ValidationError("--to is for one display and atomic mode setting: give --on once, leave --legacy out")
+    }
     try validateOverlay()
   }
+
+  /// Where the buffer comes from.
+  private var source: String { from ?? on[0] }
 
   private func validateOverlay() throws {
     let isGiven = overlaySize != nil || overlayAt != nil || overlayFormat != nil || overlayAlpha != nil
@@ -119,15 +142,17 @@ struct ScanoutCommand: ParsableCommand {
   }
 
   func run() throws {
-    let devices = try DeviceSelection.present(named: on + [from] + [overlay].compactMap { $0 })
+    let devices = try DeviceSelection.present(named: on + [source] + [overlay].compactMap { $0 })
     guard !devices.isEmpty else {
       StandardError.note("prime-tool: \(Advice.noDevices)")
       throw ExitStatus.untested
     }
+    let draft = try capture.map { path in
+      try ExitStatus.opening { () throws(OutputError) in try PNGFile.output(path) }
+    }
     let limit = Duration.seconds(timeout) + .seconds(hold)
     let request = try makeRequest(devices, Deadline(in: limit))
     let supervisor = Supervisor()
-    let draft = capture.map { PNGFile.Draft(of: $0) }
     defer { draft?.discard() }
     let text = ScanoutText(verbose: verbose)
     var output = LiveOutput()
@@ -159,10 +184,11 @@ struct ScanoutCommand: ParsableCommand {
       displays.append(display)
     }
     var request = ScanoutRequest(
-      exporter: try exporter(named: from, in: devices, allocator), displayName: displays[0].name,
+      exporter: try exporter(named: source, in: devices, allocator), displayName: displays[0].name,
       display: displays[0].node, format: try format ?? Arguments.format("XRGB8888"),
       seed: seed ?? .random(in: 1...UInt64(UInt32.max)), deadline: deadline)
     request.displays = displays
+    request.target = try to.map { try target(named: $0, in: devices) }
     if let overlay {
       var wanted = ScanoutRequest.Overlay(
         exporter: try exporter(named: overlay, in: devices, nil),
@@ -174,7 +200,10 @@ struct ScanoutCommand: ParsableCommand {
     }
     request.mode = mode
     request.modifiers = modifier.isEmpty ? nil : modifier
-    request.content = try content()
+    request.content = try content(from: request.exporter)
+    if case .camera = request.content, overlay != nil {
+      throw ExitStatus.usage("--overlay needs a known picture below it: give --pattern as well")
+    }
     request.frames = frames
     request.hold = .seconds(hold)
     request.testOnly = testOnly
@@ -200,8 +229,9 @@ struct ScanoutCommand: ParsableCommand {
   private func exporter(
     named text: String, in devices: [DeviceDescription], _ allocator: AllocatorChoice?
   ) throws -> Exporter {
+    let videos = try DeviceSelection.presentVideo(named: [text], besides: devices)
     let plan = try VerifyPlan(
-      devices: devices, exporters: [text], importers: [], allocators: allocator.map { [$0] } ?? [])
+      devices: devices, videos: videos, exporters: [text], importers: [], allocators: allocator.map { [$0] } ?? [])
     guard let exporter = plan.exporters.first, plan.exporters.count == 1 else {
       let names = plan.exporters.map(\.name).joined(separator: ", ")
       throw ExitStatus.usage("'\(text)' names several exporters: say which of \(names)")
@@ -209,17 +239,39 @@ struct ScanoutCommand: ParsableCommand {
     return exporter
   }
 
-  private func content() throws -> ScanoutRequest.Content {
+  /// The node that a display engine's picture goes to.
+  private func target(named text: String, in devices: [DeviceDescription]) throws -> Importer {
+    let videos = try DeviceSelection.presentVideo(named: [text], besides: devices)
+    let plan = try VerifyPlan(
+      devices: devices, videos: videos, exporters: [AllocatorKind.udmabuf.rawValue], importers: [text], allocators: [])
+    let targets = plan.importers.filter { $0.video?.device.capabilities?.outputs != false && $0.video != nil }
+    guard let target = targets.first, targets.count == 1 else {
+      let names = targets.map(\.name).joined(separator: ", ")
+      throw ExitStatus.usage(
+        targets.isEmpty
+          ? "--to \(text): no video device of that name puts out pictures; `prime-tool list` shows them"
+          : "'\(text)' names several video devices: say which of \(names)")
+    }
+    return target
+  }
+
+  private func content(from exporter: Exporter) throws -> ScanoutRequest.Content {
+    let isCamera = exporter.video?.isCamera == true
+    guard let pattern else { return isCamera ? .camera : .seed }
     if pattern == "seed" { return .seed }
+    if pattern == "camera" {
+      guard isCamera else { throw ExitStatus.usage("--pattern camera: \(exporter.name) is no capture node") }
+      return .camera
+    }
     if let picture = TestPicture(named: pattern) { return .picture(picture) }
     do {
       return .picture(.image(try PNGFile.read(pattern)))
     } catch {
-      throw ExitStatus.usage("--pattern is smpte, gradient, checker, seed or a PNG file, and \(error)")
+      throw ExitStatus.usage("--pattern is smpte, gradient, checker, seed, camera or a PNG file, and \(error)")
     }
   }
 
-  private func finish(_ outcome: ScanoutRun.Outcome, _ supervisor: Supervisor, _ draft: PNGFile.Draft?) throws {
+  private func finish(_ outcome: ScanoutRun.Outcome, _ supervisor: Supervisor, _ draft: OutputFile?) throws {
     if let code = supervisor.exitCode {
       StandardError.note("prime-tool: interrupted after \(outcome.report.frames.count) of \(frames) frames")
       throw ExitCode(code)
@@ -245,18 +297,13 @@ struct ScanoutCommand: ParsableCommand {
   }
 
   /// Gives the captured picture its name, or says why there is none.
-  private func keep(_ draft: PNGFile.Draft, _ outcome: ScanoutRun.Outcome) throws {
+  private func keep(_ draft: OutputFile, _ outcome: ScanoutRun.Outcome) throws {
     switch outcome.capture {
     case .drafted:
-      do throws(PNGError) {
-        try draft.keep()
-      } catch {
-        StandardError.note("prime-tool: \(error)")
-        throw ExitStatus.failed
-      }
+      try ExitStatus.keeping { () throws(OutputError) in try draft.keep() }
     case .failed(let sentence):
       StandardError.note("prime-tool: \(sentence)")
-      throw ExitStatus.failed
+      throw ExitStatus.lost
     case .none:
       StandardError.note("prime-tool: the time ran out before the picture was written: raise --timeout")
       throw ExitStatus.failed

@@ -4,9 +4,14 @@ import Prime
 
 /// Standard error: progress, notes and errors, and never a result.
 enum StandardError {
-  /// Prints text as it is; there is nobody left to tell where that fails.
+  /// Prints text; there is nobody left to tell where that fails.
   static func write(_ text: String) {
-    _ = Descriptors.write(text, to: STDERR_FILENO)
+    _ = Descriptors.write(TerminalText.lines(text), to: STDERR_FILENO)
+  }
+
+  /// Prints one line in place of the one that the cursor is in.
+  static func replaceLine(_ text: String) {
+    _ = Descriptors.write("\r\u{1b}[K" + TerminalText.word(text), to: STDERR_FILENO)
   }
 
   /// Prints one line.
@@ -22,18 +27,17 @@ enum StandardError {
 enum StandardOutput {
   /// Prints all of the text at once, also into a pipe, or says why that cannot be and fails.
   static func write(_ text: String) throws {
-    guard let number = Descriptors.write(text, to: STDOUT_FILENO) else { return }
+    guard let number = Descriptors.write(TerminalText.lines(text), to: STDOUT_FILENO) else { return }
     throw failure(number)
   }
 
   /// Says why the result does not arrive.
   fileprivate static func failure(_ number: CInt) -> ExitCode {
     // A reader that went away has read what it wanted, as `head` does.
-    guard number != EPIPE else { return ExitStatus.failed }
-    // Safe: glibc's messages live as long as the program.
-    let meaning = unsafe strerrordesc_np(number).map { unsafe String(cString: $0) } ?? "errno \(number)"
+    guard number != EPIPE else { return ExitStatus.lost }
+    let meaning = Errno(rawValue: number).meaning
     StandardError.note("prime-tool: the result could not be written: \(meaning)")
-    return ExitStatus.failed
+    return ExitStatus.lost
   }
 }
 
@@ -48,7 +52,7 @@ struct LiveOutput {
 
   /// Writes as much as is taken at once.
   mutating func write(_ text: String) {
-    waiting += Array(text.utf8)
+    waiting += Array(TerminalText.lines(text).utf8)
     while writeSome(within: .zero) {}
   }
 
@@ -81,26 +85,8 @@ struct LiveOutput {
   }
 }
 
-/// A file that the command line names for a result.
-enum OutputFile {
-  /// Writes all of the text, or says why that cannot be and fails.
-  static func write(_ text: String, to path: String) throws {
-    // Safe: the path is copied for the call.
-    let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
-    guard descriptor >= 0 else { throw failure(path, Glibc.errno) }
-    defer { _ = Glibc.close(descriptor) }
-    if let number = Descriptors.write(text, to: descriptor) { throw failure(path, number) }
-  }
-
-  private static func failure(_ path: String, _ number: CInt) -> ExitCode {
-    // Safe: glibc's messages live as long as the program.
-    let meaning = unsafe strerrordesc_np(number).map { unsafe String(cString: $0) } ?? "errno \(number)"
-    StandardError.note("prime-tool: \(path) could not be written: \(meaning)")
-    return ExitStatus.failed
-  }
-}
-
-private enum Descriptors {
+/// Descriptors that text goes to.
+enum Descriptors {
   /// Writes all of the text; the errno of what stopped it, nil when nothing did.
   static func write(_ text: String, to descriptor: CInt) -> CInt? {
     var rest = ArraySlice(text.utf8)

@@ -19,26 +19,40 @@ struct VerifyCommand: ParsableCommand {
       pair must work. Each cell runs in a worker process: one that crashes or hangs costs its own cell.
 
       --fences and --lifetime look at what else a pair has to keep, for every pair whose buffer arrived. broken: a
-      promise was not kept; it fails the run, as an error does.
+      promise was not kept; it fails the run, as an error does. --coherency writes buffers again with something of SYNC
+      left out, and looks at what the importer and the CPU see; "needed, not done" fails the run.
+
+      --witness has a program look for each importer, in a process of its own: `gl` and `vulkan` are those that come with
+      this tool (prime-witness-gl, a GPU by EGL; prime-witness-vulkan, which reads linear buffers of every format),
+      anything else is a program of yours that speaks docs/handover.md. What it shows is compared twice; one that hangs,
+      dies or lies is named and not believed, and a renderer that is the processor is no proof. Without --witness, gl is
+      asked where it lies beside the tool, the importer may have a GPU and no display engine looked. --exporter
+      gpu:DEVICE has the GPU draw what is shared, through the program that --witness names, else through gl.
 
       Without --allocator, devices allocate dumb buffers, or through GBM where their driver makes none; udmabuf and
       each dma-heap are exporters of their own.
+
+      Video devices (V4L2) that read a buffer and give back what they read are importers of every run (vivid, vim2m: proven by
+      v4l2), and what captures that is an exporter. A camera is used only where --exporter or --importer names it: it writes
+      into the buffer, of which it must leave no row (shared), or writes a known picture where it can get one (proven).
+      --fences, --lifetime and --coherency leave video devices out as importers.
       """)
 
   @Option(
     name: .long, parsing: .singleValue,
-    help: "Only this exporter: a device, udmabuf, heap:NAME, or heap for every heap (repeatable).")
+    help: "Only this exporter: a device, gpu:DEVICE, video:N, udmabuf, heap:NAME, or heap for all (repeatable).")
   var exporter: [String] = []
 
-  @Option(name: .long, parsing: .singleValue, help: "Only this importer (repeatable).")
+  @Option(name: .long, parsing: .singleValue, help: "Only this importer: a device, or video:N (repeatable).")
   var importer: [String] = []
 
-  @Option(name: .long, parsing: .singleValue, help: "gbm, dumb, udmabuf, heap or all (repeatable).")
+  @Option(name: .long, parsing: .singleValue, help: "gbm, dumb, udmabuf, heap, v4l2 or all (repeatable).")
   var allocator: [AllocatorChoice] = []
 
   @Option(
     name: .long, parsing: .unconditionalSingleValue,
-    help: "WIDTHxHEIGHT in pixels (repeatable; default: 1024x768).", transform: Arguments.size)
+    help: "WIDTHxHEIGHT in pixels (repeatable; default: 1024x768, and smaller where that cannot be mapped).",
+    transform: Arguments.size)
   var size: [PictureSize] = []
 
   @Option(
@@ -79,6 +93,12 @@ struct VerifyCommand: ParsableCommand {
   }
 
   @Option(
+    help: ArgumentHelp(
+      "A program that looks for every importer: gl, vulkan, none, or a program with its arguments (docs/handover.md).",
+      valueName: "command"))
+  var witness: String?
+
+  @Option(
     help: ArgumentHelp("Compare with this report of `verify --json`; fail where it got worse.", valueName: "file"))
   var baseline: String?
 
@@ -87,6 +107,9 @@ struct VerifyCommand: ParsableCommand {
 
   @Flag(help: "Look also how long a shared buffer lives, whoever goes first, for every pair that shares.")
   var lifetime = false
+
+  @Flag(help: "Look also what is lost where SYNC is left out, for every pair that shares.")
+  var coherency = false
 
   @Flag(help: "Print JSON (schema \(VerifyReport.currentSchema)).")
   var json = false
@@ -107,27 +130,37 @@ struct VerifyCommand: ParsableCommand {
     let devices =
       try exporter.isEmpty || importer.isEmpty
       ? DeviceSelection.present() : DeviceSelection.present(named: exporter + importer)
+    let videos =
+      try exporter.isEmpty || importer.isEmpty
+      ? DeviceSelection.presentVideo() : DeviceSelection.presentVideo(named: exporter + importer, besides: devices)
+    let formats = format.isEmpty ? [try Arguments.format("XRGB8888")] : format
     let plan = try VerifyPlan(
-      devices: devices, exporters: exporter, importers: importer, allocators: allocator)
+      devices: devices, videos: videos, exporters: exporter, importers: importer, allocators: allocator,
+      formats: formats, witness: witness)
     let requirements = try requiredPairs.map { text, strength in
       try Requirement(text, strength: strength, plan: plan)
     }
     let seed = seed ?? .random(in: 1...UInt64(UInt32.max))
     let deadline = Deadline(in: .seconds(timeout))
+    var options = Matrix.Options(
+      formats: formats,
+      sizes: size.isEmpty ? [(1024, 768)] : size.map { ($0.width, $0.height) },
+      modifiers: modifier.isEmpty ? nil : modifier, seed: seed,
+      deadline: deadline)
+    // Nobody asked for just this size.
+    options.mayBeSmaller = size.isEmpty
+    options.witness = try WitnessArgument.choice(witness, isLoud: verbose)
     let matrix = Matrix(
-      exporters: plan.exporters, importers: plan.importers,
-      options: Matrix.Options(
-        formats: format.isEmpty ? [try Arguments.format("XRGB8888")] : format,
-        sizes: size.isEmpty ? [(1024, 768)] : size.map { ($0.width, $0.height) },
-        modifiers: modifier.isEmpty ? nil : modifier, seed: seed,
-        deadline: deadline),
-      showingMesaOutput: verbose)
+      exporters: plan.exporters, importers: plan.importers, options: options, showingMesaOutput: verbose)
     let supervisor = Supervisor()
     let run = VerifyRun(
       matrix: matrix, plan: plan, devices: devices, seed: seed, deadline: deadline,
       cellLimit: .seconds(cellTimeout), showsMesaOutput: verbose, supervisor: supervisor)
     var report = run.cells()
-    if !report.interrupted { run.addRules(to: &report, fences: fences, lifetimes: lifetime) }
+    report.videoDevices = VideoDeviceEntry.all(plan.videos)
+    if !report.interrupted {
+      run.addRules(to: &report, fences: fences, lifetimes: lifetime, coherency: coherency)
+    }
     try write(report, plan)
     for sentence in supervisor.complaints { StandardError.note("prime-tool: \(sentence)") }
     if let code = supervisor.exitCode {
@@ -139,12 +172,12 @@ struct VerifyCommand: ParsableCommand {
       StandardError.note(
         "prime-tool: the time ran out "
           + (isMatrixWhole
-            ? "before the fences and lifetimes of every pair were looked at"
+            ? "before the fences, lifetimes or coherency of every pair were looked at"
             : "after \(report.cells.count) of \(matrix.cells.count) cells") + ": raise --timeout")
       throw ExitStatus.failed
     }
     try judge(report, requirements, devices: devices, since: stored)
-    if !supervisor.changedDisplays.isEmpty { throw ExitStatus.failed }
+    if !supervisor.changedDevices.isEmpty { throw ExitStatus.failed }
   }
 
   private func write(_ report: VerifyReport, _ plan: VerifyPlan) throws {
@@ -154,6 +187,8 @@ struct VerifyCommand: ParsableCommand {
       guard let rules else { continue }
       try StandardOutput.write("\n" + RuleText(title, rules, verbose: verbose).text)
     }
+    guard let coherency = report.coherency else { return }
+    try StandardOutput.write("\n" + CoherencyText(coherency, verbose: verbose).text)
   }
 
   /// The exit code, with a line on standard error for each thing that did not hold.
@@ -163,6 +198,7 @@ struct VerifyCommand: ParsableCommand {
     var failed = report.count(.mismatch) + report.count(.error) > 0
     let rules = (report.fences ?? []) + (report.lifetimes ?? [])
     if rules.contains(where: { $0.verdict == .broken || $0.verdict == .error }) { failed = true }
+    if report.coherency?.contains(where: { $0.answer == .neededAndNotDone }) == true { failed = true }
     for requirement in requirements {
       guard let complaint = requirement.complaint(about: report) else { continue }
       StandardError.note("prime-tool: \(complaint)")

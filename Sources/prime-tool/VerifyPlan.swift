@@ -6,34 +6,66 @@ struct VerifyPlan {
   let exporters: [Exporter]
   let importers: [Importer]
 
+  /// The V4L2 nodes of the machine, as far as somebody asked for them.
+  let videos: [VideoDevice]
   private let devices: [DeviceDescription]
 
   init(
-    devices: [DeviceDescription], exporters: [String], importers: [String], allocators: [AllocatorChoice]
+    devices: [DeviceDescription], videos: [VideoDevice] = [], exporters: [String], importers: [String],
+    allocators: [AllocatorChoice], formats: [PixelFormat] = [], witness: String? = nil
   ) throws {
     self.devices = devices
+    self.videos = videos
     let wanted = Set(allocators.flatMap(\.kinds))
-    let chosen = try exporters.flatMap { text in try Self.exporters(named: text, in: devices, wanted) }
+    let chosen = try exporters.flatMap { text in try Self.exporters(named: text, in: devices, videos, wanted, witness) }
     if exporters.isEmpty {
       let memory = try Self.systemMemory(wanted.isEmpty ? [.udmabuf, .heap] : wanted)
-      self.exporters = Self.deviceExporters(devices, among: devices, wanted) + memory
+      let video = wanted.isEmpty || wanted.contains(.v4l2) ? Exporter.readingVideo(among: videos, formats: formats) : []
+      self.exporters = Self.deviceExporters(devices, among: devices, wanted) + memory + video
     } else {
       self.exporters = Self.unique(chosen)
     }
     let importing =
       importers.isEmpty
-      ? devices : try importers.flatMap { try DeviceSelection.devices(named: $0, in: devices) }
-    self.importers = Self.unique(
-      importing.map { Importer(name: $0.label(among: devices), node: $0.usableNode, problem: $0.problem) })
+      ? devices.map { Self.importer($0, among: devices) } + Importer.readingVideo(among: videos)
+      : try importers.flatMap { try Self.importers(named: $0, in: devices, videos) }
+    self.importers = Self.unique(importing)
     guard !self.exporters.isEmpty else {
       throw ExitStatus.usage(
         "no exporter allocates through \(allocators.map(\.rawValue).joined(separator: ", ")): "
-          + "udmabuf and the heaps are exporters of their own, gbm and dumb need a device")
+          + "udmabuf and the heaps are exporters of their own, gbm and dumb need a device, v4l2 a video device")
     }
   }
 
+  private static func importer(_ device: DeviceDescription, among devices: [DeviceDescription]) -> Importer {
+    Importer(
+      name: device.label(among: devices), node: device.usableNode, render: device.usableRender,
+      problem: device.problem)
+  }
+
+  private static func importers(
+    named text: String, in devices: [DeviceDescription], _ videos: [VideoDevice]
+  ) throws -> [Importer] {
+    if let named = videoDevices(named: text, in: devices, videos) { return named.map { .video($0, among: videos) } }
+    return try DeviceSelection.devices(named: text, in: devices, besides: videos).map { importer($0, among: devices) }
+  }
+
+  /// The V4L2 nodes that a selector means which means no DRM device; nil where there are none.
+  ///
+  /// A driver's name means its nodes that have pictures, where there are such.
+  private static func videoDevices(
+    named text: String, in devices: [DeviceDescription], _ videos: [VideoDevice]
+  ) -> [VideoDevice]? {
+    guard DeviceSelector(text).matches(in: devices).isEmpty else { return nil }
+    let named = videos.named(text)
+    let withPictures = named.filter { $0.capabilities?.roles.isEmpty == false }
+    let meant = withPictures.isEmpty ? named : withPictures
+    return meant.isEmpty ? nil : meant
+  }
+
   private static func exporters(
-    named text: String, in devices: [DeviceDescription], _ wanted: Set<AllocatorKind>
+    named text: String, in devices: [DeviceDescription], _ videos: [VideoDevice], _ wanted: Set<AllocatorKind>,
+    _ witness: String?
   ) throws -> [Exporter] {
     if text == AllocatorKind.udmabuf.rawValue { return try systemMemory([.udmabuf]) }
     let heap = AllocatorKind.heap.rawValue
@@ -44,7 +76,15 @@ struct VerifyPlan {
       let present = heaps.map(\.name).joined(separator: ", ")
       throw ExitStatus.usage("no exporter is called '\(text)': present are \(present)")
     }
-    return deviceExporters(try DeviceSelection.devices(named: text, in: devices), among: devices, wanted)
+    if let named = DeviceSelection.gpu(text) {
+      let program = try WitnessArgument.drawing(witness)
+      return try DeviceSelection.devices(named: named, in: devices).map {
+        Exporter.gpu($0, among: devices, drawnBy: program)
+      }
+    }
+    if let named = videoDevices(named: text, in: devices, videos) { return named.map(Exporter.video) }
+    let named = try DeviceSelection.devices(named: text, in: devices, besides: videos)
+    return deviceExporters(named, among: devices, wanted)
   }
 
   private static func deviceExporters(
@@ -71,7 +111,9 @@ struct VerifyPlan {
   /// By name, by all of a name before a colon, or by whatever else `--exporter` and `--importer` take.
   private func names(of selector: String, _ names: [String]) -> Set<String> {
     let named = names.filter { $0 == selector || $0.hasPrefix("\(selector):") }
-    let labels = DeviceSelector(selector).matches(in: devices).map { $0.label(among: devices) }
+    let labels =
+      DeviceSelector(selector).matches(in: devices).map { $0.label(among: devices) }
+      + (Self.videoDevices(named: selector, in: devices, videos) ?? []).map(\.name)
     return Set(named + names.filter(labels.contains))
   }
 

@@ -280,11 +280,13 @@ final class LaterSignal: Sendable {
   }
 
   private func signalNow() {
-    let fence = fence.withLock { $0.take() }
-    do {
-      try fence?.signal()
-    } catch {
-      failure.withLock { $0 = error }
+    // All of it under the lock: who finds it signalled finds that its device was let go of, too.
+    fence.withLock { fence in
+      do throws(PrimeError) {
+        try fence.take()?.signal()
+      } catch {
+        failure.withLock { $0 = error }
+      }
     }
   }
 

@@ -166,7 +166,7 @@ struct LeavesNothing: SuiteTrait, TestTrait, TestScoping {
     for number in FileSystem.entries(of: "/proc/self/fd") {
       guard let target = FileSystem.linkTarget(of: "/proc/self/fd/\(number)") else { continue }
       let kinds = [
-        "/dmabuf:", "/dev/dri/", "/dev/udmabuf", "/dev/dma_heap/", "/memfd:", "anon_inode:sync_file",
+        "/dmabuf:", "/dev/dri/", "/dev/video", "/dev/udmabuf", "/dev/dma_heap/", "/memfd:", "anon_inode:sync_file",
         "anon_inode:syncobj_file",
       ]
       if kinds.contains(where: target.hasPrefix) { found[number] = target }

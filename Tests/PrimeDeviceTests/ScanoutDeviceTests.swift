@@ -76,7 +76,7 @@ struct ScanoutOnARealKernel {
       let onCirrus = try Framebuffer(GEMHandle(importing: buffer, into: cirrus), description)
       let engine = try DisplayPipe(DisplayRoute(on: vkms, to: .writeback))
       let wire = try DisplayPipe(DisplayRoute(on: cirrus, to: .connected))
-      let witness = try WritebackWitness(description, targetFrom: allocator, route: engine.route)
+      let witness = try WritebackWitness(description, targetOtherwiseFrom: allocator, route: engine.route)
       let mode = try #require(wire.route.modes.first { $0.width == 640 && $0.height == 480 })
       try wire.show(.init(framebuffer: onCirrus.id, shown: Self.size), mode: mode, deadline: deadline)
       try engine.show(
@@ -110,7 +110,7 @@ struct ScanoutOnARealKernel {
     let frames = try frames(of: request, from: allocator)
     let framebuffers = try frames.framebuffers(on: vkms, log: .init(isWanted: false))
     let pipe = try DisplayPipe(DisplayRoute(on: vkms, to: .writeback))
-    let witness = try WritebackWitness(frames.description, targetFrom: allocator, route: pipe.route)
+    let witness = try WritebackWitness(frames.description, targetOtherwiseFrom: allocator, route: pipe.route)
     func picture(_ frame: Int) -> DisplayPipe.Picture {
       .init(framebuffer: framebuffers.id(of: frame), shown: (64, 48), target: witness.target)
     }
@@ -151,7 +151,7 @@ struct ScanoutOnARealKernel {
       let frames = try frames(of: request, from: allocator)
       let framebuffers = try frames.framebuffers(on: vkms, log: .init(isWanted: false))
       let pipe = try DisplayPipe(DisplayRoute(on: vkms, to: .writeback))
-      let witness = try WritebackWitness(frames.description, targetFrom: allocator, route: pipe.route)
+      let witness = try WritebackWitness(frames.description, targetOtherwiseFrom: allocator, route: pipe.route)
       try pipe.show(
         .init(framebuffer: framebuffers.id(of: 0), shown: (64, 48), target: witness.target),
         mode: try DisplayMode.withoutWire(width: 64, height: 48), deadline: deadline)
@@ -218,6 +218,8 @@ struct ScanoutOnARealKernel {
     // The target must be as large as the mode.
     let picture = DisplayPipe.Picture(framebuffer: framebuffer.id, shown: (64, 48), target: framebuffer.id)
     let mode = try DisplayMode.withoutWire(width: 80, height: 48)
+    // vkms of 6.1 comes to its plane first, which there has to be as large as the mode, too.
+    let reason = Lab.isKernel("6.1") ? "Plane must cover entire CRTC" : "Invalid framebuffer size 64x48"
     for isWanted in [true, false] {
       let log = KernelDebugLog.Excerpt(isWanted: isWanted)
       let error = try #require(
@@ -227,7 +229,7 @@ struct ScanoutOnARealKernel {
       #expect(error.operation == "DRM_IOCTL_MODE_ATOMIC")
       #expect(error.errno == .invalidArgument)
       if isWanted { print("kernel: \(log.lines?.count ?? 0) lines, the last \(log.lines?.last ?? "none")") }
-      #expect((log.lines?.contains { $0.contains("Invalid framebuffer size 64x48") } ?? false) == isWanted)
+      #expect((log.lines?.contains { $0.contains(reason) } ?? false) == isWanted)
     }
     try pipe.close()
     #expect(try debugParameter() == before)

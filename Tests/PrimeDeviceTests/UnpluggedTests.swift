@@ -26,11 +26,13 @@ extension OnARealKernel {
         if done == 3 { DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(20)) { slot.pullOut() } }
       }
       let verdicts = report.cells.map(\.verdict)
+      // GEM-shmem only attaches there, and a buffer smaller than every mode is not shown, for which cirrus would map it.
+      let taken: Verdict = Lab.isKernel("7.2") ? .held : .shared
       #expect(verdicts.count == 12)
-      #expect(verdicts.prefix(3) == [.shared, .shared, .shared])
+      #expect(verdicts.prefix(3) == [taken, taken, taken])
       #expect(verdicts.last == .error)
       // A cell is as it always was, or it says what happened: nothing in between.
-      #expect(Set(verdicts) == [.shared, .error])
+      #expect(Set(verdicts) == [taken, .error])
       for cell in report.cells where cell.verdict == .error {
         #expect(cell.reason?.contains(node.path) == true)
         #expect(cell.reason?.hasSuffix("the device went away during the run") == true)

@@ -6,6 +6,9 @@ import Testing
 struct AllocatorTests {
   let kernel = Fixture.kernel()
 
+  /// Those that the fake kernel has; what a GPU draws needs a program.
+  private static let kinds: [AllocatorKind] = [.gbm, .dumb, .udmabuf, .heap]
+
   /// Makes one of each kind on the exporter.
   private func makeAllocator(_ kind: AllocatorKind, _ kernel: FakeKernel) throws -> any Allocator {
     switch kind {
@@ -13,7 +16,22 @@ struct AllocatorTests {
     case .gbm: GBMAllocator(device: try GBMDevice(on: Device.open(Fixture.exporterNode, kernel: kernel)))
     case .udmabuf: UDMABufAllocator(kernel: kernel)
     case .heap: DMAHeapAllocator(kernel: kernel)
+    case .v4l2: Self.makeVideo(kernel)
+    case .gpu: throw PrimeError.untestable("witness", on: "the fake kernel", reason: "no GPU is here")
     }
+  }
+
+  private static func makeVideo(_ kernel: FakeKernel) -> VideoAllocator {
+    let capability = KernelVideoCapability(driver: "fake", card: "fake", busInfo: "platform:fake", flags: 0x0400_0001)
+    kernel.addVideo(
+      "/dev/video0",
+      FakeVideo.Node(
+        number: DeviceNumber(major: 81, minor: 0), capability: capability,
+        formats: [VideoFourcc.xbgr32, .nv12].map(\.rawValue), engine: .doesNothing))
+    let device = VideoDevice(
+      number: 0, path: "/dev/video0", driver: "fake", card: "fake", bus: "platform:fake",
+      capabilities: VideoCapabilities(rawValue: capability.flags), problem: nil)
+    return VideoAllocator(device, kernel: kernel)
   }
 
   @Test(
@@ -40,7 +58,7 @@ struct AllocatorTests {
     kernel.expectNothingLeft()
   }
 
-  @Test("lays the planes of NV12 one below the other at one pitch", arguments: AllocatorKind.allCases)
+  @Test("lays the planes of NV12 one below the other at one pitch", arguments: Self.kinds)
   func planes(kind: AllocatorKind) throws {
     do {
       let allocator = try makeAllocator(kind, kernel)
@@ -53,7 +71,7 @@ struct AllocatorTests {
 
   @Test(
     "that makes linear memory cannot try a request for anything else, which nobody refuses",
-    arguments: [AllocatorKind.dumb, .udmabuf, .heap])
+    arguments: [AllocatorKind.dumb, .udmabuf, .heap, .v4l2])
   func notLinear(kind: AllocatorKind) throws {
     do {
       let allocator = try makeAllocator(kind, kernel)
@@ -202,7 +220,7 @@ struct AllocatorTests {
     kernel.expectNothingLeft()
   }
 
-  @Test("refuses a picture without pixels before anybody is asked", arguments: AllocatorKind.allCases)
+  @Test("refuses a picture without pixels before anybody is asked", arguments: Self.kinds)
   func impossibleSize(kind: AllocatorKind) throws {
     do {
       let allocator = try makeAllocator(kind, kernel)

@@ -72,4 +72,21 @@ struct BuffersTextTests {
   func limits(showsKernel: Bool, hidden: Int, sentence: String?) {
     #expect(BuffersText.limits(of: inventory([], showsKernel: showsKernel, hidden: hidden)) == sentence)
   }
+
+  @Test("Whose holdings are not there for the caller is said")
+  func scope() {
+    var seen = inventory([])
+    seen.scope = .namespace
+    #expect(
+      BuffersText.limits(of: seen)
+        == "processes outside of this PID namespace cannot be seen, nor what they hold: run it outside of the "
+        + "container")
+    seen.scope = .none
+    seen.hiddenProcesses = 1
+    #expect(
+      BuffersText.limits(of: seen)
+        == "1 process of others cannot be looked at: run it as root; no process can be seen, nor what it holds: "
+        + "mount /proc "
+        + "(`mount -t proc none /proc`)")
+  }
 }

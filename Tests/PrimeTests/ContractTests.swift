@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import Prime
@@ -6,10 +7,10 @@ import Testing
 struct ContractTests {
   @Test func `has every statement once, in order, in fifteen groups`() {
     let counts = Contract.groups.map { group in Contract.statements.count { $0.group == group.letter } }
-    #expect(counts == [15, 14, 15, 10, 21, 11, 19, 8, 11, 25, 32, 10, 10, 12, 6])
+    #expect(counts == [15, 14, 15, 10, 21, 11, 19, 8, 11, 25, 32, 10, 17, 12, 6])
     let ids = Contract.statements.map(\.id)
     #expect(ids == ids.sorted())
-    #expect(Set(ids).count == 219)
+    #expect(Set(ids).count == 226)
   }
 
   @Test func `numbers each group from 01 without a gap`() {
@@ -167,14 +168,18 @@ struct TrialTests {
   }
 
   @Test func `closes what it opened, whatever its end`() {
+    // Which nobody else opens.
+    let path = "/proc/\(getpid())/limits"
     let kernel = KernelProbe()
     let opened = CapturedDescriptor()
     _ = run(kernel: kernel) { check in
-      opened.value = try check.expect(check.kernel.open("/dev/null", flags: 0))
+      opened.value = try check.expect(check.kernel.open(path, flags: 0))
       throw Statement.Stop.failed
     }
     #expect(opened.value > 2)
-    #expect(KernelProbe().control(opened.value, 1, 0, "F_GETFD").failure == .badDescriptor)
+    // A test beside this one may have the number by now.
+    let targets = FileSystem.entries(of: "/proc/self/fd").map { FileSystem.linkTarget(of: "/proc/self/fd/\($0)") }
+    #expect(!targets.contains(path))
   }
 }
 

@@ -101,6 +101,31 @@ struct DMABufInventoryTests {
     #expect(inventory.buffers.map(\.kernelReferences) == [nil])
   }
 
+  @Test("In a PID namespace what nobody visible holds is not said to be the kernel's")
+  func namespace() throws {
+    let machine = try FakeMachine()
+    try machine.addProcess(1, "sh")
+    try machine.tree.link("/proc/self/ns/pid", to: "pid:[4026532190]")
+    try machine.list([(4711, 8192, 4, [])])
+    let inside = machine.look()
+    #expect(inside.scope == .namespace)
+    #expect(inside.buffers.map(\.kernelReferences) == [nil])
+    try machine.tree.remove("/proc/self/ns/pid")
+    try machine.tree.link("/proc/self/ns/pid", to: "pid:[4026531836]")
+    let outside = machine.look()
+    #expect(outside.scope == .machine)
+    #expect(outside.buffers.map(\.kernelReferences) == [4])
+  }
+
+  @Test("Without /proc nobody is seen to hold anything, and nothing is said of whose it is")
+  func noProcesses() throws {
+    let machine = try FakeMachine()
+    try machine.list([(4711, 8192, 4, [])])
+    let inventory = machine.look()
+    #expect(inventory.scope == .none)
+    #expect(inventory.buffers.map(\.kernelReferences) == [nil])
+  }
+
   @Test("What a process held and the kernel does not list any more is gone")
   func gone() throws {
     let machine = try FakeMachine()

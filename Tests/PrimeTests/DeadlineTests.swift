@@ -12,6 +12,16 @@ struct DeadlineTests {
     #expect(error?.subject == "dma-buf 7")
   }
 
+  @Test("throws ETIMEDOUT once its time is over, whoever asked to stop for that")
+  func cancelledBehindItsTime() {
+    let cancellation = Cancellation()
+    cancellation.request()
+    let error = #expect(throws: PrimeError.self) {
+      try Deadline(in: .zero).obeying(cancellation).check("poll", on: "fence")
+    }
+    #expect(error?.errno == .timedOut)
+  }
+
   @Test("throws ECANCELED when somebody asked to stop, however much time is left")
   func cancelled() {
     let cancellation = Cancellation()

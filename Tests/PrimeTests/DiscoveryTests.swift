@@ -46,10 +46,10 @@ struct DiscoveryTests {
     #expect(try DeviceDiscovery(systemRoot: tree.root, kernel: Fixture.kernel()).devices() == [])
   }
 
-  @Test("names the group that a node belongs to where it may not be opened, and keeps what sysfs tells")
+  @Test("tells who forbids a node that may not be opened, and keeps what sysfs tells")
   func noPermission() throws {
     let tree = try FixtureTree(copyOf: FixtureTree.lab)
-    let group = try tree.giveForeignGroup(to: "/dev/dri/card2")
+    try tree.setMode(0o660, of: "/dev/dri/card2")
     let kernel = Fixture.kernel()
     kernel.fail(.open, with: .permissionDenied)
     let devices = try DeviceDiscovery(systemRoot: tree.root, kernel: kernel).devices()
@@ -63,7 +63,7 @@ struct DiscoveryTests {
     #expect(cirrus.problem?.errno == .permissionDenied)
     #expect(
       cirrus.problem?.reason
-        == "it belongs to the group \(group): join it with `sudo usermod -aG \(group) $USER` and log in again")
+        == "its mode 0660 allows it: a security module (SELinux, AppArmor) forbids it, which the kernel log tells")
     // The kernel's module where the driver itself cannot be asked; vgem has not even that.
     #expect(devices.map(\.driver) == ["vgem", "vkms", "cirrus", "bochs-drm", "virtio-pci", "qxl"])
     kernel.expectNothingLeft()
@@ -121,6 +121,50 @@ struct DiscoveryTests {
     try tree.addNode("controlD64", minor: 64, of: "platform/old")
     let devices = try DeviceDiscovery(systemRoot: tree.root, kernel: Self.labKernel).devices()
     #expect(devices.map(\.driver) == ["vgem", "vkms", "cirrus", "bochs-drm", "virtio_gpu"])
+  }
+
+  @Test("knows a device by its nodes' numbers, as a container may show them under other names")
+  func otherNames() throws {
+    let tree = try FixtureTree()
+    try tree.addNode("card0", minor: 0, of: "platform/vgem")
+    try tree.addNode("card1", minor: 1, of: "platform/vkms")
+    try tree.remove("/dev/dri/card1")
+    let kernel = FakeKernel([.init(driver: "vkms", primary: "/dev/dri/card0")])
+    kernel.misbehave { $0.nodeMinors = ["/dev/dri/card0": 1] }
+    let discovery = DeviceDiscovery(systemRoot: tree.root, kernel: kernel)
+    let devices = try discovery.devices()
+    #expect(devices.map(\.driver) == ["vkms"])
+    #expect(devices.map(\.bus.identifier) == ["vkms"])
+    #expect(devices.map { $0.primary?.path } == ["\(tree.root)/dev/dri/card0"])
+    #expect(try discovery.unshownNodes() == ["card0"])
+    kernel.expectNothingLeft()
+  }
+
+  @Test("tells one node under two names by the kernel's")
+  func twoNames() throws {
+    let tree = try FixtureTree()
+    try tree.addNode("card1", minor: 1, of: "platform/vkms")
+    try tree.write("", to: "/dev/dri/a-name")
+    let kernel = FakeKernel([.init(driver: "vkms", primary: "/dev/dri/card1")])
+    kernel.misbehave { $0.nodeMinors = ["/dev/dri/a-name": 1] }
+    let devices = try DeviceDiscovery(systemRoot: tree.root, kernel: kernel).devices()
+    #expect(devices.map { $0.primary?.path } == ["\(tree.root)/dev/dri/card1"])
+    kernel.expectNothingLeft()
+  }
+
+  @Test("finds each node as a device where there is no sysfs")
+  func withoutSysfs() throws {
+    let tree = try FixtureTree()
+    try tree.write("", to: "/dev/dri/card3")
+    try tree.write("", to: "/dev/dri/renderD128")
+    try tree.write("", to: "/dev/dri/notes")
+    let kernel = FakeKernel([.init(driver: "vgem", primary: "/dev/dri/card3", render: "/dev/dri/renderD128")])
+    let devices = try DeviceDiscovery(systemRoot: tree.root, kernel: kernel).devices()
+    #expect(devices.map(\.driver) == ["vgem", "vgem"])
+    #expect(devices.map(\.bus.name) == ["unknown", "unknown"])
+    #expect(devices.map(\.bus.identifier) == ["226:3", "226:128"])
+    #expect(devices.map { $0.usableNode?.kind } == [.primary, .render])
+    kernel.expectNothingLeft()
   }
 
   @Test("sorts card10 behind card2")

@@ -105,6 +105,7 @@ extension FakeKernel.State {
       imported = try newMemory(byteCount: memories[memory].byteCount, exporter: nil)
       memories[imported].store(memories[memory].bytes())
     }
+    if !isOwn { bounce(imported) }
     let handle = files[descriptor]?.add(imported) ?? 0
     files[descriptor]?.numbers[memory] = handle
     return handle
@@ -194,7 +195,12 @@ extension FakeKernel {
 
   func closeHandle(_ descriptor: CInt, handle: UInt32) -> CallResult<Void> {
     // Also where it is told to fail: the device is gone then, and its handles with it.
-    defer { state.withLock { _ = $0.files[descriptor]?.handles.removeValue(forKey: handle) } }
+    defer {
+      state.withLock { state in
+        let memory = state.files[descriptor]?.handles.removeValue(forKey: handle)
+        if let memory { state.unbounce(memory) }
+      }
+    }
     return call(.closeHandle) { state in
       guard state.files[descriptor]?.handles[handle] != nil else {
         state.violations.append("GEM_CLOSE of handle \(handle), which is not open")

@@ -50,6 +50,8 @@ struct Faults: Sendable {
   var otherMaster = false
   /// Paths that cannot be opened, by how they end.
   var closedPaths: [String: Errno] = [:]
+  /// The minors of nodes whose names are not the kernel's, by the ends of their paths.
+  var nodeMinors: [String: UInt32] = [:]
   /// What a sync_file claims to hold, whatever it holds.
   var claimedFences: Int?
   /// A fence that is put on a buffer is over at once.
@@ -70,6 +72,10 @@ struct Faults: Sendable {
   var filesTakeHandles = false
   /// libgbm exports for reading alone, as with Mesa's software driver; where the buffer was exported before, as that was.
   var gbmExportsForReading = false
+  /// Every import is a copy, and SYNC copies as said; nil where devices reach all memory.
+  var bounces: BounceRule?
+  /// SYNC copies nothing, whatever the rule is, as where somebody swallows it.
+  var syncCopiesNothing = false
   /// The driver allocates half of what is asked for.
   var halvesDumbBuffers = false
 }

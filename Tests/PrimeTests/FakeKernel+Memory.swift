@@ -13,6 +13,10 @@ struct FakeMemory: Sendable {
   /// The bytes as they were before the write bracket that is open or was last.
   var beforeLastWrite: [UInt8]?
   var writeBrackets = 0
+  /// What importers see of it in its place; nil where it is not bounced.
+  var bounced: [UInt8]?
+  /// The same for the exporter's own device.
+  var ownBounce: [UInt8]?
 
   func bytes() -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: byteCount)
@@ -52,7 +56,7 @@ extension FakeKernel.State {
 
   /// The bytes of a buffer as a device that imported it sees them.
   func bytesSeenByImporter(_ memory: Int) -> [UInt8] {
-    var bytes = memories[memory].bytes()
+    var bytes = memories[memory].bounced ?? memories[memory].bytes()
     if let first = faults.writesArriveLateFrom, memories[memory].writeBrackets >= first,
       let before = memories[memory].beforeLastWrite
     {
@@ -110,6 +114,7 @@ extension FakeKernel {
       switch state.descriptors[descriptor] {
       case _ where state.faults.neverReady: return nil
       case .fence: return events
+      case .plain(let path) where state.video.nodes[path]?.engine != nil: return events
       case .checksumData(let device): return state.nextChecksum(ofDevice: device) & events
       case .node: return state.files[descriptor]?.events.isEmpty == false ? Int16(POLLIN) & events : 0
       case .dmaBuf(let memory, _): return state.events(ofMemory: memory) & events
@@ -205,6 +210,7 @@ extension FakeKernel.State {
   /// Keeps count of brackets; an END that failed for good ends its bracket too: nobody can do more than ask.
   fileprivate mutating func account(flags: UInt64, failure: Errno?, memory: Int) {
     let isEnd = flags & 4 != 0
+    if failure == nil { syncBounces(memory, flags: flags) }
     if isEnd {
       guard failure != .interrupted, failure != .tryAgain else { return }
       openBrackets[memory, default: 0] -= 1

@@ -93,6 +93,7 @@ final class FakeKernel: KernelCalls {
     var gbm = FakeGBM()
     var fences = FakeFences()
     var sockets = FakeSockets()
+    var video = FakeVideo()
     var counts: [KernelCall: Int] = [:]
     var failures: [KernelCall: [ClosedRange<Int>: Errno]] = [:]
     var faults = Faults()

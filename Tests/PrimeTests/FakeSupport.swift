@@ -16,7 +16,7 @@ enum Fixture {
   static func kernel(
     exporter: FakeKernel.DeviceSetup = exporter, importer: FakeKernel.DeviceSetup = importer
   ) -> FakeKernel {
-    FakeKernel([exporter, importer], otherNodes: ["/dev/udmabuf", "/dev/dma_heap/system", "/dev/null"])
+    FakeKernel([exporter, importer], otherNodes: ["/dev/udmabuf", "/dev/dma_heap/system", "/dev/null", "/dev/video0"])
   }
 
   /// Time enough for anything that does not hang.

@@ -36,6 +36,15 @@ struct FenceCheckTests {
     }
   }
 
+  @Test func `that cannot be tried here are skipped, without an errno that no kernel gave`() {
+    let report = Scenario().pair.report("commit", expected: "it waits", withControl: true) { _ in
+      throw PrimeError.untestable("witness", on: "prime-witness-gl", reason: "it does not answer")
+    }
+    #expect(report.verdict == .skipped)
+    #expect(report.call == nil && report.errno == nil)
+    #expect(report.reason == "prime-witness-gl: it does not answer")
+  }
+
   private static let processor = ["write-busy", "read-busy", "bracket-read", "bracket-write", "snapshot", "timeout"]
 
   @Test(arguments: ["vgem", "maker"])

@@ -59,16 +59,6 @@ final class FixtureTree {
     try write("", to: "/dev/dri/\(name)")
   }
 
-  /// Gives a file a group that is not root's, and the name under which messages know it.
-  func giveForeignGroup(to path: String) throws -> String {
-    let file = root + path
-    if geteuid() == 0 {
-      // A number that no system has a name for.
-      try #require(chown(file, 0, 54321) == 0)
-      return "54321"
-    }
-    var status = stat()
-    try #require(stat(file, &status) == 0)
-    return getgrgid(status.st_gid).map { String(cString: $0.pointee.gr_name) } ?? "\(status.st_gid)"
-  }
+  /// Gives a file permission bits.
+  func setMode(_ mode: mode_t, of path: String) throws { try #require(chmod(root + path, mode) == 0) }
 }

@@ -46,6 +46,8 @@ struct HelperFamilyTests {
     // The module calls GEM-shmem's functions, but the device maps imports, which those do not.
     let persona = family("persona-ttm", ["persona"], maps: true)
     #expect(persona.family == nil)
+    #expect(persona.contradicted == .shmem)
+    #expect(family("msm", ["msm"], maps: true).contradicted == nil)
     #expect(
       persona.evidence
         == "its module persona uses drm_shmem_helper, and it maps imports as no driver on GEM-shmem does")

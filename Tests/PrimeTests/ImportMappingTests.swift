@@ -25,6 +25,22 @@ struct ImportMappingTests {
     #expect(DMAMapTrace.devices(in: text) == ["vkms", "0000:00:02.0"])
   }
 
+  @Test func `a trace has the addresses that a driver was given, the last time and only where all of them are there`() {
+    let whole = """
+       worker-1 [000] ..... 8.1: dma_map_sg: vgem dir=BIDIRECTIONAL nents=1/1 ents=1/1 dma_addrs={0x1000} sizes={0x1000} attrs=
+       worker-1 [000] ..... 8.2: dma_map_sg: vgem dir=BIDIRECTIONAL nents=2/2 ents=2/2 dma_addrs={0x6d600000,0x6d610000} sizes={0x10000,0x1000} phys_addrs={0x6750000,0x6760000} attrs=
+      """
+    let pieces = [
+      DMAMapTrace.Piece(address: 0x6d60_0000, byteCount: 65536),
+      DMAMapTrace.Piece(address: 0x6d61_0000, byteCount: 4096),
+    ]
+    #expect(DMAMapTrace.seen(in: whole).pieces == ["vgem": pieces])
+    let cut =
+      " worker-1 [000] ..... 8.3: dma_map_sg: vgem dir=BIDIRECTIONAL nents=128/300 ents=128/300 [TRUNCATED] "
+      + "dma_addrs={0x1000} sizes={0x1000} attrs="
+    #expect(DMAMapTrace.seen(in: whole + "\n" + cut).pieces == [:])
+  }
+
   @Test(
     "a kernel's number is read from what uname prints",
     arguments: [("6.12.117+deb12-amd64", 6, 12), ("7.2.13+deb14-amd64", 7, 2), ("6.1.0-56-amd64", 6, 1)])

@@ -155,6 +155,17 @@ struct KernelComplaintTests {
     #expect(others.map(\.modules.count) == [1, 2])
   }
 
+  @Test("of vivid's thread that came late is none, and that of another driver is", arguments: ["vivid", "uvcvideo"])
+  func late(module: String) {
+    let found = complaints([
+      "schedule_timeout: wrong timeout value fffffffffffffff0",
+      "CPU: 0 UID: 0 PID: 453 Comm: vivid-000-vid-c Not tainted 6.12.117+deb12-amd64 #1", "Call Trace:", " <TASK>",
+      " dump_stack_lvl+0x64/0x80", " schedule_timeout+0x142/0x170",
+      " thread_vid_cap+0x3b2/0x440 [\(module)]", " kthread+0xcf/0x100", " </TASK>",
+    ])
+    #expect(found.count == (module == "vivid" ? 0 : 1))
+  }
+
   @Test("whose end has not come yet is told when it has")
   func inPieces() {
     var parser = KernelComplaintParser()

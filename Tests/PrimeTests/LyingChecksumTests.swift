@@ -92,6 +92,31 @@ struct LyingChecksumTests {
     #expect(report.observers == [.crc, .identity])
   }
 
+  @Test("is compared with what an earlier look of the run drew, and drawn again where the two differ")
+  func history() {
+    let scenario = Self.scenario()
+    let kernel = scenario.makeKernel()
+    let history = LookHistory()
+    func report() -> (CellReport, commits: Int) {
+      let before = kernel.count(of: .kmsCommit)
+      let report = scenario.run(on: kernel, request: Self.request, history: history).report
+      return (report, kernel.count(of: .kmsCommit) - before)
+    }
+    let (first, second, third) = (report(), report(), report())
+    for (report, _) in [first, second, third] {
+      #expect(report.verdict == .proven, "\(report)")
+      #expect(report.observers == [.crc, .identity])
+    }
+    // The first tries every control. The second sees pattern B drawn, the third has seen all.
+    #expect(first.commits > second.commits)
+    #expect(third.commits <= second.commits)
+    // Of two imports, the second of which the picture is seen through, both are copies.
+    kernel.misbehave { $0.copiedImports = 2 }
+    let copied = report().0
+    #expect(copied.verdict == .mismatch, "\(copied)")
+    #expect(copied.reason?.contains("is not that of the same picture drawn on the device itself") == true)
+  }
+
   @Test("tries rows and pixels at every edge, at an even and an odd row, and at none outside")
   func controls() {
     for (width, height) in [(1, 1), (2, 2), (64, 48), (33, 21), (8, 1), (1, 9)] {

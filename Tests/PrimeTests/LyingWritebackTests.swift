@@ -39,8 +39,15 @@ struct LyingWritebackTests {
     "is not believed where its target is the picture itself, whatever it writes",
     arguments: [WritebackLie.none, .nothing])
   func targetIsPicture(lie: WritebackLie) {
-    for change: @Sendable (inout Faults) -> Void in [{ $0.exportsGiveFirst = true }, { $0.importsGiveFirst = true }] {
-      let report = PairScenario.display.report(request: Self.request) { faults in
+    // The target comes from the picture's exporter only where the importer makes none.
+    var ofExporter = PairScenario.display
+    ofExporter.importer.makesDumbBuffers = false
+    let lies: [(PairScenario, @Sendable (inout Faults) -> Void)] = [
+      (ofExporter, { $0.exportsGiveFirst = true }), (ofExporter, { $0.importsGiveFirst = true }),
+      (.display, { $0.exportsGiveFirst = true }),
+    ]
+    for (scenario, change) in lies {
+      let report = scenario.report(request: Self.request) { faults in
         faults.writeback = lie
         change(&faults)
       }
@@ -67,9 +74,10 @@ struct LyingWritebackTests {
   // MARK: - Scanout
 
   private func scanout(
-    _ content: ScanoutRequest.Content, frames: Int = 12, _ change: (inout Faults) -> Void
+    _ content: ScanoutRequest.Content, frames: Int = 12, on display: FakeKernel.DeviceSetup = Fixture.importer,
+    _ change: (inout Faults) -> Void
   ) -> ScanoutReport {
-    let kernel = Fixture.kernel()
+    let kernel = Fixture.kernel(importer: display)
     kernel.misbehave(change)
     var request = ScanoutRequest(
       exporter: Exporter(name: "maker", node: Fixture.exporterNode, allocator: .dumb), displayName: "taker",
@@ -120,11 +128,15 @@ struct LyingWritebackTests {
 
   @Test("is not believed where a frame is its own target", arguments: [WritebackLie.none, .nothing])
   func frameIsTarget(lie: WritebackLie) {
-    let report = scanout(.picture(.smpte)) { faults in
-      faults.writeback = lie
-      faults.exportsGiveFirst = true
+    for makesOwnTarget in [true, false] {
+      var display = Fixture.importer
+      display.makesDumbBuffers = makesOwnTarget
+      let report = scanout(.picture(.smpte), on: display) { faults in
+        faults.writeback = lie
+        faults.exportsGiveFirst = true
+      }
+      #expect(report.verdict == .error)
+      #expect(report.call == "control")
     }
-    #expect(report.verdict == .error)
-    #expect(report.call == "control")
   }
 }

@@ -12,7 +12,7 @@ struct ObserverProofTests {
     #expect(report.observers == [.identity])
     let attempt = report.tried.first { $0.observer == .nativeMap }
     #expect(attempt?.call == "native-map")
-    #expect(attempt?.errno == "EOPNOTSUPP")
+    #expect(attempt != nil && attempt?.errno == nil, "nobody asked the kernel")
   }
 
   @Test("is a gbm_bo_map that shows what is written later: the buffer's own memory")

@@ -87,8 +87,8 @@ struct PairCheckFaultTests {
     #expect(report.verdict == scenario.verdict, "\(report)")
     #expect(report.observers == scenario.observers)
     #expect(report.call == nil && report.errno == nil && report.mismatch == nil)
-    // The exporter's own look, two looks of each observer, and one at C where it was written.
-    let looks = 1 + 2 * scenario.observers.count + (scenario.observers.contains(.nativeMap) ? 1 : 0)
+    // The exporter's own look before and after, two looks of each observer, and one at C where it was written.
+    let looks = 2 + 2 * scenario.observers.count + (scenario.observers.contains(.nativeMap) ? 1 : 0)
     #expect(report.controls == looks)
     #expect(kernel.shown(on: Fixture.importerNode.path) == before)
     kernel.expectNothingLeft()

@@ -46,7 +46,8 @@ struct PairScenario: Sendable, CustomTestStringConvertible {
 
   /// Runs the check.
   func run(
-    on kernel: FakeKernel, request: AllocationRequest = Fixture.request, deadline: Deadline = Fixture.deadline
+    on kernel: FakeKernel, request: AllocationRequest = Fixture.request, deadline: Deadline = Fixture.deadline,
+    history: LookHistory = LookHistory()
   ) -> PairCheck.Outcome {
     let hasDevice = allocator == .dumb || allocator == .gbm
     var check = PairCheck(
@@ -57,6 +58,7 @@ struct PairScenario: Sendable, CustomTestStringConvertible {
         name: isOneDevice ? "maker" : "taker", node: isOneDevice ? Fixture.exporterNode : Fixture.importerNode),
       request: request, seed: Self.seed, kernel: kernel, deadline: deadline)
     check.release = KernelRelease(6, 12)
+    check.history = history
     return check.run()
   }
 

@@ -97,6 +97,17 @@ struct WorkerRunTests {
     }
   }
 
+  /// As after an oops in a call: the kernel ends the thread that made it, and not the process.
+  @Test func `cost their own result where the kernel ends the thread of the worker`() async {
+    await #expect(processExitsWith: .success) {
+      let told = Self.run { context in
+        if context.piece == 1 { pthread_exit(nil) }
+      }
+      #expect(told.story == ["0 began", "0 done", "1 began", "1 failed", "2 began", "2 done"])
+      #expect(told.failures == [1: .exited(process: told.workers[0], code: ChildProcess.threadEnded)])
+    }
+  }
+
   @Test func `cost the next result where the worker dies between two of them`() async {
     await #expect(processExitsWith: .success) {
       // It waits for the parent's word then.

@@ -59,7 +59,7 @@ extension ToolOnARealKernel {
 
     @Test func `names the importer's device, and has reports that their schema describes`() throws {
       let shown = try RunningTool([
-        "scanout", "--from", "vgem", "--on", "cirrus", "--mode", "640x480", "--hold", "6", "--timeout", "60",
+        "scanout", "--from", "vgem", "--on", "cirrus", "--mode", "640x480", "--hold", "60", "--timeout", "120",
       ])
       #expect(try shown.wait { try Tool.run("buffers").standardOutput.contains("(cirrus)") })
       let folder = NSTemporaryDirectory() + "prime-tool-buffers-\(getpid())"

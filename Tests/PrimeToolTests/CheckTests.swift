@@ -23,7 +23,7 @@ extension ToolOnARealKernel {
       let ran = try Tool.shell(command, limit: .seconds(850))
       #expect(ran.code == 0, "\(ran.standardError)")
       let coverage = try #require(try ran.json()["coverage"] as? [String: Int])
-      #expect(coverage["all"] == 219)
+      #expect(coverage["all"] == 226)
       #expect(coverage["advice"] == 2)
       #expect(coverage["run"] ?? 0 >= 195)
       let results = try results(ran)
@@ -202,7 +202,7 @@ extension ToolOnARealKernel {
       #expect(ran.code == 77)
       #expect(ran.standardError.hasPrefix("prime-tool: this machine shows no DRM device: load the virtual one with "))
       let results = try results(ran)
-      #expect(results.count == 217)
+      #expect(results.count == 224)
       #expect(results.allSatisfy { $0["outcome"] as? String == ($0["id"] as? String == "C07" ? "pass" : "skip") })
     }
 

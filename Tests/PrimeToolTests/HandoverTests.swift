@@ -64,8 +64,8 @@ extension ToolOnARealKernel {
     @Test func `is refused by the importer's kernel, and both ends say why`() throws {
       let ran = try handOver(["--from", "heap"], ["--on", "virtio_gpu"])
       let reason =
-        "drmPrimeFDToHandle ENODEV: virtio_gpu takes no buffers of other devices, and refuses a page of udmabuf and heap "
-        + "too: its driver imports only what it exported itself\n"
+        "drmPrimeFDToHandle ENODEV: virtio_gpu takes no buffers of other devices, and refuses a page of udmabuf, heap, vgem "
+        + "and vkms too, while vgem takes this buffer of the exporter: its driver imports only what it exported itself\n"
       #expect(
         ran.importer.standardOutput.hasSuffix(reason)
           && ran.importer.standardOutput.hasPrefix("refused: user 0 64x48 XRGB8888 linear → virtio_gpu: "),

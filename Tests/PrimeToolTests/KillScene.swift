@@ -31,9 +31,9 @@ struct KillScene {
       ["verify", "--json", "--seed", "7", "--size", "320x240"] + exporters.flatMap { ["--exporter", $0] }
       + importers.flatMap { ["--importer", $0] }
     let tool = try RunningTool(arguments)
-    try #require(tool.wait(.seconds(60)) { !Self.workers(of: tool).isEmpty })
+    try #require(tool.wait(.seconds(60)) { !tool.children.isEmpty })
     let start = ContinuousClock.now
-    try #require(tool.wait(.seconds(300)) { Self.workers(of: tool).isEmpty })
+    try #require(tool.wait(.seconds(300)) { tool.children.isEmpty })
     duration = ContinuousClock.now - start
     let ran = try tool.finish(within: .seconds(300))
     undisturbed = try Self.report(ran)
@@ -46,26 +46,20 @@ struct KillScene {
     try JSONDecoder().decode(VerifyReport.self, from: Data(ran.standardOutput.utf8))
   }
 
-  /// The processes that a run has started and not buried.
-  private static func workers(of tool: RunningTool) -> [pid_t] {
-    let text = try? String(contentsOfFile: "/proc/\(tool.pid)/task/\(tool.pid)/children", encoding: .utf8)
-    return text?.split(separator: " ").compactMap { pid_t($0) } ?? []
-  }
-
   /// A run that has come to a random moment of its work, and the worker that is at it; nil where it was done before.
   private mutating func runToSomeMoment() throws -> (tool: RunningTool, worker: pid_t?) {
     let tool = try RunningTool(arguments)
-    try #require(tool.wait(.seconds(60)) { !Self.workers(of: tool).isEmpty })
+    try #require(tool.wait(.seconds(60)) { !tool.children.isEmpty })
     let start = ContinuousClock.now
     let moment = Deadline(in: duration * Double.random(in: 0..<1, using: &generator))
     while moment.remaining > .zero {
       usleep(UInt32(min(moment.remaining, .milliseconds(20)) / .microseconds(1)))
-      guard Self.workers(of: tool).isEmpty else { continue }
+      guard tool.children.isEmpty else { continue }
       // The machine is faster by now, so the next moments lie closer together.
       duration = ContinuousClock.now - start
       return (tool, nil)
     }
-    return (tool, Self.workers(of: tool).first)
+    return (tool, tool.children.first)
   }
 
   /// Kills a worker of each of `count` runs.

@@ -41,10 +41,54 @@ extension ToolOnARealKernel {
       }
     }
 
-    @Test func `that cannot be written is an error and not a success`() throws {
-      let ran = try Tool.shell("prime-tool list >/dev/full")
-      #expect(ran.standardError == "prime-tool: the result could not be written: No space left on device\n")
-      #expect(ran.code == 1)
+    @Test(arguments: ["list", "--help", "verify --help", "--version"])
+    func `that cannot be written is an error and not a success`(command: String) throws {
+      let full = try Tool.shell("prime-tool \(command) >/dev/full")
+      #expect(full.standardError == "prime-tool: the result could not be written: No space left on device\n")
+      #expect(full.code == 74)
+      let closed = try Tool.shell("prime-tool \(command) >&-")
+      #expect(closed.standardError == "prime-tool: the result could not be written: Bad file descriptor\n")
+      #expect(closed.code == 74)
+    }
+
+    @Test func `into a file that may not grow is an error and no signal`() throws {
+      // The limit is not for the file that the test reads.
+      let ran = try Tool.shell(
+        "file=$(mktemp); (ulimit -f 0; prime-tool list 2>&1 >$file; echo $?) | cat; rm $file")
+      #expect(ran.standardOutput == "prime-tool: the result could not be written: File too large\n74\n")
+    }
+
+    @Test(arguments: ["check --group A --junit", "scanout --from vgem --on vkms --capture"])
+    func `to a file that cannot be is refused before any work is done`(command: String) throws {
+      let homeless = try Tool.shell("prime-tool \(command) /nonexistent/file")
+      #expect(
+        homeless.standardError
+          == "prime-tool: /nonexistent/file cannot be written: its folder is not there; make it first\n")
+      #expect(homeless.standardOutput == "")
+      #expect(homeless.code == 64)
+    }
+
+    @Test func `does not follow a symbolic link`() throws {
+      let ran = try Tool.shell(
+        """
+        cd $(mktemp -d); echo kept >victim; ln -s victim link; prime-tool check --only A01 --junit link; code=$?
+        cat victim; ls -A; exit $code
+        """)
+      #expect(
+        ran.standardError
+          == "prime-tool: link is a symbolic link, which is not followed: give the name of the file itself\n")
+      #expect(ran.standardOutput == "kept\nlink\nvictim\n")
+      #expect(ran.code == 64)
+    }
+
+    @Test func `replaces a file whole, and leaves nothing beside it`() throws {
+      let ran = try Tool.shell(
+        """
+        cd $(mktemp -d); echo old >j.xml; ln j.xml other
+        prime-tool check --only A01 --junit j.xml >list; grep -c '<testsuite ' j.xml; cat other; ls -A
+        """)
+      #expect(ran.standardError == "")
+      #expect(ran.standardOutput == "1\nold\nj.xml\nlist\nother\n")
     }
 
     @Test func `of the version is one line`() throws {

@@ -171,6 +171,11 @@ enum Tool {
 
   /// Runs `prime-tool` with these arguments.
   static func run(_ arguments: String..., limit: Duration = .seconds(60)) throws -> Ran {
+    try run(arguments, limit: limit)
+  }
+
+  /// Runs `prime-tool` to its end.
+  static func run(_ arguments: [String], limit: Duration) throws -> Ran {
     try RunningTool(arguments).finish(within: limit)
   }
 
@@ -180,10 +185,15 @@ enum Tool {
   }
 
   /// Whether a JSON file is as a schema of the repository says.
-  static func validate(_ path: String, _ schema: String) throws -> Ran {
-    try shell(
+  static func validate(_ path: String, _ schema: String) throws -> Ran { try validate([(path, schema)]) }
+
+  /// Whether each JSON file is as its schema says.
+  static func validate(_ files: [(path: String, schema: String)]) throws -> Ran {
+    let arguments = files.map { "\($0.path) \($0.schema)" }.joined(separator: " ")
+    return try shell(
       "/usr/bin/python3 -Es -c 'import json,sys,jsonschema;"
-        + " jsonschema.validate(json.load(open(sys.argv[1])), json.load(open(sys.argv[2])))' \(path) \(schema)",
+        + " [jsonschema.validate(*[json.load(open(name)) for name in sys.argv[place:place + 2]])"
+        + " for place in range(1, len(sys.argv), 2)]' \(arguments)",
       limit: .seconds(120))
   }
 

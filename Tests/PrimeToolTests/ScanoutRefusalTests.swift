@@ -57,7 +57,7 @@ extension ToolOnARealKernel {
         code: 64),
       Case(
         arguments: "--from vgem --on vkms --pattern README.md",
-        error: "prime-tool: --pattern is smpte, gradient, checker, seed or a PNG file, and README.md is not a "
+        error: "prime-tool: --pattern is smpte, gradient, checker, seed, camera or a PNG file, and README.md is not a "
           + "PNG file\n",
         code: 64),
       Case(

@@ -35,7 +35,7 @@ extension ToolOnARealKernel {
         let attempt = try #require(cell.tried.first)
         #expect(attempt.observer == .writeback)
         #expect(attempt.call == "drmModeGetConnector")
-        #expect(attempt.errno == "EOPNOTSUPP")
+        #expect(attempt.errno == nil, "the kernel refused nothing")
         let sentence = /it has no writeback connector: it has Virtual-\d \((connected|unknown)\)$/
         #expect(attempt.reason?.contains(sentence) == true)
         #expect(cell.lostWritebacks == nil)
@@ -65,13 +65,28 @@ extension ToolOnARealKernel {
   struct ScanoutWithLostWritebacks {
     /// Closing a CRTC's checksums switches the composer of vkms off, also under a writeback that was not composed yet.
     private static let interference = """
-      for n in $(seq 60); do
+      for n in $(seq 400); do
         true </sys/kernel/debug/dri/vkms/crtc-0/crc/data
         sleep 0.1
       done 2>/dev/null
       """
 
     @Test func `has them composed again, counts them, and leaves an engine that works`() throws {
+      // Whether a picture is lost in a run is chance.
+      var lost = 0
+      for _ in 0..<6 where lost == 0 { lost = try lostWhileDisturbed() }
+      #expect(lost > 0)
+      // A fence that came one job late would show the picture before.
+      let after = try Tool.run(
+        "scanout", "--from", "vgem", "--on", "vkms", "--mode", "64x48", "--frames", "5", "--json")
+      let second = try JSONDecoder().decode(ScanoutReport.self, from: Data(after.standardOutput.utf8))
+      #expect(second.verdict == .proven)
+      #expect(second.lostWritebacks == 0)
+      #expect(Tool.hasNoDMABufs())
+    }
+
+    /// How many pictures a run lost, which proves every frame all the same.
+    private func lostWhileDisturbed() throws -> Int {
       let tool = try RunningTool(
         ["scanout", "--json", "--from", "vgem", "--on", "vkms", "--mode", "64x48", "--frames", "100"])
       let other = try RunningTool(command: ["sh", "-c", Self.interference])
@@ -83,15 +98,8 @@ extension ToolOnARealKernel {
       let report = try JSONDecoder().decode(ScanoutReport.self, from: Data(ran.standardOutput.utf8))
       #expect(report.verdict == .proven)
       #expect(report.frames.map(\.content) == [ScanoutReport.Frame.Content](repeating: .proven, count: 100))
-      #expect(report.lostWritebacks > 0)
       #expect(report.restored == true)
-      // A fence that came one job late would show the picture before.
-      let after = try Tool.run(
-        "scanout", "--from", "vgem", "--on", "vkms", "--mode", "64x48", "--frames", "5", "--json")
-      let second = try JSONDecoder().decode(ScanoutReport.self, from: Data(after.standardOutput.utf8))
-      #expect(second.verdict == .proven)
-      #expect(second.lostWritebacks == 0)
-      #expect(Tool.hasNoDMABufs())
+      return report.lostWritebacks
     }
   }
 

@@ -44,7 +44,7 @@ extension ToolOnARealKernel {
         ran.standardError == """
           Error: The value '\(size)' is invalid for '--size <size>': a size is WIDTHxHEIGHT, each from 1 to 65535, \
           for example 1920x1080
-          Help:  --size <size>  WIDTHxHEIGHT in pixels (repeatable; default: 1024x768).
+          Help:  --size <size>  WIDTHxHEIGHT in pixels (repeatable; default: 1024x768, and smaller where that cannot be mapped).
 
           """ + Self.usage)
       #expect(ran.standardOutput == "")
@@ -91,7 +91,7 @@ extension ToolOnARealKernel {
       #expect(
         ran.standardError
           == "prime-tool: no exporter allocates through heap: udmabuf and the heaps are exporters of their own, gbm and dumb "
-          + "need a device\n")
+          + "need a device, v4l2 a video device\n")
       #expect(ran.standardOutput == "")
       #expect(ran.code == 64)
     }

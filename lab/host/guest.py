@@ -62,13 +62,15 @@ class Folder:
         for name in ("unplug", "check"):
             shutil.copy(os.path.join(LAB, "guest", name), os.path.join(self.root, "lab", "bin", f"lab-{name}"))
         modules = [self.module(name) for name in self.options.devices]
-        own = self.options.own_modules
-        modules += sorted({name for module in own for name in module.needs()} - set(modules))
+        modules += self.options.parts.modules
+        own = self.options.parts.own_modules + self.options.own_modules
+        linked = {name for module in own for name in module.needs()}
+        modules += sorted(linked - set(modules) - {module.name() for module in own})
         settings = {
             "modules_base": self.kernel.modules_base or "",
             "modules": " ".join(modules),
             # They are in no index, so they are loaded by their paths.
-            "own_modules": " ".join(f"{module.path}={','.join(module.kinds)}" for module in own),
+            "own_modules": " ".join(f"{module.path}|{module.parameters()}" for module in own),
             "results": self.results or "",
             "use_udev": os.environ.get("PRIME_LAB_UDEV", "yes"),
         }
@@ -101,12 +103,14 @@ class Folder:
             for name, value in os.environ.items()
             if (name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)) and name.isidentifier()
         }
-        for name in ("PRIME_LAB", "PRIME_LAB_KUNIT", "PRIME_LAB_OWN", "PRIME_LAB_RESULTS"):
+        for name in ("PRIME_LAB", "PRIME_LAB_KUNIT", "PRIME_LAB_OWN", "PRIME_LAB_RESULTS", "PRIME_LAB_WITH"):
             result.pop(name, None)
         result["PRIME_LAB"] = self.kernel.release
         own = [driver for module in self.options.own_modules for driver in module.drivers()]
         if own:
             result["PRIME_LAB_OWN"] = " ".join(own)
+        if self.options.parts.names:
+            result["PRIME_LAB_WITH"] = " ".join(self.options.parts.names)
         # The kernel's parser of KTAP, which lab/prepare takes from the kernel's source.
         kunit = os.path.join(cache(), "kunit")
         if os.path.exists(os.path.join(kunit, "kunit.py")):

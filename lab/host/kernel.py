@@ -55,10 +55,14 @@ def check_tools():
 FAMILIES = ("personas", "liars")
 
 
+def is_of_a_series(name):
+    return re.fullmatch(r"\d+\.\d+", name) is not None
+
+
 def find(name):
     """name is a series such as 6.12, or a path."""
     check_tools()
-    is_series = re.fullmatch(r"\d+\.\d+", name) is not None
+    is_series = is_of_a_series(name)
     if not is_series and not os.path.exists(name):
         raise Cannot(f"there is no kernel at {name}: --kernel takes a series such as 6.12, a kernel image or a build tree")
     prepare(name if is_series else None)
@@ -88,16 +92,17 @@ def run_prepare(options, stdout):
 
 
 @dataclasses.dataclass
-class OwnModule:
-    """A module of the lab's own, with the kinds that it is to make a device of each."""
+class BuiltModule:
+    """A module that lab/prepare built for a kernel: no index of that kernel names it."""
 
-    family: str
     path: str
-    kinds: list[str]
+    arguments: str = dataclasses.field(default="", kw_only=True)
 
-    def drivers(self):
-        """The names of the drivers of its devices: persona-KIND of lab/personas, and liar-KIND of lab/liars."""
-        return [f"{self.family.removesuffix('s')}-{kind}" for kind in self.kinds]
+    def name(self):
+        return os.path.basename(self.path).removesuffix(".ko")
+
+    def parameters(self):
+        return self.arguments
 
     def needs(self):
         """The modules that it is linked to."""
@@ -107,9 +112,24 @@ class OwnModule:
         return [name for name in answer.strip().split(",") if name]
 
 
+@dataclasses.dataclass
+class OwnModule(BuiltModule):
+    """A module of the lab's own, with the kinds that it is to make a device of each."""
+
+    family: str
+    kinds: list[str]
+
+    def parameters(self):
+        return f"kinds={','.join(self.kinds)}"
+
+    def drivers(self):
+        """The names of the drivers of its devices: persona-KIND of lab/personas, and liar-KIND of lab/liars."""
+        return [f"{self.family.removesuffix('s')}-{kind}" for kind in self.kinds]
+
+
 def own_modules(name, wanted):
     """The modules for kinds: of each family that is in `wanted` a list of these, or ["all"]."""
-    if not re.fullmatch(r"\d+\.\d+", name):
+    if not is_of_a_series(name):
         raise Cannot("the lab's own modules are built for a series such as 6.12, not for a kernel of your own")
     folder = run_prepare(["--kernel", name, "--modules"], subprocess.PIPE).strip()
     with open(os.path.join(folder, "kinds"), encoding="utf-8") as file:
@@ -127,7 +147,7 @@ def own_modules(name, wanted):
             if kind not in files:
                 known_ones = reasons or f"there are {', '.join(sorted(files))}"
                 raise Cannot(f"--{family} knows no kind {kind}: {known_ones}")
-            module = modules.setdefault(files[kind], OwnModule(family, os.path.join(folder, files[kind]), []))
+            module = modules.setdefault(files[kind], OwnModule(os.path.join(folder, files[kind]), family, []))
             if kind not in module.kinds:
                 module.kinds.append(kind)
     return list(modules.values())

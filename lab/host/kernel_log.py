@@ -8,7 +8,8 @@ from kernel import LAB
 END = b"lab: end of the kernel log"
 DUMP = "lab: what each process waits for"
 END_OF_DUMP = b"lab: end of what each process waits for"
-TRACE_END = "---[ end trace"
+# How a trace begins that follows such a line, and how it ends: warn_slowpath_fmt(), dump_stack().
+TRACES = [("WARNING:", "---[ end trace"), ("schedule_timeout:", "</TASK>")]
 CONTEXT, MOST = 16, 80
 COMPLAINT = re.compile(
     r"WARNING:|\bBUG:|\bBUG\b.*\bat\b|\bOops\b|Kernel panic|general protection fault|unable to handle|Call Trace:"
@@ -62,12 +63,15 @@ class Log:
         if DUMP in lines:
             lines = lines[: lines.index(DUMP)]
         wanted = set()
-        forgiven = False
+        forgiven = None
         for number, line in enumerate(lines):
             is_harmless = any(pattern.search(line) for pattern in harmless)
             if COMPLAINT.search(line) and not forgiven and not is_harmless:
                 wanted.update(range(number, min(number + 1 + CONTEXT, len(lines))))
-            # A warning that is allowed takes its own trace with it.
-            forgiven = (forgiven or (is_harmless and "WARNING:" in line)) and TRACE_END not in line
+            # A line that is allowed takes its own trace with it: a warning's, or that of dump_stack().
+            if is_harmless:
+                forgiven = forgiven or next((end for start, end in TRACES if start in line), None)
+            if forgiven and forgiven in line:
+                forgiven = None
         end = END.decode()
         return [lines[number] for number in sorted(wanted) if end not in lines[number]][:MOST]

@@ -123,6 +123,7 @@ class Machine:
         os.makedirs(temporary, exist_ok=True)
         # virtme-ng leaves temporary files behind when it is killed, and wants descriptors that can be opened again.
         environment = dict(os.environ, TMPDIR=temporary, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+        environment.update(self.options.parts.environment)
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -144,7 +145,7 @@ class Machine:
         command += ["--root", self.folder.root, "--user", "root", "--force-9p"]
         command += ["--memory", options.memory, "--cpus", str(options.cpus)]
         command += [] if kvm else ["--disable-kvm"]
-        for argument in kernel_arguments():
+        for argument in kernel_arguments() + options.parts.kernel_arguments + options.kernel_args:
             command += ["--kopt", argument]
         command += ["--script-sh", "sh /lab/start"]
         command += ["--show-boot-console", "--qemu-opts", "-device", "virtio-serial-pci,id=labserial,max_ports=8"]
@@ -162,10 +163,11 @@ class Machine:
                 bus = f",bus={unplug.port(name)}"
                 command += ["-device", f"pcie-root-port,id={unplug.port(name)},chassis={number + 1},slot={number + 1}"]
             if name in QEMU_DEVICES:
-                command += ["-device", f"{QEMU_DEVICES[name]},id={name}{bus}"]
+                command += ["-device", f"{options.parts.devices.get(name, QEMU_DEVICES[name])},id={name}{bus}"]
+        command += options.parts.qemu_options
         if options.qmp:
             command += ["-qmp", f"unix:{comma(os.path.abspath(options.qmp))},server=on,wait=off"]
-        return command + shlex.split(options.qemu_opts)
+        return command + options.qemu_opts
 
     def wait(self, deadline):
         """COMMAND's exit code, or None when it did not come to one."""

@@ -16,6 +16,11 @@ public struct BufferObject: ~Copyable {
     self.storage = storage
   }
 
+  /// Takes over a buffer that is a dma-buf from the start.
+  package init(_ description: BufferDescription, adopting buffer: consuming DMABuf) {
+    self.init(description, storage: .dmaBuf(buffer))
+  }
+
   /// Exports it as a dma-buf, close-on-exec; the caller owns what it gets, which outlives this value.
   ///
   /// - Throws: `drmPrimeHandleToFD` with its errno; for udmabuf and the heap, which are dma-bufs from the start, `fcntl`.
@@ -65,6 +70,10 @@ public enum AllocatorKind: String, Hashable, Sendable, Codable, CaseIterable {
   case udmabuf
   /// A heap of `/dev/dma_heap`.
   case heap
+  /// `VIDIOC_EXPBUF`: memory of a V4L2 driver.
+  case v4l2
+  /// A GPU, which also draws what is in it.
+  case gpu
 }
 
 /// Something that allocates buffers which can be exported as dma-bufs.

@@ -106,11 +106,17 @@ public final class GBMDevice: Sendable {
 
   var kernel: any KernelCalls { device.kernel }
 
+  /// The `struct gbm_device *`, for a library that takes one; it lives as long as this object.
+  package var rawPointer: OpaquePointer { unsafe pointer.raw }
+
   /// The node that GBM was given.
   public var node: DRMNode { device.node }
 
   /// How messages name it.
   public var subject: String { device.subject }
+
+  /// The kernel driver of the node.
+  var driver: String { device.driver }
 }
 
 /// A `gbm_bo`, destroyed when its owner goes.

@@ -29,8 +29,13 @@ public struct GEMHandle: ~Copyable, Sendable {
   public init(
     importing buffer: borrowing DMABuf, into device: Device, deadline: Deadline = Deadline(in: .seconds(5))
   ) throws(PrimeError) {
-    let rawValue = try deadline.restarting("drmPrimeFDToHandle", on: device.subject) {
-      device.importingHandle(of: buffer.rawDescriptor)
+    let rawValue: UInt32
+    do throws(PrimeError) {
+      rawValue = try deadline.restarting("drmPrimeFDToHandle", on: device.subject) {
+        device.importingHandle(of: buffer.rawDescriptor)
+      }
+    } catch {
+      throw BounceBuffer.explaining(error)
     }
     self.init(counted: rawValue, of: device)
   }

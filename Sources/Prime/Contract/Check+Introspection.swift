@@ -13,6 +13,13 @@ extension Check {
     try expect(kernel.text(of: "/proc/self/fdinfo/\(descriptor)"))
   }
 
+  /// The file that a mapping of this process is of; nil where procfs does not tell.
+  static func file(behind mapping: ProbeMapping) -> String? {
+    let (start, end) = (mapping.address, mapping.address + UInt64(mapping.byteCount))
+    return FileSystem.linkTarget(
+      of: "/proc/self/map_files/\(hexadecimal(start, digits: 1))-\(hexadecimal(end, digits: 1))")
+  }
+
   /// A device that takes the subject's buffers, vgem rather than another; nil where none does.
   var importer: DeviceDescription? {
     let takers = machine.subjects(.sharingPair).filter { $0.exporter == subject.exporter }.compactMap(\.device)

@@ -41,7 +41,7 @@ package final class Check: Sendable {
   package func isKnownToDeviate(in id: String) -> Bool {
     let family = machine.family(of: subject).family
     return Contract.knownDeviations.contains {
-      $0.match(id, driver: subject.driver, family: family, kernel: machine.kernelVersion) == .yes
+      $0.match(id, subject, family: family, kernel: machine.kernelVersion) == .yes
     }
   }
 

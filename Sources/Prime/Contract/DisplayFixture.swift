@@ -14,8 +14,8 @@ struct DisplayFixture {
   let plane: UInt32
   /// The connector's smallest mode of at least 640 pixels a row: buffers of its size are quickly made.
   let mode: DisplayMode
-  /// What the primary plane fetches.
-  let formats: [UInt32]
+  /// What every picture is made of, which the primary plane fetches: 32 bits a pixel.
+  let format: UInt32
   private let properties: [UInt32: [String: UInt32]]
 
   /// Width and height of the mode, in pixels.
@@ -31,7 +31,10 @@ struct DisplayFixture {
     guard let way = Self.way(node), let mode = Self.mode(of: way.connector, on: node) else {
       throw .skipped("no display is connected to \(path)")
     }
-    (connector, crtc, plane, formats, self.mode) = (way.connector, way.crtc, way.plane.id, way.plane.formats, mode)
+    guard let format = PictureFormat.first(of: way.plane.formats) else {
+      throw .skipped("\(path) shows no format of 32 bits a pixel, which is what this looks with")
+    }
+    (connector, crtc, plane, self.format, self.mode) = (way.connector, way.crtc, way.plane.id, format, mode)
     func names(_ object: UInt32, _ kind: KMSObjectKind) -> [String: UInt32] {
       let list = (try? system.kmsProperties(node, object: object, kind: kind).get()) ?? []
       return Dictionary(list.map { ($0.name, $0.id) }, uniquingKeysWith: { first, _ in first })
@@ -235,8 +238,8 @@ extension Check {
 }
 
 extension DisplayFixture {
-  /// A framebuffer of the mode's size, XRGB8888.
+  /// A framebuffer of the mode's size.
   func request(handle: UInt32, pitch: UInt32) -> ProbeFramebuffer {
-    ProbeFramebuffer(width: width, height: height, fourcc: KernelProbe.xrgb8888, handle: handle, pitch: pitch)
+    ProbeFramebuffer(width: width, height: height, fourcc: format, handle: handle, pitch: pitch)
   }
 }

@@ -110,7 +110,7 @@ extension Contract {
       "importing twice gives one handle that nobody counts: one GEM_CLOSE ends it for all in that file",
       source: "drm.h (DRM_IOCTL_PRIME_FD_TO_HANDLE); drm_gem.c:drm_gem_handle_delete"
     ) { check in
-      let buffer = try check.buffer()
+      let buffer = try check.takenBuffer()
       let device = try check.openDevice()
       let handle = try check.expect(check.kernel.primeFDToHandle(device, buffer.dmaBuf))
       check.expect(
@@ -125,7 +125,7 @@ extension Contract {
       "G08", .core, on: .sharingPair, "what the importer exports again is the exporter's own dma-buf",
       source: "drm_prime.c:drm_gem_prime_handle_to_dmabuf (the original imported object)"
     ) { check in
-      let buffer = try check.buffer()
+      let buffer = try check.takenBuffer()
       let device = try check.openDevice()
       let handle = try check.expect(check.kernel.primeFDToHandle(device, buffer.dmaBuf))
       let again = try check.expect(check.kernel.primeHandleToFD(device, handle: handle, flags: Check.exportFlags))
@@ -135,7 +135,7 @@ extension Contract {
       "G10", .core, on: .sharingPair, "after GEM_CLOSE the same dma-buf can be imported again",
       source: "drm_prime.c:drm_gem_prime_fd_to_handle"
     ) { check in
-      let buffer = try check.buffer()
+      let buffer = try check.takenBuffer()
       let device = try check.openDevice()
       let handle = try check.expect(check.kernel.primeFDToHandle(device, buffer.dmaBuf))
       try check.expect(check.kernel.closeHandle(device, handle))
@@ -147,7 +147,7 @@ extension Contract {
       "G17", .core, on: .sharingPair, "an import holds the dma-buf: closing the descriptor leaves the handle usable",
       source: "drm_prime.c:drm_gem_prime_import_dev (get_dma_buf)"
     ) { check in
-      let buffer = try check.buffer()
+      let buffer = try check.takenBuffer()
       let device = try check.openDevice()
       let inode = try check.inode(of: buffer.dmaBuf)
       let handle = try check.expect(check.kernel.primeFDToHandle(device, buffer.dmaBuf))
@@ -162,16 +162,17 @@ extension Contract {
       "an imported object is as large as the dma-buf: it holds so many rows and not one more",
       source: "drm_prime.c:drm_gem_prime_import_dev (import_sg_table); drm_gem_framebuffer_helper.c"
     ) { check in
-      let buffer = try check.buffer()
+      let buffer = try check.takenBuffer()
       let device = try check.openDevice()
       let byteCount = UInt32(try check.prepare(check.kernel.seek(buffer.dmaBuf, 0, .end)))
       let handle = try check.expect(check.kernel.primeFDToHandle(device, buffer.dmaBuf))
       let rows = byteCount / buffer.pitch
+      let format = try check.pictureFormat()
       func framebuffer(of height: UInt32) -> CallResult<UInt32> {
         check.kernel.addFramebuffer(
           device,
           ProbeFramebuffer(
-            width: buffer.pitch / 4, height: height, fourcc: KernelProbe.xrgb8888, handle: handle, pitch: buffer.pitch))
+            width: buffer.pitch / 4, height: height, fourcc: format, handle: handle, pitch: buffer.pitch))
       }
       try check.expect(framebuffer(of: rows))
       check.expect(framebuffer(of: rows + 1), fails: .invalidArgument)

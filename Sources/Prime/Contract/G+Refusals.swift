@@ -13,6 +13,12 @@ extension Contract {
       // Only an importer that takes others' buffers shows that the refusal is the exporter's.
       let importers = Set(sharing.compactMap(\.device)).subtracting([check.subject.device].compactMap { $0 })
       guard !importers.isEmpty else { throw Statement.Stop.skipped("no other device here takes anybody's buffers") }
+      // One that has a function for its pages, or for who attaches, may refuse with whatever errno it finds right.
+      guard check.subject.exporter.map(check.machine.givesNoPages) == true else {
+        throw Statement.Stop.skipped(
+          "\(check.subject.name) is refused with another errno than ENOSYS: it has a function of its own that refuses "
+            + "(get_sg_table, attach), with an errno of its own")
+      }
       let buffer = try check.buffer()
       for importer in importers.compactMap(\.primary?.path).sorted() {
         let device = try check.prepare(check.kernel.openDevice(importer))
@@ -53,12 +59,8 @@ extension Contract {
           check.expect(answer, fails: .invalidArgument)
           continue
         }
-        check.expectSuccess(
-          check.kernel.addFramebuffer(
-            device,
-            ProbeFramebuffer(
-              width: buffer.width, height: buffer.height, fourcc: KernelProbe.xrgb8888, handle: handle,
-              pitch: buffer.pitch)))
+        let request = ProbeFramebuffer(of: buffer, as: try check.pictureFormat(), handle: handle)
+        check.expectSuccess(check.kernel.addFramebuffer(device, request))
       }
     },
     Statement(

@@ -21,7 +21,7 @@ extension Contract {
           send(check.receiveAndAnswer(through: sockets.theirs))
         })
       else { throw Statement.Stop.broken("no process could be started") }
-      let buffer = try check.fourPages()
+      let buffer = try check.takenBuffer()
       let mapping = try check.mapping(of: buffer)
       try check.write(check.marks(of: buffer), to: mapping, of: buffer.dmaBuf)
       let inode = try check.prepare(check.kernel.status(buffer.dmaBuf)).inode
@@ -72,6 +72,10 @@ extension Contract {
       needs: [.master], source: "drm_file.c:drm_release (at the last reference, which a mapping is)"
     ) { check in
       let kernel = check.kernel
+      // ADDFB, which tells depth and bits, makes nothing else of 24 and 32.
+      guard try check.pictureFormat() == KernelProbe.xrgb8888 else {
+        throw Statement.Stop.skipped("\(check.subject.name) does not show XRGB8888")
+      }
       let closed = try check.openDevice()
       let other = try check.openDevice()
       _ = try check.prepare(kernel.setMaster(closed))

@@ -25,6 +25,9 @@ package enum HelperFamily: String, Hashable, Sendable, Codable, CaseIterable {
     }
   }
 
+  /// Whether an import is certain to take memory that lies in many pieces; the DMA helper's drivers take one piece alone.
+  package var takesManyPieces: Bool { [.shmem, .ttm].contains(self) }
+
   /// The kernel modules whose functions a driver of a family calls; the DMA helper was called CMA helper up to 6.0.
   private var helperModules: [String] {
     switch self {
@@ -43,6 +46,8 @@ package struct DriverFamily: Hashable, Sendable {
   package var family: HelperFamily?
   /// How it is known, or why it is not, as a sentence's end: `its module vkms uses drm_shmem_helper`.
   package var evidence: String
+  /// The family that it seemed to be, where it does what no driver of that does.
+  package var contradicted: HelperFamily?
 
   init(_ family: HelperFamily?, _ evidence: String) {
     (self.family, self.evidence) = (family, evidence)
@@ -64,7 +69,7 @@ package struct DriverFamily: Hashable, Sendable {
     // drm_gem_dumb_map_offset() refuses it, and drivers on these helpers use that unless they have a function of their own.
     if givesOffsetsForImports == true, let supposed = family, [.shmem, .dma].contains(supposed) {
       evidence += ", and it maps imports as no driver on \(supposed.name) does"
-      family = nil
+      (family, contradicted) = (nil, supposed)
     }
   }
 }

@@ -9,7 +9,7 @@ extension Contract {
       let layout = try check.prepare(check.kernel.createDumb(node, width: 64, height: 64))
       let byteCount = Int(layout.byteCount)
       let request = ProbeFramebuffer(
-        width: 64, height: 64, fourcc: KernelProbe.xrgb8888, handle: layout.handle, pitch: layout.pitch)
+        width: 64, height: 64, fourcc: try check.pictureFormat(), handle: layout.handle, pitch: layout.pitch)
       let framebuffer = try check.prepare(check.kernel.addFramebuffer(node, request))
       let before = try check.dumbMapping(node, handle: layout.handle, byteCount: byteCount)
       let bytes: [UInt8] = [0x70, 0x72, 0x69, 0x6d]
@@ -69,11 +69,12 @@ extension Contract {
       "GETFB2 gives the master, and root, a fresh handle of the very buffer that was imported",
       needs: [.master], source: "drm_framebuffer.c:drm_mode_getfb2_ioctl"
     ) { check in
-      let buffer = try check.buffer()
+      let buffer = try check.takenBuffer()
       let original = try check.prepare(check.kernel.status(buffer.dmaBuf))
       let master = try check.masterNode()
       let imported = try check.prepare(check.kernel.primeFDToHandle(master, buffer.dmaBuf))
-      let id = try check.prepare(check.kernel.addFramebuffer(master, ProbeFramebuffer(of: buffer, handle: imported)))
+      let request = ProbeFramebuffer(of: buffer, as: try check.pictureFormat(), handle: imported)
+      let id = try check.prepare(check.kernel.addFramebuffer(master, request))
       // Who is neither master nor root gets none (J21).
       let others = check.machine.isRoot ? [try check.openDevice()] : []
       if others.isEmpty { check.note("only the master was looked at, since this is not root") }

@@ -18,10 +18,11 @@ extension Contract {
       "J02", .helper, of: .surely(.shmem, .dma, .vram), on: .displayPair, "a framebuffer of an imported buffer is made",
       source: "drm_gem_framebuffer_helper.c:drm_gem_fb_init_with_funcs"
     ) { check in
-      let buffer = try check.buffer()
+      let buffer = try check.takenBuffer()
       let node = try check.openDevice()
       let handle = try check.prepare(check.kernel.primeFDToHandle(node, buffer.dmaBuf))
-      let id = try check.expect(check.kernel.addFramebuffer(node, .init(of: buffer, handle: handle)))
+      let request = ProbeFramebuffer(of: buffer, as: try check.pictureFormat(), handle: handle)
+      let id = try check.expect(check.kernel.addFramebuffer(node, request))
       check.expect("the id", id > 0, "above 0", got: "\(id)")
     },
     Statement(
@@ -85,7 +86,7 @@ extension Contract {
       let layout = try check.prepare(check.kernel.createDumb(node, width: 64, height: 64))
       let end = UInt32(layout.byteCount)
       let good = ProbeFramebuffer(
-        width: 64, height: 32, fourcc: KernelProbe.xrgb8888, handle: layout.handle, pitch: layout.pitch)
+        width: 64, height: 32, fourcc: try check.pictureFormat(), handle: layout.handle, pitch: layout.pitch)
       let rows = end / layout.pitch + 2
       check.expect(check.kernel.addFramebuffer(node, good.with(\.height, rows)), fails: .invalidArgument)
       check.expect(check.kernel.addFramebuffer(node, good.with(\.offsets[0], end)), fails: .invalidArgument)
@@ -107,7 +108,7 @@ extension Contract {
       source: "drm_framebuffer.c (drm_core_check_feature); drm_ioctl.c:drm_ioctl_permit"
     ) { check in
       let buffer = try check.buffer()
-      let request = ProbeFramebuffer(of: buffer, handle: buffer.handle ?? 0)
+      let request = ProbeFramebuffer(of: buffer, as: try check.pictureFormat(), handle: buffer.handle ?? 0)
       check.expect(check.kernel.addFramebuffer(buffer.node, request), fails: .notSupported)
       check.expect(check.kernel.removeFramebuffer(buffer.node, 1), fails: .notSupported)
       // GETFB2 answers this feature's absence with an errno of its own.
@@ -122,10 +123,9 @@ extension Contract {
 }
 
 extension ProbeFramebuffer {
-  /// All of a buffer, as XRGB8888.
-  init(of buffer: ProbeBuffer, handle: UInt32) {
-    self.init(
-      width: buffer.width, height: buffer.height, fourcc: KernelProbe.xrgb8888, handle: handle, pitch: buffer.pitch)
+  /// All of a buffer, in a format of 32 bits a pixel.
+  init(of buffer: ProbeBuffer, as fourcc: UInt32, handle: UInt32) {
+    self.init(width: buffer.width, height: buffer.height, fourcc: fourcc, handle: handle, pitch: buffer.pitch)
   }
 }
 
@@ -142,7 +142,7 @@ extension Check {
   ) throws(Statement.Stop) -> ProbeFramebuffer {
     let layout = try prepare(kernel.createDumb(node, width: width, height: height))
     return ProbeFramebuffer(
-      width: width, height: height, fourcc: KernelProbe.xrgb8888, handle: layout.handle, pitch: layout.pitch)
+      width: width, height: height, fourcc: try pictureFormat(), handle: layout.handle, pitch: layout.pitch)
   }
 
   /// A request for NV12 in one fresh buffer: luma in its first 64 rows, chroma in the 32 after them.

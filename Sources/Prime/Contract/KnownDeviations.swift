@@ -26,6 +26,9 @@ package struct KnownDeviation: Sendable {
   package var since: (major: Int, minor: Int)?
   /// The first kernel that was fixed, nil while none is.
   package let fixedIn: (major: Int, minor: Int)?
+  /// Whose buffers it is known of, where the importer has a copy of them in bounce buffers; nil for whoever's, with a copy or
+  /// without.
+  package var onlyBouncedFrom: Set<Subject.Exporter>?
   /// How what was seen begins, for every finding that it explains: `success`, an errno's name; empty for whatever was seen.
   package var seen: [String] = []
   /// Why, in a sentence.
@@ -36,13 +39,16 @@ package struct KnownDeviation: Sendable {
     seen.isEmpty || findings.allSatisfy { finding in seen.contains { finding.got.hasPrefix($0) } }
   }
 
-  func match(_ id: String, driver: String, family: HelperFamily?, kernel: Machine.KernelVersion) -> Match {
+  func match(_ id: String, _ subject: Subject, family: HelperFamily?, kernel: Machine.KernelVersion) -> Match {
     guard ids.contains(id) else { return .no }
+    if let onlyBouncedFrom {
+      guard subject.isBounced, let exporter = subject.exporter, onlyBouncedFrom.contains(exporter) else { return .no }
+    }
     if let since, !kernel.isAtLeast(since.major, since.minor) { return .no }
     if let fixedIn, kernel.isAtLeast(fixedIn.major, fixedIn.minor) { return .no }
     switch whose {
     case .everybody: return .yes
-    case .drivers(let drivers): return drivers.contains(driver) ? .yes : .no
+    case .drivers(let drivers): return drivers.contains(subject.driver) ? .yes : .no
     case .family(let known): return family.map { $0 == known ? .yes : .no } ?? .unknown
     }
   }
@@ -77,6 +83,11 @@ extension Contract {
       explanation:
         "virtio_gpu of older kernels prepares its planes itself and does not wait for the fences of the buffer: wait "
         + "for them before the flip, or give it IN_FENCE_FD"),
+    KnownDeviation(
+      ids: ["M04"], whose: .drivers(["vkms"]), fixedIn: nil, onlyBouncedFrom: [.heap, .udmabuf],
+      explanation:
+        "vkms writes with the processor and outside of any bracket, so that the next START for reading puts the importer's "
+        + "copy over what it wrote: have it write into buffers of its own"),
     KnownDeviation(
       ids: ["K18"], whose: .drivers(["qxl"]), fixedIn: nil, seen: ["success"],
       explanation: "qxl does not compare the rectangles of its primary plane, so it accepts a scaled one, which the "

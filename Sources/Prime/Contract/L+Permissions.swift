@@ -119,6 +119,7 @@ extension Contract {
       else { throw Statement.Stop.skipped("\(check.subject.name) exports no dumb buffers") }
       // The first opener becomes master; the one that is looked at must not be the first.
       _ = try check.prepare(check.kernel.open(path, flags: O_RDWR))
+      let format = try check.pictureFormat()
       try check.unprivileged {
         let device = try check.prepare(check.kernel.open(path, flags: O_RDWR))
         let layout = try check.expect(check.kernel.createDumb(device, width: 64, height: 64))
@@ -130,7 +131,7 @@ extension Contract {
           check.kernel.addFramebuffer(
             device,
             ProbeFramebuffer(
-              width: 64, height: 64, fourcc: KernelProbe.xrgb8888, handle: layout.handle, pitch: layout.pitch)))
+              width: 64, height: 64, fourcc: format, handle: layout.handle, pitch: layout.pitch)))
         check.expect(
           check.kernel.setCRTC(device, 0, ProbeCRTC(framebuffer: 0, mode: nil), connectors: []),
           fails: .permissionDenied)

@@ -38,6 +38,7 @@ package struct Machine: Sendable {
   private let pairs: [Pair]
   private let displays: [DeviceDescription]
   private let families: [DeviceDescription: DriverFamily]
+  private let pictureFormats: [DeviceDescription: UInt32]
 
   private struct Pair: Sendable {
     var exporter: Subject.Exporter
@@ -45,6 +46,8 @@ package struct Machine: Sendable {
     /// Why it is not imported; nil where it is.
     var refusal: Errno?
     var makesFramebuffers: Bool
+    /// Whether the kernel was seen to map it through bounce buffers.
+    var isBounced: Bool
 
     var imports: Bool { refusal == nil }
   }
@@ -88,6 +91,7 @@ package struct Machine: Sendable {
     var found: [Pair] = []
     var problems: [DeviceDescription: String] = [:]
     var mapsImports: [DeviceDescription: Bool] = [:]
+    var formats: [DeviceDescription: UInt32] = [:]
     for importer in openable {
       guard let node = importer.primary, let opened = try? probe.open(node.path, flags: O_RDWR).get() else { continue }
       if displays.contains(importer) {
@@ -97,19 +101,29 @@ package struct Machine: Sendable {
           problems[importer] = HeldDisplay.reason(node, open: opened, kernel: LinuxKernel())
         }
         _ = probe.dropMaster(opened)
+        formats[importer] = PictureFormat.shown(by: opened)
       }
       for (exporter, buffer) in buffers where exporter != .dumb(importer) {
-        let answer = probe.primeFDToHandle(opened, buffer.dmaBuf)
+        let before = BounceBuffer.slotsInUse()
+        let (taken, answer) = TakenBuffer.found(
+          buffer, orOnePage: { ProbeBuffer.onePage(exporter, with: probe) },
+          asking: { probe.primeFDToHandle(opened, $0.dmaBuf) })
+        let slots = (BounceBuffer.slotsInUse() ?? 0) - (before ?? 0)
         var takes = false
         if case .success(let handle) = answer {
-          takes = probe.takesFramebuffer(opened, handle: handle, of: buffer)
+          takes =
+            formats[importer].map {
+              probe.takesFramebuffer(opened, handle: handle, of: taken, as: $0)
+            } ?? false
           let mapping = probe.mapDumb(opened, handle: handle)
           // Without dumb buffers it says ENOSYS of everything.
           if mapping.refusal != .notImplemented { mapsImports[importer] = mapping.refusal == nil }
           _ = probe.closeHandle(opened, handle)
         }
         found.append(
-          Pair(exporter: exporter, importer: importer, refusal: answer.refusal, makesFramebuffers: takes))
+          Pair(
+            exporter: exporter, importer: importer, refusal: answer.refusal, makesFramebuffers: takes,
+            isBounced: slots >= taken.byteCount / BounceBuffer.slotByteCount))
       }
     }
     let version = kernelVersion
@@ -122,6 +136,7 @@ package struct Machine: Sendable {
       })
     pairs = found
     masterProblem = problems
+    pictureFormats = formats
     probe.cleanUp()
   }
 
@@ -146,7 +161,7 @@ package struct Machine: Sendable {
     func both(_ pair: Pair) -> Subject {
       Subject(
         exporter: pair.exporter, device: pair.importer, name: "\(name(of: pair.exporter)) → \(name(of: pair.importer))",
-        driver: pair.importer.driver)
+        driver: pair.importer.driver, isBounced: pair.isBounced)
     }
     let openable = devices.filter { $0.primary != nil && $0.usableNode == $0.primary }
     switch kind {
@@ -186,6 +201,11 @@ package struct Machine: Sendable {
     case .systemMemory: return subjects(.udmabuf) + subjects(.heap)
     case .udmabufPair: return pairs.filter { $0.exporter == .udmabuf }.map(both)
     case .heapPair: return pairs.filter { $0.exporter == .heap }.map(both)
+    case .bouncedPair: return pairs.filter(\.isBounced).map(both)
+    case .bouncedDumbPair:
+      return subjects(.bouncedPair).filter { if case .dumb = $0.exporter { true } else { false } }
+    case .bouncedHeapPair: return subjects(.bouncedPair).filter { $0.exporter == .heap }
+    case .bouncedUDMABufPair: return subjects(.bouncedPair).filter { $0.exporter == .udmabuf }
     case .removableDisplay:
       guard unplugging != nil else { return [] }
       return displays.filter { $0.bus.name == "pci" && removable.contains($0) }.map(one)
@@ -203,6 +223,11 @@ package struct Machine: Sendable {
     case (nil, nil): DriverFamily(nil, "it is no driver's")
     }
   }
+
+  func isDisplay(_ device: DeviceDescription) -> Bool { displays.contains(device) }
+
+  /// A format of 32 bits a pixel that a display shows, XRGB8888 rather than another; nil where it shows none.
+  func pictureFormat(of display: DeviceDescription) -> UInt32? { pictureFormats[display] }
 
   /// Whether an importer answers for this exporter as the core does for one that gives nobody its pages (drm_gem_map_attach),
   /// and for others otherwise.

@@ -19,10 +19,10 @@ extension Contract {
           kernel.createUDMABuf(udmabuf, memory: memory, offset: offset, byteCount: byteCount), fails: .invalidArgument)
       }
       let whole = UInt64(4 * page)
-      for seals in [0, F_SEAL_GROW, F_SEAL_SHRINK | F_SEAL_WRITE] {
+      for seals in [0, MemorySeals.grow, MemorySeals.shrink | MemorySeals.write] {
         refused(try check.prepare(kernel.createMemory(byteCount: Int64(whole), seals: seals)), byteCount: whole)
       }
-      let memory = try check.prepare(kernel.createMemory(byteCount: Int64(whole), seals: F_SEAL_SHRINK))
+      let memory = try check.prepare(kernel.createMemory(byteCount: Int64(whole), seals: MemorySeals.shrink))
       refused(memory, byteCount: 0)
       refused(memory, byteCount: whole - 1)
       refused(memory, byteCount: 1)
@@ -51,7 +51,7 @@ extension Contract {
       }
       // No page of it is used, and the limit is looked at first.
       let byteCount = megabytes << 20 + UInt64(page)
-      let memory = try check.prepare(kernel.createMemory(byteCount: Int64(byteCount), seals: F_SEAL_SHRINK))
+      let memory = try check.prepare(kernel.createMemory(byteCount: Int64(byteCount), seals: MemorySeals.shrink))
       check.expect(kernel.createUDMABuf(udmabuf, memory: memory, byteCount: byteCount), fails: .invalidArgument)
       check.expectSuccess(kernel.createUDMABuf(udmabuf, memory: memory, byteCount: UInt64(page)))
     },
@@ -61,7 +61,7 @@ extension Contract {
       source: "udmabuf.c:export_udmabuf, udmabuf_create"
     ) { check in
       let (kernel, udmabuf) = (check.kernel, try check.udmabuf())
-      let memory = try check.prepare(kernel.createMemory(byteCount: Int64(page), seals: F_SEAL_SHRINK))
+      let memory = try check.prepare(kernel.createMemory(byteCount: Int64(page), seals: MemorySeals.shrink))
       for (flags, closes) in [(1 as UInt32, Int(FD_CLOEXEC)), (0, 0)] {
         let dmaBuf = try check.expect(
           kernel.createUDMABuf(udmabuf, memory: memory, flags: flags, byteCount: UInt64(page)))
@@ -77,9 +77,10 @@ extension Contract {
     ) { check in
       guard let memory = try check.buffer().memory else { throw Statement.Stop.broken("a udmabuf has a memfd") }
       check.expect(
-        check.kernel.control(memory, F_ADD_SEALS, Int64(F_SEAL_WRITE), "F_ADD_SEALS, F_SEAL_WRITE"), fails: .busy)
-      let seals = try check.expect(check.kernel.control(memory, F_GET_SEALS, 0, "F_GET_SEALS"))
-      check.expect("F_SEAL_WRITE", seals & Int(F_SEAL_WRITE), is: 0)
+        check.kernel.control(memory, MemorySeals.add, Int64(MemorySeals.write), "F_ADD_SEALS, F_SEAL_WRITE"),
+        fails: .busy)
+      let seals = try check.expect(check.kernel.control(memory, MemorySeals.get, 0, "F_GET_SEALS"))
+      check.expect("F_SEAL_WRITE", seals & Int(MemorySeals.write), is: 0)
     },
     Statement(
       "N06", .exporterSpecific, on: .udmabufPair,
@@ -114,7 +115,7 @@ extension Contract {
       let maker = machine.family(of: Subject(exporter: exporter, name: "", driver: "")).family
       return maker.map { [.udmabuf, .systemHeap, .shmem].contains($0) } ?? false
     }
-    if !takesSuch, case .failure = imported {
+    if case .failure = imported, !takesSuch || check.isRefusedForItsPieces(buffer) {
       if check.subject.driver == "virtio_gpu" {
         check.expect(imported, fails: .noSuchDevice)
       } else {
@@ -123,13 +124,9 @@ extension Contract {
       return
     }
     let handle = try check.expect(imported)
-    guard check.machine.subjects(.display).contains(where: { $0.device == check.subject.device }) else { return }
-    check.expectSuccess(
-      check.kernel.addFramebuffer(
-        device,
-        ProbeFramebuffer(
-          width: buffer.width, height: buffer.height, fourcc: KernelProbe.xrgb8888, handle: handle, pitch: buffer.pitch)
-      ))
+    guard check.subject.device.map(check.machine.isDisplay) == true else { return }
+    let request = ProbeFramebuffer(of: buffer, as: try check.pictureFormat(), handle: handle)
+    check.expectSuccess(check.kernel.addFramebuffer(device, request))
   }
 
   /// `/dev/dma_heap`.
@@ -200,16 +197,18 @@ extension Contract {
         throw Statement.Stop.skipped(
           "this machine has no CMA heap that can be opened: \(names.joined(separator: ", "))")
       }
-      let displays = check.machine.subjects(.display).compactMap { $0.device?.primary?.path }
+      let devices = check.machine.subjects(.display).compactMap(\.device)
+      let displays = devices.compactMap { $0.primary?.path }
       guard !displays.isEmpty else { throw Statement.Stop.skipped("no device here sets modes") }
       let heap = try check.prepare(kernel.open("/dev/dma_heap/\(name)", flags: O_RDWR))
       let dmaBuf = try check.expect(kernel.allocateFromHeap(heap, byteCount: 64 * 64 * 4))
       var takers: [String] = []
-      for path in displays {
+      for display in devices {
+        guard let path = display.primary?.path, let format = check.machine.pictureFormat(of: display) else { continue }
         let device = try check.prepare(kernel.openDevice(path))
         guard case .success(let handle) = kernel.primeFDToHandle(device, dmaBuf) else { continue }
         let request = ProbeFramebuffer(
-          width: 64, height: 64, fourcc: KernelProbe.xrgb8888, handle: handle, pitch: 256)
+          width: 64, height: 64, fourcc: format, handle: handle, pitch: 256)
         if case .success = kernel.addFramebuffer(device, request) { takers.append(path) }
       }
       check.expect("the displays that take it", !takers.isEmpty, "one at least", got: "none of \(displays)")

@@ -26,8 +26,9 @@ package enum Need: Hashable, Sendable {
   case pipeCRC
   /// Nothing else may run beside it.
   case alone
-  /// Devices that need not look into the processor's caches, which those of x86 do.
-  case processorOtherThanX86
+  /// An importer that need not see what the CPU wrote before SYNC carries it over: any that is not on x86, whose devices look
+  /// into the processor's caches, and one that has a copy.
+  case incoherentImporter
 }
 
 extension Machine {
@@ -50,7 +51,8 @@ extension Machine {
     case .writeback: subject.device?.capabilities?.writeback == true ? nil : "the device has no writeback connector"
     case .pipeCRC: subject.device.map(hasPipeCRC) == true ? nil : "the device has no pipe CRC that may be read"
     case .alone: nil
-    case .processorOtherThanX86: Self.isX86(HostDescription.current().architecture) ? Self.cachesOfX86 : nil
+    case .incoherentImporter:
+      subject.isBounced || !Self.isX86(HostDescription.current().architecture) ? nil : Self.cachesOfX86
     }
   }
 
@@ -60,5 +62,6 @@ extension Machine {
   }
 
   private static let cachesOfX86 =
-    "on x86 devices look into the processor's caches, so that a missing bracket cannot show: run it on ARM"
+    "on x86 devices look into the processor's caches, so that a missing bracket cannot show: run it on ARM, or boot with "
+    + "swiotlb=force"
 }

@@ -40,8 +40,13 @@ extension Check {
   /// Writes them through a mapping of the whole buffer, inside a bracket.
   func write(_ marks: PageMarks, to mapping: ProbeMapping, of dmaBuf: CInt) throws(Statement.Stop) {
     _ = try prepare(kernel.sync(dmaBuf, SyncFlags.write))
-    for page in 0..<marks.count { kernel.write(marks.mark(page), to: mapping, at: page * PageMarks.pageSize) }
+    write(marks, withoutBracketTo: mapping)
     _ = try prepare(kernel.sync(dmaBuf, SyncFlags.write | SyncFlags.end))
+  }
+
+  /// Writes them where there is no descriptor left for a bracket: only the same mapping is certain to show them.
+  func write(_ marks: PageMarks, withoutBracketTo mapping: ProbeMapping) {
+    for page in 0..<marks.count { kernel.write(marks.mark(page), to: mapping, at: page * PageMarks.pageSize) }
   }
 
   /// Writes them through a mapping of its own, which is gone afterwards.

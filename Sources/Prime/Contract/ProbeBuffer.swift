@@ -44,8 +44,8 @@ package struct ProbeBuffer: Hashable, Sendable {
       }
     case .udmabuf:
       return kernel.open("/dev/udmabuf", flags: O_RDWR).flatMap { node in
-        // F_SEAL_SHRINK: udmabuf takes no memory that could go away.
-        kernel.createMemory(byteCount: Int64(byteCount), seals: 2).flatMap { memory in
+        // udmabuf takes no memory that could go away.
+        kernel.createMemory(byteCount: Int64(byteCount), seals: MemorySeals.shrink).flatMap { memory in
           kernel.createUDMABuf(node, memory: memory, byteCount: UInt64(byteCount)).map { dmaBuf in
             ProbeBuffer(
               node: node, dmaBuf: dmaBuf, memory: memory, width: width, height: height, pitch: pitch,
@@ -75,17 +75,17 @@ extension KernelProbe {
   }
 
   /// Whether `AddFB2` makes a framebuffer of it, which is removed again.
-  func takesFramebuffer(_ device: CInt, handle: UInt32, of buffer: ProbeBuffer) -> Bool {
+  func takesFramebuffer(_ device: CInt, handle: UInt32, of buffer: ProbeBuffer, as fourcc: UInt32) -> Bool {
     let framebuffer = LinuxKernel().kmsAddFramebuffer(
       device,
       KMSFramebufferRequest(
-        width: buffer.width, height: buffer.height, fourcc: Self.xrgb8888, modifier: nil,
+        width: buffer.width, height: buffer.height, fourcc: fourcc, modifier: nil,
         planes: [GBMPlane(handle: handle, offset: 0, pitch: buffer.pitch)]))
     guard case .success(let id) = framebuffer else { return false }
     _ = LinuxKernel().kmsRemoveFramebuffer(device, id: id)
     return true
   }
 
-  /// `DRM_FORMAT_XRGB8888`, which every display shows.
+  /// `DRM_FORMAT_XRGB8888`, which nearly every display shows (`Check.pictureFormat`).
   static let xrgb8888: UInt32 = 0x3432_5258
 }

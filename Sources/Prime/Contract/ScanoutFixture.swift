@@ -68,8 +68,21 @@ final class ScanoutFixture {
   // MARK: - Pictures
 
   /// A picture of the subject's exporter, imported by the display.
+  ///
+  /// Where it lies in many pieces and the display takes one piece alone, there is none to show.
   func foreignPicture() throws(Statement.Stop) -> Picture {
-    try imported(check.buffer(width: UInt32(width), height: UInt32(height)))
+    let buffer = try check.buffer(width: UInt32(width), height: UInt32(height))
+    guard !check.isRefusedForItsPieces(buffer) else {
+      throw .skipped(
+        "\(check.subject.name): the display takes a page, and refuses a picture of \(width)x\(height) "
+          + "with EINVAL, as it may where it needs one contiguous piece")
+    }
+    guard !check.isTooLargeToBounce(buffer) else {
+      throw .skipped(
+        "\(check.subject.name): a picture of \(width)x\(height) has a piece of more than \(BounceBuffer.largestPiece) bytes, "
+          + "which no bounce buffer takes (EIO)")
+    }
+    return try imported(buffer)
   }
 
   /// A picture of the display device's own.

@@ -36,6 +36,14 @@ package enum SubjectKind: String, Hashable, Sendable, CaseIterable {
   case udmabufPair
   /// The system heap and a device, whether or not it takes its buffers.
   case heapPair
+  /// An exporter and a device that has a copy of its buffers.
+  case bouncedPair
+  /// A device with dumb buffers, and another one that has a copy of them.
+  case bouncedDumbPair
+  /// The system heap and a device that has a copy of its buffers.
+  case bouncedHeapPair
+  /// udmabuf and a device that has a copy of its buffers.
+  case bouncedUDMABufPair
   /// A display that its user allowed to be pulled out.
   case removableDisplay
 
@@ -58,6 +66,8 @@ package enum SubjectKind: String, Hashable, Sendable, CaseIterable {
     case .systemMemory: "neither /dev/udmabuf nor /dev/dma_heap/system can be opened here"
     case .udmabufPair: "this needs /dev/udmabuf and a device"
     case .heapPair: "this needs /dev/dma_heap/system and a device"
+    case .bouncedPair, .bouncedDumbPair, .bouncedHeapPair, .bouncedUDMABufPair:
+      "no import here is seen to go through bounce buffers: boot with swiotlb=force, and run it as root with debugfs mounted"
     case .removableDisplay: "pulling a device out must be allowed with --unplug, which names it"
     }
   }
@@ -83,12 +93,17 @@ package struct Subject: Hashable, Sendable {
   package var name: String
   /// The driver whose behaviour it shows: the exporter's for an exporter, else the device's.
   package var driver: String
+  /// Whether the importer of a pair has a copy of the buffers, in bounce buffers.
+  package var isBounced: Bool
 
-  package init(exporter: Exporter? = nil, device: DeviceDescription? = nil, name: String, driver: String) {
+  package init(
+    exporter: Exporter? = nil, device: DeviceDescription? = nil, name: String, driver: String, isBounced: Bool = false
+  ) {
     self.exporter = exporter
     self.device = device
     self.name = name
     self.driver = driver
+    self.isBounced = isBounced
   }
 
   /// The drivers that it is about, by every name that the kernel's log may have for them.

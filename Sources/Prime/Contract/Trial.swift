@@ -133,7 +133,7 @@ package struct Trial: Sendable {
   private func known(_ match: KnownDeviation.Match, explaining findings: [Finding] = []) -> KnownDeviation? {
     Contract.knownDeviations.first {
       $0.explains(findings)
-        && $0.match(statement.id, driver: subject.driver, family: family.family, kernel: machine.kernelVersion) == match
+        && $0.match(statement.id, subject, family: family.family, kernel: machine.kernelVersion) == match
     }
   }
 

@@ -36,7 +36,7 @@ public final class Device: Sendable {
   /// The first opener of a primary node becomes DRM master without asking. That is given back at once, so that looking
   /// at buffers never takes a display from anybody; `becomeMaster` asks for it.
   ///
-  /// - Throws: `open` with `EACCES` and the group to join, `ENOENT`, `ENODEV`; `drmGetVersion` for what is no DRM node.
+  /// - Throws: `open` with `EACCES` or `EPERM` and who forbids it, `ENOENT`, `ENODEV`; `drmGetVersion` for what is no DRM node.
   public static func open(_ node: DRMNode) throws(PrimeError) -> Device {
     try open(node, kernel: LinuxKernel())
   }
@@ -52,9 +52,7 @@ public final class Device: Sendable {
     let descriptor = Descriptor(adopting: rawValue, kernel: kernel)
     // Mesa would accept any file, /dev/null included, so the kernel is asked first what this is.
     let status = try kernel.status(rawValue).orThrow("fstat", on: node.path)
-    guard let number = status.characterDevice, number.major == DRMNode.majorNumber,
-      DRMNode.kind(ofMinor: number.minor) != nil
-    else {
+    guard let number = status.characterDevice, DRMNode.kind(of: number) != nil else {
       throw PrimeError(
         operation: "open", errno: .notATerminal, subject: node.path,
         reason: "this is not a DRM node: name one of /dev/dri/card* or /dev/dri/renderD*")
@@ -95,11 +93,7 @@ public final class Device: Sendable {
   static func openingReason(_ errno: Errno, path: String) -> String? {
     switch errno {
     case .permissionDenied, .notPermitted:
-      let group = FileSystem.groupName(of: path)
-      guard let group, group != "root" else {
-        return "only root may open it: run as root, or give the node to a group with a udev rule"
-      }
-      return "it belongs to the group \(group): join it with `sudo usermod -aG \(group) $USER` and log in again"
+      return NodePermission(of: path)?.reason(errno, path: path)
     case .noSuchFile: return "there is no such node; `prime-tool list` shows the devices of this machine"
     case .noSuchDevice, .noSuchAddress: return "the device is gone"
     default: return PrimeError.commonReason(errno)

@@ -50,6 +50,8 @@ public struct DeviceDescription: Hashable, Sendable {
   public let usableNode: DRMNode?
   /// The nodes that could be opened.
   public let usableNodes: [DRMNode]
+  /// The numbers of its nodes, which tell it whatever those are called.
+  package let numbers: [DeviceNumber]
   /// Links under `/dev/dri/by-path` to its nodes.
   public let byPath: [String]
   /// What the driver says it can do; nil where no node was opened.
@@ -59,12 +61,16 @@ public struct DeviceDescription: Hashable, Sendable {
   /// Whether it was asleep when it was found (runtime power management); to open a node wakes it up.
   public let isAsleep: Bool
 
+  /// Its render node, where that could be opened.
+  public var usableRender: DRMNode? { render.flatMap { usableNodes.contains($0) ? $0 : nil } }
+
   /// Describes a device; without `usableNodes` it is `usableNode` alone that could be opened.
   public init(
     driver: String, driverVersion: String?, bus: Bus, primary: DRMNode?, render: DRMNode?, usableNode: DRMNode?,
     usableNodes: [DRMNode]? = nil, byPath: [String], capabilities: DeviceCapabilities?, problem: PrimeError?,
-    isAsleep: Bool = false
+    isAsleep: Bool = false, numbers: [DeviceNumber] = []
   ) {
+    self.numbers = numbers
     self.isAsleep = isAsleep
     self.usableNodes = usableNodes ?? [usableNode].compactMap { $0 }
     self.driver = driver

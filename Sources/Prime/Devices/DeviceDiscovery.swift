@@ -67,34 +67,81 @@ public struct DeviceDiscovery: Sendable {
     return found.map(\.device)
   }
 
-  /// What a sysfs device folder holds: the folder and the nodes beneath it.
+  /// The DRM nodes, by the kernel's names, of which `/dev/dri` shows none, as in a container that was started without them.
+  public func unshownNodes() throws(PrimeError) -> [String] {
+    let shown = try shownNodes()
+    return try kernelNodes().filter { shown[$0.number] == nil }.map(\.name)
+  }
+
+  /// One DRM device: its folder of sysfs, nil where sysfs does not show it, and its nodes.
   private struct NodeGroup {
-    var folder: String
+    var folder: String?
+    var numbers: [DeviceNumber] = []
     var primary: DRMNode?
     var render: DRMNode?
 
     var nodes: [DRMNode] { [primary, render].compactMap { $0 } }
+
+    mutating func add(_ path: String, _ number: DeviceNumber) {
+      switch DRMNode.kind(of: number) {
+      case .primary?: primary = DRMNode(path: path, kind: .primary)
+      case .render?: render = DRMNode(path: path, kind: .render)
+      case nil: return
+      }
+      numbers.append(number)
+    }
   }
 
+  /// What `/dev/dri` shows, put together with what sysfs tells by the numbers of the nodes.
+  ///
+  /// A name says nothing: a container may show `card1` as `card0`.
   private func nodesByDevice() throws(PrimeError) -> [NodeGroup] {
+    var shown = try shownNodes()
     var groups: [String: NodeGroup] = [:]
+    for node in try kernelNodes() {
+      guard let path = shown.removeValue(forKey: node.number) else { continue }
+      groups[node.folder, default: NodeGroup(folder: node.folder)].add(path, node.number)
+    }
+    // Without /sys nothing tells which nodes are one device's.
+    let others = shown.map { number, path in
+      var group = NodeGroup()
+      group.add(path, number)
+      return group
+    }
+    return groups.values + others
+  }
+
+  /// The paths in `/dev/dri` of DRM's nodes, whether they may be opened or not.
+  private func shownNodes() throws(PrimeError) -> [DeviceNumber: String] {
+    let folder = "\(systemRoot)/dev/dri"
+    var nodes: [DeviceNumber: String] = [:]
+    for name in try FileSystem.presentEntries(of: folder) {
+      guard case .success(let number) = kernel.nodeNumber("\(folder)/\(name)"), let kind = DRMNode.kind(of: number)
+      else { continue }
+      // Of several names that of the kernel is the one to tell people.
+      if nodes[number] == nil || name == kind.prefix + "\(number.minor)" { nodes[number] = "\(folder)/\(name)" }
+    }
+    return nodes
+  }
+
+  /// A DRM node as sysfs tells of it.
+  private struct KernelNode {
+    var name: String
+    var number: DeviceNumber
+    var folder: String
+  }
+
+  private func kernelNodes() throws(PrimeError) -> [KernelNode] {
     let classFolder = "\(systemRoot)/sys/class/drm"
+    var nodes: [KernelNode] = []
     for name in try FileSystem.presentEntries(of: classFolder) {
       guard let folder = try FileSystem.presentTarget(of: "\(classFolder)/\(name)/device"),
-        let number = try FileSystem.presentText(of: "\(classFolder)/\(name)/dev"),
-        let minor = number.split(separator: ":").last.flatMap({ UInt32($0) }),
-        let kind = DRMNode.kind(ofMinor: minor)
+        let number = try FileSystem.presentText(of: "\(classFolder)/\(name)/dev").flatMap(DeviceNumber.init(parsing:)),
+        DRMNode.kind(of: number) != nil
       else { continue }
-      let node = DRMNode(path: "\(systemRoot)/dev/dri/\(name)", kind: kind)
-      guard FileSystem.exists(node.path) else { continue }
-      var group = groups[folder] ?? NodeGroup(folder: folder)
-      switch kind {
-      case .primary: group.primary = node
-      case .render: group.render = node
-      }
-      groups[folder] = group
+      nodes.append(KernelNode(name: name, number: number, folder: folder))
     }
-    return Array(groups.values)
+    return nodes
   }
 
   private func byPathLinks() throws(PrimeError) -> [String: [String]] {
@@ -107,13 +154,17 @@ public struct DeviceDiscovery: Sendable {
     return links
   }
 
-  /// A device as sysfs tells of it.
+  /// A device as sysfs tells of it, and no more than its number where sysfs does not.
   private func closedDevice(_ group: NodeGroup, links: [String: [String]]) throws(PrimeError) -> DeviceDescription {
-    DeviceDescription(
-      driver: try driverName(of: group), driverVersion: nil, bus: try bus(of: group.folder), primary: group.primary,
+    let identifier = group.numbers.first?.description ?? ""
+    let unknown = DeviceDescription.Bus(name: "unknown", identifier: identifier, pciIdentity: nil)
+    return DeviceDescription(
+      driver: try driverName(of: group) ?? "unknown", driverVersion: nil,
+      bus: try group.folder.map { folder throws(PrimeError) in try bus(of: folder) } ?? unknown, primary: group.primary,
       render: group.render, usableNode: nil,
       byPath: group.nodes.flatMap { links[FileSystem.lastComponent(of: $0.path)] ?? [] }, capabilities: nil,
-      problem: nil, isAsleep: try isAsleep(group.folder))
+      problem: nil, isAsleep: try group.folder.map { folder throws(PrimeError) in try isAsleep(folder) } ?? false,
+      numbers: group.numbers)
   }
 
   /// The same device with what its driver answers.
@@ -137,7 +188,7 @@ public struct DeviceDiscovery: Sendable {
       driver: opened?.driver ?? device.driver, driverVersion: opened?.driverVersion, bus: device.bus,
       primary: group.primary, render: group.render, usableNode: opened?.node, usableNodes: usableNodes,
       byPath: device.byPath, capabilities: opened?.capabilities(), problem: opened == nil ? problem : nil,
-      isAsleep: device.isAsleep)
+      isAsleep: device.isAsleep, numbers: device.numbers)
   }
 
   /// What says nothing of the device that was to be opened.
@@ -152,14 +203,14 @@ public struct DeviceDiscovery: Sendable {
   }
 
   /// The driver's name without a question to the driver: debugfs has it for root, the bus has one for everybody.
-  private func driverName(of group: NodeGroup) throws(PrimeError) -> String {
-    for node in group.nodes {
-      let number = FileSystem.lastComponent(of: node.path).drop { !$0.isNumber }
+  private func driverName(of group: NodeGroup) throws(PrimeError) -> String? {
+    for number in group.numbers {
       // For root alone, so that not to be allowed is no error.
-      let line = FileSystem.text(of: "\(systemRoot)/sys/kernel/debug/dri/\(number)/name")
+      let line = FileSystem.text(of: "\(systemRoot)/sys/kernel/debug/dri/\(number.minor)/name")
       if let name = line?.split(separator: " ").first { return String(name) }
     }
-    return try moduleName(of: group.folder) ?? FileSystem.lastComponent(of: group.folder)
+    guard let folder = group.folder else { return nil }
+    return try moduleName(of: folder) ?? FileSystem.lastComponent(of: folder)
   }
 
   /// The kernel driver's name, which is the DRM driver's for most.
@@ -204,8 +255,7 @@ public struct DeviceDiscovery: Sendable {
     return parts[2].dropFirst(2).first == "." && digits.allSatisfy(\.isHexDigit)
   }
 
-  private static func order(_ device: DeviceDescription) -> Int {
-    let name = (device.primary ?? device.render).map { FileSystem.lastComponent(of: $0.path) } ?? ""
-    return Int(name.drop { !$0.isNumber }) ?? .max
+  private static func order(_ device: DeviceDescription) -> UInt32 {
+    device.numbers.map(\.minor).min() ?? .max
   }
 }

@@ -10,7 +10,22 @@ package struct DeviceIdentity: Hashable, Sendable {
   /// Looks the node up in `systemRoot/sys`.
   package init(_ number: DeviceNumber, systemRoot: String = "") {
     self.number = number
-    folder = FileSystem.resolved("\(systemRoot)/sys/dev/char/\(number.major):\(number.minor)/device")
+    folder = Self.folder(of: number.description, in: "\(systemRoot)/sys")
+  }
+
+  /// Where the node's `device` link leads.
+  ///
+  /// The node's own link says it already, `../../devices/…/drm/card0`, in one call where following every part of the path is a
+  /// dozen.
+  private static func folder(of number: String, in sysfs: String) -> String? {
+    let up = "../../"
+    if let target = FileSystem.linkTarget(of: "\(sysfs)/dev/char/\(number)"), target.hasPrefix(up) {
+      let parts = target.dropFirst(up.count).split(separator: "/")
+      if parts.count > 2, parts[parts.count - 2] == "drm", !parts.contains("..") {
+        return sysfs + "/" + parts.dropLast(2).joined(separator: "/")
+      }
+    }
+    return FileSystem.resolved("\(sysfs)/dev/char/\(number)/device")
   }
 
   /// Whether the DRM device has a render node, which every driver with an engine of its own for rendering makes
@@ -34,6 +49,6 @@ package struct DeviceIdentity: Hashable, Sendable {
   package func isSameDevice(as other: DeviceIdentity) -> Bool {
     if number == other.number { return true }
     guard number.major == other.number.major, let folder, folder == other.folder else { return false }
-    return DRMNode.kind(ofMinor: number.minor) != DRMNode.kind(ofMinor: other.number.minor)
+    return DRMNode.kind(of: number) != DRMNode.kind(of: other.number)
   }
 }

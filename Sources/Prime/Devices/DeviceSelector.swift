@@ -1,4 +1,4 @@
-/// How a person names devices: by node path, `by-path` link, driver, `driver:N`, or PCI address.
+/// How a person names devices: by the path of a node, wherever it is, `by-path` link, driver, `driver:N`, or PCI address.
 public struct DeviceSelector: Hashable, Sendable, CustomStringConvertible {
   /// The text as given.
   public let description: String
@@ -33,9 +33,12 @@ public struct DeviceSelector: Hashable, Sendable, CustomStringConvertible {
     return candidates.indices.contains(index) ? [candidates[index]] : []
   }
 
+  /// Whether a path leads to a node of the device, or is another node of the same number.
   private func hasNode(_ device: DeviceDescription, at path: String?) -> Bool {
     guard let path else { return false }
-    return device.primary?.path == path || device.render?.path == path
+    if device.primary?.path == path || device.render?.path == path { return true }
+    guard !device.numbers.isEmpty, case .success(let number) = LinuxKernel().nodeNumber(path) else { return false }
+    return device.numbers.contains(number)
   }
 }
 
@@ -45,5 +48,27 @@ extension DeviceDescription {
     let sameDriver = devices.filter { $0.driver == driver }
     guard sameDriver.count > 1, let index = sameDriver.firstIndex(of: self) else { return driver }
     return "\(driver):\(index)"
+  }
+}
+
+extension DeviceSelector {
+  /// Opens the first device that it names, on the node through which buffers are shared; the caller's is a new open file.
+  ///
+  /// - Parameter devices: What `DeviceDiscovery` found, with this selector among those that are opened.
+  /// - Throws: `open` with `ENODEV` where nothing has that name, with the names that there are; with the errno that kept
+  ///   the device from being opened before, and what to do.
+  public func open(among devices: [DeviceDescription]) throws(PrimeError) -> Device {
+    guard let device = matches(in: devices).first else {
+      let present = devices.map { $0.label(among: devices) }
+      throw PrimeError(
+        operation: "open", errno: .noSuchDevice, subject: description,
+        reason: present.isEmpty
+          ? "this machine has no DRM device" : "no device has this name: present are \(present.joined(separator: ", "))"
+      )
+    }
+    if let node = device.usableNode { return try Device.open(node) }
+    throw device.problem
+      ?? PrimeError(
+        operation: "open", errno: .noSuchDevice, subject: description, reason: "the device was not among those to open")
   }
 }

@@ -83,7 +83,7 @@ extension DisplayRoute {
   /// `legacy` keeps to the calls from before atomic mode setting although the device grants it.
   ///
   /// - Throws: `drmModeGetResources` with `EOPNOTSUPP` where the device has no mode setting; `ENOENT` for a connector it has
-  ///   not, `ENOTSUP` where none is connected, with what there is.
+  ///   not; an untestable error where none is connected, with what there is.
   public init(on device: Device, to choice: Choice, legacy: Bool = false) throws(PrimeError) {
     guard device.node.kind == .primary else {
       throw Self.none("a render node sets no modes: name its /dev/dri/card node", on: device)
@@ -149,8 +149,9 @@ extension DisplayRoute {
     }
   }
 
-  private static func none(_ reason: String, errno: Errno = .notSupported, on device: Device) -> PrimeError {
-    PrimeError(operation: "drmModeGetConnector", errno: errno, subject: device.subject, reason: reason)
+  /// The kernel was asked what there is, and refused nothing.
+  private static func none(_ reason: String, on device: Device) -> PrimeError {
+    .untestable("drmModeGetConnector", on: device.subject, reason: reason)
   }
 
   private static func chosen(
@@ -161,7 +162,9 @@ extension DisplayRoute {
     switch choice {
     case .connector(let name):
       guard let found = connectors.first(where: { $0.connector.name == name }) else {
-        throw none("it has no connector \(name): \(present)", errno: .noSuchFile, on: device)
+        throw PrimeError(
+          operation: "drmModeGetConnector", errno: .noSuchFile, subject: device.subject,
+          reason: "it has no connector \(name): \(present)")
       }
       return found
     case .connected:

@@ -151,8 +151,8 @@ final class PipeCRC {
       // A slow machine has few in that time, which says nothing of the display.
       if end.remaining == .zero && count >= Self.passedOver + 6 { break }
     }
-    throw PrimeError(
-      operation: "crc", errno: .notSupported, subject: subject,
+    throw .untestable(
+      "crc", on: subject,
       reason: count == 0
         ? "no frame checksum came within \(Self.longestFrame.wholeSeconds)"
         : "no two of \(count) frame checksums of one picture agree (dithering, PSR or DSC make them so)")
@@ -161,12 +161,16 @@ final class PipeCRC {
   /// A checksum that is none of those known so far, for a caller who has just flipped to another picture; nil where none
   /// comes.
   ///
-  /// Checksums that were on their way are known, so that a new one is the new picture's as soon as it comes twice.
-  func fresh(unlike known: Set<[UInt32]>, deadline: Deadline) throws(PrimeError) -> Entry? {
+  /// Checksums that were on their way are known, so that a new one is the new picture's as soon as it came so many `times` in
+  /// a row: once from a source that is steady, twice from another. When a source has just been started, two may be on their
+  /// way of what the CRTC showed before.
+  func fresh(unlike known: Set<[UInt32]>, times: Int, deadline: Deadline) throws(PrimeError) -> Entry? {
     var last: Entry?
+    var count = 0
     for _ in 0..<Self.passedOver + 4 {
       guard let entry = try next(until: deadline.atMost(Self.longestFrame), deadline: deadline) else { return nil }
-      if !known.contains(entry.values), entry.values == last?.values { return entry }
+      count = entry.values == last?.values ? count + 1 : 1
+      if !known.contains(entry.values), count >= times { return entry }
       last = entry
     }
     return nil

@@ -27,6 +27,7 @@ public struct HandoverConnection: ~Copyable {
   private let descriptor: Descriptor
   /// Who is at the other end.
   public let peer: PeerCredentials
+  private let name: String?
 
   /// Takes over a connected socket, and refuses a peer that is none of these users.
   init(adopting descriptor: consuming Descriptor, from users: HandoverUsers, at address: HandoverAddress)
@@ -40,6 +41,14 @@ public struct HandoverConnection: ~Copyable {
     }
     self.peer = peer
     self.descriptor = descriptor
+    name = nil
+  }
+
+  /// Takes over one end of a pair, whose other end a program gets that is called `name`.
+  init(adopting descriptor: consuming Descriptor, to name: String) {
+    peer = PeerCredentials(user: FileSystem.effectiveUser, process: 0)
+    self.descriptor = descriptor
+    self.name = name
   }
 
   /// Takes over a socket that the process was started with.
@@ -57,7 +66,7 @@ public struct HandoverConnection: ~Copyable {
   var kernel: any KernelCalls { descriptor.kernel }
 
   /// How messages name the other end.
-  var subject: String { "user \(peer.user), process \(peer.process)" }
+  var subject: String { name ?? "user \(peer.user), process \(peer.process)" }
 
   /// Sends one message, with dma-bufs where they are given.
   borrowing func send(

@@ -68,11 +68,7 @@ public struct HandoverOffer: Hashable, Sendable {
   public init(parsing bytes: [UInt8]) throws(HandoverError) {
     try HandoverWire.check(bytes, isKind: Self.kind, byteCount: Self.byteCount)
     func word(_ offset: Int) -> UInt32 { HandoverWire.word(bytes, at: offset) }
-    fourcc = Fourcc(rawValue: word(16))
-    width = word(20)
-    height = word(24)
-    guard width > 0 else { throw .field("the width", 0) }
-    guard height > 0 else { throw .field("the height", 0) }
+    (fourcc, width, height) = try HandoverWire.picture(bytes)
     switch word(28) {
     case 1: access = .read
     case 3: access = .readWrite

@@ -71,30 +71,17 @@ public struct HandoverReply: Hashable, Sendable {
     guard count <= Self.sentenceBytes else { throw .field("the length of the sentence", UInt64(count)) }
     let text = bytes[32..<32 + Int(count)]
     guard bytes[(32 + Int(count))...].allSatisfy({ $0 == 0 }) else { throw .reserved("what follows the sentence") }
-    // It goes to somebody's terminal, which obeys control characters.
-    guard let sentence = String(validating: text, as: UTF8.self),
-      !sentence.unicodeScalars.contains(where: Self.isControl)
-    else { throw .sentence }
-    self.sentence = sentence
+    sentence = try HandoverWire.checked(text)
   }
 
   /// The message; a sentence that is too long ends with the last whole character that fits.
   public var bytes: [UInt8] {
-    var text: [UInt8] = []
-    for scalar in sentence.unicodeScalars {
-      let next = Array(String(Self.isControl(scalar) ? " " : scalar).utf8)
-      guard text.count + next.count <= Self.sentenceBytes else { break }
-      text += next
-    }
+    let text = HandoverWire.bytes(of: sentence, room: Self.sentenceBytes)
     var bytes = HandoverWire.header(kind: kind.rawValue, byteCount: Self.byteCount)
     let flags = (wroteBack ? Self.wroteBackFlag : 0) | (isProof ? Self.proofFlag : 0)
     for word in [outcome.rawValue, errno, flags, UInt32(text.count)] {
       HandoverWire.append(UInt64(word), bytes: 4, to: &bytes)
     }
     return bytes + text + [UInt8](repeating: 0, count: Self.sentenceBytes - text.count)
-  }
-
-  private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
-    scalar.properties.generalCategory == .control
   }
 }

@@ -45,7 +45,46 @@ enum HandoverWire {
     UInt32(truncatingIfNeeded: number(bytes, at: offset, bytes: 4))
   }
 
+  /// Format, width and height, which every message about a picture has at the same places.
+  static func picture(
+    _ bytes: [UInt8]
+  ) throws(HandoverError) -> (fourcc: Fourcc, width: UInt32, height: UInt32) {
+    let (width, height) = (word(bytes, at: 20), word(bytes, at: 24))
+    guard width > 0 else { throw .field("the width", 0) }
+    guard height > 0 else { throw .field("the height", 0) }
+    return (Fourcc(rawValue: word(bytes, at: 16)), width, height)
+  }
+
   static func append(_ value: UInt64, bytes count: Int, to bytes: inout [UInt8]) {
     for index in 0..<UInt64(count) { bytes.append(UInt8(truncatingIfNeeded: value >> (8 * index))) }
+  }
+
+  /// A text as it is sent: without control characters, and with the last whole character that fits.
+  static func bytes(of text: String, room: Int) -> [UInt8] {
+    var bytes: [UInt8] = []
+    for scalar in text.unicodeScalars {
+      let next = Array(String(isControl(scalar) ? " " : scalar).utf8)
+      guard bytes.count + next.count <= room else { break }
+      bytes += next
+    }
+    return bytes
+  }
+
+  /// A text that may go to somebody's terminal, which obeys control characters.
+  static func checked(_ bytes: some Sequence<UInt8>) throws(HandoverError) -> String {
+    guard let text = String(validating: Array(bytes), as: UTF8.self), !text.unicodeScalars.contains(where: isControl)
+    else { throw .sentence }
+    return text
+  }
+
+  /// A text in a field of its own, of which the rest is zero.
+  static func text(_ field: ArraySlice<UInt8>) throws(HandoverError) -> String {
+    let text = field.prefix { $0 != 0 }
+    guard field.dropFirst(text.count).allSatisfy({ $0 == 0 }) else { throw .reserved("what follows a text") }
+    return try checked(text)
+  }
+
+  private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+    scalar.properties.generalCategory == .control
   }
 }

@@ -10,6 +10,18 @@ public struct DMABufInventory: Hashable, Sendable {
   public var showsKernel: Bool
   /// How many processes could not be looked at.
   public var hiddenProcesses: Int
+  /// Whose holdings could be seen at all.
+  public var scope = ProcessScope.machine
+
+  /// Which processes `/proc` shows.
+  public enum ProcessScope: String, Hashable, Sendable, Codable {
+    /// Those of the whole machine.
+    case machine
+    /// Those of this PID namespace: holders outside of it are not there for the caller.
+    case namespace
+    /// None, since `/proc` is not mounted.
+    case none
+  }
 
   /// One dma-buf and who holds it.
   public struct Entry: Hashable, Sendable, Codable {
@@ -67,7 +79,9 @@ public struct DMABufInventory: Hashable, Sendable {
   private static func readOnce(systemRoot: String) -> (DMABufInventory, [ListedDMABuf]?) {
     var entries: [UInt64: Entry] = [:]
     var hidden = 0
-    for process in FileSystem.entries(of: "\(systemRoot)/proc") {
+    let processes = FileSystem.entries(of: "\(systemRoot)/proc").filter { Int32($0) != nil }
+    let scope = scope(processes, systemRoot: systemRoot)
+    for process in processes {
       guard let number = Int32(process) else { continue }
       let found = ProcessHoldings(of: process, systemRoot: systemRoot)
       if !found.isVisible { hidden += 1 }
@@ -85,13 +99,23 @@ public struct DMABufInventory: Hashable, Sendable {
     if let listed {
       let drivers = Drivers(systemRoot: systemRoot)
       entries = Dictionary(
-        listed.map { buffer in (buffer.inode, joined(buffer, entries[buffer.inode], drivers, isWhole: hidden == 0)) },
+        listed.map { buffer in
+          (buffer.inode, joined(buffer, entries[buffer.inode], drivers, isWhole: hidden == 0 && scope == .machine))
+        },
         uniquingKeysWith: { first, _ in first })
     }
     for inode in entries.keys { entries[inode]?.holders.sort { $0.process < $1.process } }
     let inventory = DMABufInventory(
-      buffers: entries.values.sorted { $0.inode < $1.inode }, showsKernel: listed != nil, hiddenProcesses: hidden)
+      buffers: entries.values.sorted { $0.inode < $1.inode }, showsKernel: listed != nil, hiddenProcesses: hidden,
+      scope: scope)
     return (inventory, listed)
+  }
+
+  /// The machine's own PID namespace has a number that never changes (`PROC_PID_INIT_INO`, `linux/proc_ns.h`).
+  private static func scope(_ processes: [String], systemRoot: String) -> ProcessScope {
+    if processes.isEmpty { return .none }
+    let namespace = FileSystem.linkTarget(of: "\(systemRoot)/proc/self/ns/pid")
+    return namespace == nil || namespace == "pid:[4026531836]" ? .machine : .namespace
   }
 
   private static func holder(_ process: Int32, _ holding: ProcessHoldings.Holding, folder: String) -> DMABufHolder {

@@ -1,5 +1,6 @@
 internal import CDrm
 internal import Glibc
+internal import Synchronization
 
 /// A child that runs one piece of work and tells about it through a pipe.
 ///
@@ -17,7 +18,20 @@ package final class ChildProcess: Sendable {
     case exited(CInt)
     /// This signal ended it.
     case killed(CInt)
+
+    /// A signal as people know it, `SIGSEGV`.
+    package static func name(ofSignal number: CInt) -> String {
+      let names: [CInt: String] = [
+        4: "SIGILL", 5: "SIGTRAP", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM",
+      ]
+      return names[number] ?? "signal \(number)"
+    }
   }
+
+  /// The exit code of a child that got no thread from the kernel.
+  package static let withoutThread: CInt = 71
+  /// The exit code of a child whose thread the kernel ended in the middle of its work, as it does after an oops.
+  package static let threadEnded: CInt = 72
 
   /// Starts `body` in a child; it gets a function that sends bytes to the parent.
   ///
@@ -42,13 +56,18 @@ package final class ChildProcess: Sendable {
       cdrm_enter_child(outlivesParent ? 1 : 0)
       // Safe: the name is copied for the call.
       if let name { _ = unsafe pthread_setname_np(pthread_self(), name(getpid())) }
-      let isDone = withoutActuallyEscaping(body) { body in
+      withoutActuallyEscaping(body) { body in
         // Safe: this thread does nothing but wait until the other has run it.
         nonisolated(unsafe) let work = body
-        return KernelThread.run { unsafe work { bytes in ChildProcess.send(bytes, to: writing) } }
+        let isDone = Atomic(false)
+        let isStarted = KernelThread.run {
+          unsafe work { bytes in ChildProcess.send(bytes, to: writing) }
+          isDone.store(true, ordering: .releasing)
+        }
+        // Nothing of the parent's may run twice: no handlers, no buffers. A thread that the kernel ended keeps the body, so
+        // nothing here may return either.
+        _exit(!isStarted ? withoutThread : isDone.load(ordering: .acquiring) ? 0 : threadEnded)
       }
-      // Nothing of the parent's may run twice: no handlers, no buffers.
-      _exit(isDone ? 0 : 71)
     }
     let number = Glibc.errno
     _ = Glibc.close(writing)
@@ -85,7 +104,10 @@ package final class ChildProcess: Sendable {
   }
 
   /// How it ended; nil where it has not within the time, though it was killed: a call of the kernel holds it.
-  package func reap(within limit: Duration) -> End? {
+  package func reap(within limit: Duration) -> End? { Self.reap(identifier, within: limit) }
+
+  /// How a child of this process ended; nil where it has not within the time.
+  static func reap(_ identifier: CInt, within limit: Duration) -> End? {
     let deadline = Deadline(in: limit)
     var status: CInt = 0
     while true {

@@ -70,15 +70,17 @@ public struct Deadline: Sendable {
   /// Whether somebody asked to stop.
   package var isCancelled: Bool { cancellation?.isRequested == true }
 
-  /// Throws `ETIMEDOUT` when the moment has passed and `ECANCELED` when somebody asked to stop.
+  /// Throws `ETIMEDOUT` when the moment has passed, and `ECANCELED` when somebody asked to stop before it had.
   public func check(_ operation: String, on subject: @autoclosure () -> String) throws(PrimeError) {
+    // The time comes first: whoever waits for this work asks it to stop as well, once its time is over.
+    if remaining == .zero {
+      throw PrimeError(
+        operation: operation, errno: .timedOut, subject: subject(),
+        reason: "it did not finish within \(limit.wholeSeconds); \(advice)")
+    }
     if cancellation?.isRequested == true {
       throw PrimeError(operation: operation, errno: .cancelled, subject: subject(), reason: "interrupted")
     }
-    guard remaining == .zero else { return }
-    throw PrimeError(
-      operation: operation, errno: .timedOut, subject: subject(),
-      reason: "it did not finish within \(limit.wholeSeconds); \(advice)")
   }
 
   /// How long one `poll` may sleep, in milliseconds, so that a request to stop is seen soon.

@@ -25,6 +25,21 @@ package struct DescriptorSocket: ~Copyable, Sendable {
     _ = Glibc.close(second)
   }
 
+  /// Both ends, each with an owner of its own.
+  struct Ends: ~Copyable {
+    let first: Descriptor
+    let second: Descriptor
+  }
+
+  /// Gives both ends away.
+  consuming func separated() -> Ends {
+    let (first, second) = (first, second)
+    discard self
+    return Ends(
+      first: Descriptor(adopting: first, kernel: LinuxKernel()),
+      second: Descriptor(adopting: second, kernel: LinuxKernel()))
+  }
+
   private borrowing func descriptor(_ end: End) -> CInt { end == .first ? first : second }
 
   /// Sends a descriptor in at one end; the sender's own stays open.

@@ -1,3 +1,4 @@
+internal import CDrm
 internal import Glibc
 
 /// An error number of the kernel, kept as the number it is: unknown values are printed, never refused.

@@ -46,6 +46,8 @@ package enum FileSystem {
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 16384)
     while bytes.count < limit {
+      // What is longer than a file of sysfs may be a megabyte.
+      if bytes.count == chunk.count { chunk = [UInt8](repeating: 0, count: 1 << 18) }
       // Safe: read fills at most the chunk it is given.
       let count = unsafe Glibc.read(descriptor, &chunk, chunk.count)
       if count < 0 && Glibc.errno == EINTR { continue }
@@ -96,16 +98,6 @@ package enum FileSystem {
   package static func isWritable(_ path: String) -> Bool {
     // Safe: the path is copied for the call.
     unsafe access(path, R_OK | W_OK) == 0
-  }
-
-  /// The name of the group that a file belongs to, or its number where it has no name.
-  package static func groupName(of path: String) -> String? {
-    var status = stat()
-    // Safe: fstatat fills the struct it is given.
-    guard unsafe fstatat(AT_FDCWD, path, &status, 0) == 0 else { return nil }
-    // Safe: getgrgid's answer is copied at once; discovery runs on one thread.
-    guard let name = unsafe getgrgid(status.st_gid)?.pointee.gr_name else { return "\(status.st_gid)" }
-    return unsafe String(cString: name)
   }
 
   /// What tells one file from another, without following a link; nil where there is none.

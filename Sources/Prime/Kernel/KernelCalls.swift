@@ -15,7 +15,7 @@ package struct FileStatus: Hashable, Sendable {
 }
 
 /// The major and minor number of a device node.
-public struct DeviceNumber: Hashable, Sendable {
+public struct DeviceNumber: Hashable, Sendable, CustomStringConvertible {
   /// The major number; 226 is DRM's (`DRM_MAJOR`).
   public let major: UInt32
   /// The minor number.
@@ -26,6 +26,16 @@ public struct DeviceNumber: Hashable, Sendable {
     self.major = major
     self.minor = minor
   }
+
+  /// Reads it as sysfs writes it, `226:1`; nil for another text.
+  package init?(parsing text: String) {
+    let parts = text.split(separator: ":").map { UInt32($0) }
+    guard parts.count == 2, let major = parts[0], let minor = parts[1] else { return nil }
+    self.init(major: major, minor: minor)
+  }
+
+  /// `226:1`.
+  public var description: String { "\(major):\(minor)" }
 }
 
 /// What `drmGetVersion` tells of a driver.
@@ -79,7 +89,7 @@ package struct DumbBufferLayout: Hashable, Sendable {
 /// The real one is `LinuxKernel`; tests put a fake in its place to make any call fail with any errno. Methods take and
 /// give plain numbers: owners are built one layer above.
 package protocol KernelCalls: DMABufCalls, DRMCalls, GBMCalls, HandoverCalls, KMSCalls, ScanoutCalls, SyncCalls,
-  Sendable
+  VideoCalls, VirtGPUCalls, Sendable
 {
   /// `open(2)`, with `O_CLOEXEC` added whatever the flags.
   func open(_ path: String, flags: Int32) -> CallResult<CInt>
@@ -101,7 +111,7 @@ package protocol KernelCalls: DMABufCalls, DRMCalls, GBMCalls, HandoverCalls, KM
   func unmap(_ range: MappedRange)
   /// `poll(2)` of one descriptor; gives `revents`, 0 when `milliseconds` passed.
   func poll(_ descriptor: CInt, events: Int16, milliseconds: Int32) -> CallResult<Int16>
-  /// `memfd_create(2)` sealed against shrinking and of `byteCount` bytes, ready for udmabuf.
+  /// `memfd_create(2)` of `byteCount` bytes, sealed against any other size, ready for udmabuf.
   func createSealedMemory(_ name: String, byteCount: Int64) -> CallResult<CInt>
 }
 

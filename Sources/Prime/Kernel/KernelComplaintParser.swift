@@ -7,6 +7,13 @@ package struct KernelComplaintParser {
   ///
   /// vkms (seen on 6.12 and 7.2) warns where its composer comes late, on a busy machine, and composes that frame again (`WritebackJob`).
   private static let known = ["compose_active_planes"]
+
+  /// vivid's thread (seen on 6.12) sleeps until its next picture, and for less than nothing where it comes late, on a busy machine
+  /// (`vivid_thread_vid_cap`): the picture is late then and not lost.
+  private static func isLateVivid(_ complaint: KernelComplaint) -> Bool {
+    complaint.headline.contains("schedule_timeout: wrong timeout value") && complaint.modules == ["vivid"]
+  }
+
   /// A trace is shorter; what follows an end that was lost is not its own.
   private static let mostLines = 200
 
@@ -53,7 +60,7 @@ package struct KernelComplaintParser {
   private mutating func finish() {
     defer { open = nil }
     guard let complaint = open?.complaint else { return }
-    let isKnown = Self.known.contains(where: complaint.headline.contains)
+    let isKnown = Self.known.contains(where: complaint.headline.contains) || Self.isLateVivid(complaint)
     if !isKnown { finished.append(complaint) }
   }
 

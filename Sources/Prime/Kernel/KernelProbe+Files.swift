@@ -136,7 +136,7 @@ extension KernelProbe {
       "kcmp", "KCMP_FILE, \(one), \(other)", SYS_kcmp, Int64(getpid()), Int64(getpid()), 0, Int64(one), Int64(other))
   }
 
-  /// `memfd_create(2)` of `byteCount` bytes; `seals` are added after that, for example `F_SEAL_SHRINK`.
+  /// `memfd_create(2)` of `byteCount` bytes; `seals` (`MemorySeals`) are added after that.
   package func createMemory(byteCount: Int64, seals: Int32) -> CallResult<CInt> {
     adopting(
       call("memfd_create", "\(byteCount) bytes, seals 0x\(hexadecimal(UInt64(seals), digits: 1))") {
@@ -146,7 +146,8 @@ extension KernelProbe {
         }
         return descriptor.flatMap { number in
           Self.system(SYS_ftruncate, number, byteCount)
-            .flatMap { _ in seals == 0 ? .success(0) : Self.system(SYS_fcntl, number, Int64(F_ADD_SEALS), Int64(seals))
+            .flatMap { _ in
+              seals == 0 ? .success(0) : Self.system(SYS_fcntl, number, Int64(MemorySeals.add), Int64(seals))
             }
             .map { _ in CInt(number) }
         }

@@ -57,7 +57,7 @@ extension KernelProbe {
     call("mremap", "\(mapping.byteCount) to \(byteCount) bytes") {
       Self.system(
         SYS_mremap, Int64(bitPattern: mapping.address), Int64(mapping.byteCount), Int64(byteCount),
-        Int64(MREMAP_MAYMOVE)
+        Int64(CDRM_REMAP_MAY_MOVE)
       ).map { address in
         let start = UInt64(bitPattern: address)
         state.withLock { state in

@@ -96,7 +96,7 @@ extension KernelProbe {
   /// Opens a device by its number, through a node of this process's own that is gone again at once.
   package func openDeviceNumber(_ number: DeviceNumber) -> CallResult<CInt> {
     adopting(
-      call("open", "device \(number.major):\(number.minor)") {
+      call("open", "device \(number)") {
         let path = "/dev/prime-tool-\(getpid())"
         // Safe: the path is copied for each call.
         guard unsafe mknod(path, S_IFCHR | 0o600, cdrm_device_number(number.major, number.minor)) == 0 else {
@@ -117,10 +117,16 @@ extension KernelProbe {
       let child = ChildProcess.start { send in
         // Without a probe: Swift's Mutex remembers its thread's number, which a fork makes wrong, and ends the child.
         let mapped = Self.system(SYS_mmap, 0, Int64(byteCount), Int64(PROT_READ), Int64(MAP_SHARED), Int64(dmaBuf))
-        guard case .success(let start) = mapped, case .success = LinuxKernel().dmaBufSync(dmaBuf, flags: SyncFlags.read)
-        else { return }
+        func synced(_ flags: UInt64) -> Bool {
+          let limit = Deadline(in: .seconds(5))
+          let answer: Void? = try? limit.restarting("DMA_BUF_IOCTL_SYNC", on: "dma-buf \(dmaBuf)") {
+            LinuxKernel().dmaBufSync(dmaBuf, flags: flags)
+          }
+          return answer != nil
+        }
+        guard case .success(let start) = mapped, synced(SyncFlags.read) else { return }
         send((0..<count).map { cdrm_peek(UInt64(start) + UInt64(offset + $0)) })
-        _ = LinuxKernel().dmaBufSync(dmaBuf, flags: SyncFlags.read | SyncFlags.end)
+        _ = synced(SyncFlags.read | SyncFlags.end)
       }
       return child.map { child in
         var bytes: [UInt8] = []

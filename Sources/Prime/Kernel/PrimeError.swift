@@ -27,7 +27,7 @@ public struct PrimeError: Error, Hashable, Sendable {
   }
 
   /// What this library cannot try, with the reason; the kernel was not asked.
-  static func untestable(_ operation: String, on subject: String, reason: String) -> PrimeError {
+  package static func untestable(_ operation: String, on subject: String, reason: String) -> PrimeError {
     PrimeError(
       operation: operation, errno: .notSupported, subject: subject, reason: reason, isUntestable: true)
   }

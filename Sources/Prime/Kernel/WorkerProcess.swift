@@ -57,7 +57,7 @@ struct WorkerProcess {
     }
     let started = ChildProcess.start(naming: taskName, outlivesParent: true) { send in
       for end in [stop.writing, turns.writing] { _ = Glibc.close(end.number) }
-      guard let cancellation = Self.watch(stop.reading) else { _exit(Self.withoutThread) }
+      guard let cancellation = Self.watch(stop.reading) else { _exit(ChildProcess.withoutThread) }
       start()
       for piece in pieces where !cancellation.isRequested && end.remaining > .zero {
         send(WorkerMessage(.began, piece).encoded)
@@ -87,9 +87,6 @@ struct WorkerProcess {
     // Safe: read fills the one byte it is given.
     while unsafe Glibc.read(descriptor, &byte, 1) < 0 && Glibc.errno == EINTR {}
   }
-
-  /// The exit code of a worker that got no thread from the kernel.
-  static let withoutThread: CInt = 71
 
   /// A value that is asked to stop when the parent says so or is gone; nil where the kernel gives no thread to wait with.
   private static func watch(_ control: CInt) -> Cancellation? {

@@ -20,9 +20,6 @@ package struct WorkerRun {
     case notStarted(Errno)
   }
 
-  /// The exit code of a worker that got no thread from the kernel.
-  package static let withoutThread = WorkerProcess.withoutThread
-
   /// What the parent is told, in the order in which it happens.
   package enum Event: Sendable {
     case began(piece: Int)

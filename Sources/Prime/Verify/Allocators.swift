@@ -11,11 +11,21 @@ enum Allocators {
     _ exporter: Exporter, on device: Device?, kernel: any KernelCalls
   ) throws(PrimeError) -> any Allocator {
     switch (exporter.allocator, device) {
+    case (.v4l2, _):
+      guard let video = exporter.video else {
+        throw .untestable("open", on: exporter.name, reason: "it is no video device")
+      }
+      return VideoAllocator(video, kernel: kernel)
     case (.udmabuf, _): return UDMABufAllocator(kernel: kernel)
     case (.heap, _): return DMAHeapAllocator(heap: exporter.heap ?? DMAHeapAllocator.systemHeap, kernel: kernel)
     case (.dumb, let device?): return DumbAllocator(device: device)
     case (.gbm, let device?):
       return GBMAllocator(device: try GBMDevice(on: device), otherwise: exporter.primary)
+    case (.gpu, let device?):
+      guard let program = exporter.program else {
+        throw .untestable(Witness.operation, on: exporter.name, reason: "no program is there that draws for it")
+      }
+      return GPUAllocator(program, on: device, otherwise: exporter.primary)
     case (_, nil):
       throw PrimeError(
         operation: "open", errno: .noSuchFile, subject: exporter.name,

@@ -75,6 +75,11 @@ final class CRCObserver: Observer {
   }
 
   func close() throws(PrimeError) {
+    witness.close()
     try display.pipe.close()
+  }
+
+  deinit {
+    witness.close()
   }
 }

@@ -78,11 +78,11 @@ final class CellRecord {
     self.onStep = onStep
   }
 
-  /// Runs a step and notes how long it took, also when it throws.
+  /// Runs a step and notes how long it took, also when it throws; a step that comes twice has the time of both.
   func timed<Result: ~Copyable>(_ name: String, _ body: () throws -> Result) throws -> Result {
     onStep(name)
     let start = ContinuousClock.now
-    defer { report.nanoseconds[name] = (ContinuousClock.now - start).nanoseconds }
+    defer { report.nanoseconds[name, default: 0] += (ContinuousClock.now - start).nanoseconds }
     return try body()
   }
 
@@ -119,9 +119,11 @@ final class CellRecord {
     if let mismatch = stop.mismatch {
       report.mismatch = mismatch
       let looker = report.observers.first.map { "\($0.rawValue) on \(report.importer)" } ?? "\(report.exporter) itself"
-      report.reason = "\(looker) sees something else: \(mismatch.sentence)"
-      report.observers = []
+      report.reason = stop.reason ?? "\(looker) sees something else: \(mismatch.sentence)"
     }
+    // Who saw it right before proves nothing any more.
+    report.observers = []
+    report.proofs = nil
   }
 
   /// Fails the check where handles are still open after everything was closed.

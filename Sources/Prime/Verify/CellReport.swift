@@ -6,10 +6,30 @@ public struct CellReport: Hashable, Sendable, Codable {
     public var observer: ObserverName
     /// The call that failed.
     public var call: String
-    /// Its errno's name.
-    public var errno: String
+    /// The name of the errno that the kernel answered; nil where the kernel was not asked.
+    public var errno: String?
     /// Why, where known.
     public var reason: String?
+
+    init(_ observer: ObserverName, endedBy error: PrimeError) {
+      self.observer = observer
+      call = error.operation
+      errno = error.isUntestable ? nil : error.errno.name
+      reason = "\(error.subject): \(error.reason ?? error.errno.meaning)"
+    }
+  }
+
+  /// How large a picture is.
+  public struct Size: Hashable, Sendable, Codable {
+    /// In pixels.
+    public var width: Int
+    /// In pixels.
+    public var height: Int
+
+    package init(width: Int, height: Int) {
+      self.width = width
+      self.height = height
+    }
   }
 
   /// The exporter's name.
@@ -30,6 +50,9 @@ public struct CellReport: Hashable, Sendable, Codable {
   public var width: Int
   /// The height in pixels.
   public var height: Int
+  /// The width and height in pixels that were to be looked at, where the machine could not map so large a picture for the
+  /// importer and a smaller one was looked at; nil otherwise.
+  public var asked: Size?
   /// What is known.
   public var verdict: Verdict = .error
   /// The observers that saw what was written, the strongest first.
@@ -44,6 +67,10 @@ public struct CellReport: Hashable, Sendable, Codable {
   public var formatObjection: String?
   /// Which GBM driver looked; nil where none did.
   public var gbm: GBMDriver?
+  /// Who drew the buffer, for a GPU; nil for every other exporter.
+  public var drawnBy: WitnessReport?
+  /// Who looked through another program; nil where none did.
+  public var witness: WitnessReport?
   /// What the kernel complained of while the cell was checked, where that names its worker or a driver of the pair.
   public var kernelLog: [String]?
   /// The observers that were tried and could not look.
@@ -63,7 +90,12 @@ public struct CellReport: Hashable, Sendable, Codable {
   /// How many pictures the importer's display engine did not write back in time, so that they had to be composed again or
   /// were given up; nil where there were none.
   public var lostWritebacks: Int?
-  /// What SYNC did for this exporter; nil where no bracket was reached.
+  /// Whether the importer reaches the buffer through bounce buffers, so that its mapping is a copy; nil where the kernel does
+  /// not tell.
+  public var bounced: Bool?
+  /// What speaks against a pair that shares: its importer has a copy that SYNC does not renew; nil where nothing does.
+  public var warning: String?
+  /// What SYNC did for this importer of this exporter; nil where nothing was imported.
   public var sync: SyncEffect?
   /// How long each step took, in nanoseconds.
   public var nanoseconds: [String: Int64] = [:]

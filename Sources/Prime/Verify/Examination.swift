@@ -6,11 +6,14 @@ struct Examination {
   let earlier: [Pattern]
   /// A pattern of this run that was never written anywhere.
   let wrong: Pattern
+  /// Whether a GPU drew it, which need not write the bits that carry nothing.
+  let isDrawn: Bool
 
-  init(expected: Pattern, earlier: [Pattern] = [], wrong: Pattern) {
+  init(expected: Pattern, earlier: [Pattern] = [], wrong: Pattern, isDrawn: Bool = false) {
     self.expected = expected
     self.earlier = earlier
     self.wrong = wrong
+    self.isDrawn = isDrawn
   }
 
   /// What is wrong with the bytes, nil when they are as expected.
@@ -22,6 +25,7 @@ struct Examination {
   func look(
     at bytes: Span<UInt8>, layout: PictureLayout, ignoringUnusedBits: Bool, wasAltered: Bool = false
   ) throws -> Mismatch? {
+    let ignoringUnusedBits = ignoringUnusedBits || isDrawn
     let comparison = try expected.compare(bytes, layout: layout, ignoringUnusedBits: ignoringUnusedBits)
     guard comparison.isEqual else {
       return try expected.diagnose(

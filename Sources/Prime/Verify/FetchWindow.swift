@@ -14,7 +14,7 @@ struct FetchWindow {
     onto picture: BufferDescription, bytes: Int, for route: DisplayRoute, operation: String
   ) throws(PrimeError) {
     func unavailable(_ reason: String) -> PrimeError {
-      PrimeError(operation: operation, errno: .notSupported, subject: route.device.subject, reason: reason)
+      .untestable(operation, on: route.device.subject, reason: reason)
     }
     guard route.formats.formats.contains(.xrgb8888), let format = PixelFormat(.xrgb8888) else {
       throw unavailable("its display engine does not fetch XRGB8888")

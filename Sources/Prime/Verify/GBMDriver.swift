@@ -19,6 +19,13 @@ public struct GBMDriver: Hashable, Sendable, Codable {
   /// What its map of the buffer is; nil where nothing was written while it was open.
   public var view: View?
 
+  /// Judges a device that this process has loaded Mesa for.
+  package init(on device: GBMDevice) {
+    self.init(
+      backend: device.kernel.gbmBackendName(device.pointer), kernelDriver: device.driver,
+      libraries: device.kernel.loadedLibraries())
+  }
+
   /// Judges by the libraries of the process.
   ///
   /// Up to Mesa 24.1 a driver is loaded by a name of its own (`iris_dri.so`); later there is one library for all, and the
@@ -67,6 +74,9 @@ public struct GBMDriver: Hashable, Sendable, Codable {
         + "device from the exporter's own memory"
     }
   }
+
+  /// Whether Mesa has a driver for the hardware of a kernel driver.
+  static func drivesHardware(of kernelDriver: String) -> Bool { hardware[kernelDriver] != nil }
 
   /// The names that Mesa's software drivers are loaded by.
   private static let software: Set<String> = ["swrast", "kms_swrast"]

@@ -13,7 +13,8 @@ final class GBMMapObserver: Observer {
   private(set) var driver: GBMDriver
 
   /// - Throws: an untestable `gbm_bo_map` where the importer does not render: Mesa would look with the processor, or with
-  ///   another device that it allocates for such a display (kmsro), and neither says anything of this one.
+  ///   another device that it allocates for such a display (kmsro), and neither says anything of this one; where the importer
+  ///   has two copies, since Mesa renews the one that was written from the one that was not, and shows that.
   init(_ buffer: borrowing DMABuf, _ description: BufferDescription, on importer: Device) throws(PrimeError) {
     guard description.layout.planes.count == 1 else {
       throw .untestable(
@@ -23,10 +24,13 @@ final class GBMMapObserver: Observer {
       throw .untestable(
         "gbm_bo_map", on: importer.subject, reason: "it has no render node, so no Mesa driver reads the buffer with it")
     }
+    guard !TwoCopies.areKept(by: importer) else {
+      throw .untestable(
+        "gbm_bo_map", on: importer.subject,
+        reason: "it has two copies of its buffer, and Mesa would write the GPU's over what the CPU wrote")
+    }
     let device = try GBMDevice(on: importer)
-    self.driver = GBMDriver(
-      backend: device.kernel.gbmBackendName(device.pointer), kernelDriver: importer.driver,
-      libraries: device.kernel.loadedLibraries())
+    self.driver = GBMDriver(on: device)
     self.imported = try GBMBuffer(importing: buffer, description, on: device)
     self.buffer = try buffer.duplicate()
     self.layout = description.layout

@@ -69,7 +69,7 @@ public struct HandoverExport: Sendable {
       let maker = try BufferMaker(self)
       defer { maker.close(&report) }
       let prepared = try maker.make(seed: seed)
-      report.describe(prepared.description, seed: seed)
+      describe(prepared, &report)
       let isDone = try body(prepared.buffer.rawDescriptor, prepared.description, prepared.buffer.byteCount)
       report.verdict = .shared
       guard isDone, asksForWriteBack else { return }
@@ -110,6 +110,12 @@ public struct HandoverExport: Sendable {
     /// Keeps the handle of the exporter's side.
     let object: BufferObject
     let seed: UInt64
+    /// Draws it; nil where the CPU writes it.
+    let gpu: GPUAllocator?
+    /// What carries to the CPU what the exporter's own GPU wrote back; nil for a device without a copy for its GPU.
+    let copies: TwoCopies?
+
+    deinit { gpu?.forget(buffer) }
   }
 
   /// The exporter's open device and its allocator, for all buffers of a run.
@@ -142,13 +148,23 @@ public struct HandoverExport: Sendable {
       let object = try Stop.declining(.refused, by: .exporter) { try allocator.allocate(plan.request) }
       let buffer = try Stop.declining(.refused, by: .exporter) { try object.export(.readWrite) }
       let description = object.description
-      try buffer.write(deadline: plan.deadline) { bytes in
-        try HandoverPatterns.offered(seed).fill(&bytes, layout: description.layout)
+      let gpu = allocator as? GPUAllocator
+      let copies = try device.flatMap { device throws(PrimeError) in
+        try TwoCopies(of: buffer, description, on: device, madeBy: device.identity)
       }
-      let prepared = PreparedBuffer(description: description, buffer: buffer, object: object, seed: seed)
-      if let mismatch = try plan.look(at: prepared, wroteBack: false) {
-        throw Stop(verdict: .mismatch, mismatch: mismatch)
+      let pattern = HandoverPatterns.offered(seed)
+      if let gpu {
+        try Stop.declining(.untested) {
+          try gpu.draw(into: buffer, deadline: plan.deadline) { bytes, layout in
+            try pattern.fill(&bytes, layout: layout)
+          }
+        }
+      } else {
+        try buffer.write(deadline: plan.deadline) { bytes in try pattern.fill(&bytes, layout: description.layout) }
       }
+      let prepared = PreparedBuffer(
+        description: description, buffer: buffer, object: object, seed: seed, gpu: gpu, copies: copies)
+      if let mismatch = try plan.look(at: prepared, wroteBack: false) { throw try plan.misdrawn(prepared, mismatch) }
       return prepared
     }
 
@@ -160,18 +176,51 @@ public struct HandoverExport: Sendable {
     }
   }
 
-  private func look(at prepared: borrowing PreparedBuffer, wroteBack: Bool) throws -> Mismatch? {
+  private func describe(_ prepared: borrowing PreparedBuffer, _ report: inout HandoverReport) {
+    report.describe(prepared.description, seed: prepared.seed)
+    report.drawnBy = prepared.gpu?.report(on: prepared.buffer)
+    report.warning = prepared.gpu?.warning(on: prepared.buffer)
+  }
+
+  private func look(
+    at prepared: borrowing PreparedBuffer, wroteBack: Bool, ignoringUnusedBits: Bool = false
+  ) throws -> Mismatch? {
     let examination = HandoverPatterns.examination(prepared.seed, afterWriteBack: wroteBack)
     let layout = prepared.description.layout
     return try prepared.buffer.read(deadline: deadline) { bytes in
-      try examination.look(at: bytes, layout: layout, ignoringUnusedBits: false)
+      try examination.look(at: bytes, layout: layout, ignoringUnusedBits: ignoringUnusedBits)
     }
+  }
+
+  /// What a buffer is ended with that holds something else than was written; the other end compares every bit.
+  private func misdrawn(_ prepared: borrowing PreparedBuffer, _ mismatch: Mismatch) throws -> Stop {
+    guard prepared.gpu != nil, try look(at: prepared, wroteBack: false, ignoringUnusedBits: true) == nil else {
+      return Stop(verdict: .mismatch, mismatch: mismatch)
+    }
+    return Stop(
+      verdict: .untested,
+      reason: "\(exporter.name) does not draw the bits of \(prepared.description.fourcc) that carry nothing, and the "
+        + "other end compares every bit: use --format ARGB8888")
+  }
+
+  /// Looks for what was written back, also where the exporter's own GPU wrote it into its copy.
+  private func lookAtBoth(_ prepared: borrowing PreparedBuffer, _ report: inout HandoverReport) throws -> Mismatch? {
+    var first: Mismatch?
+    let (mismatch, tookTransfer) = try TwoCopies.look(renewing: prepared.copies, .fromHost, deadline: deadline) {
+      isRenewed in
+      let seen = try look(at: prepared, wroteBack: true)
+      if !isRenewed { first = seen }
+      // The CPU's copy is lost behind the transfer, and what was wrong with it is the one to tell.
+      return seen.map { first ?? $0 }
+    }
+    if tookTransfer, let device = prepared.copies?.device { report.warning = TwoCopies.warning(device, .fromHost) }
+    return mismatch
   }
 
   private func judge(
     _ prepared: borrowing PreparedBuffer, wroteBack: Bool, _ report: inout HandoverReport
   ) throws {
-    guard let mismatch = try look(at: prepared, wroteBack: wroteBack) else {
+    guard let mismatch = try wroteBack ? lookAtBoth(prepared, &report) : look(at: prepared, wroteBack: false) else {
       report.controls += 1
       return
     }
@@ -189,7 +238,7 @@ public struct HandoverExport: Sendable {
     _ report: inout HandoverReport
   ) throws {
     guard let prepared = consume prepared else { return }
-    report.describe(prepared.description, seed: prepared.seed)
+    describe(prepared, &report)
     report.peerUser = connection.peer.user
     let offer = HandoverOffer(
       prepared.description, access: prepared.buffer.access, seed: prepared.seed, asksForWriteBack: asksForWriteBack)

@@ -21,6 +21,10 @@ public struct HandoverImport: Sendable {
   package var neutral: [NeutralDevice] = []
   /// Sees which mappings an import makes; nil where the kernel does not tell.
   package var trace: DMAMapTrace?
+  /// A program that looks too; nil where none does.
+  public var witness: WitnessChoice?
+  /// Hears of each step before it begins.
+  package var onStep: @Sendable (String) -> Void = { _ in }
 
   package init(
     _ importer: Importer, writesBack: Bool, count: Int, deadline: Deadline, kernel: any KernelCalls
@@ -32,20 +36,32 @@ public struct HandoverImport: Sendable {
     self.kernel = kernel
   }
 
+  /// The report of a run that came to nothing: its verdict is an error.
+  package var blankReport: HandoverReport {
+    HandoverReport(role: .importer, device: importer.name, node: importer.node, allocator: nil, requested: count)
+  }
+
   /// Takes buffers from the exporter at the address, which is waited for; `note` hears when that takes a while.
   ///
   /// It ends with the first hand-over that fails. Everything is closed when it returns.
   public func run(
     at address: HandoverAddress, for users: HandoverUsers, note: (String) -> Void
   ) -> HandoverReport {
+    run(at: address, for: users, completed: { _ in }, note: note)
+  }
+
+  /// As above; `completed` hears of each hand-over that passed, with how many did.
+  package func run(
+    at address: HandoverAddress, for users: HandoverUsers, completed: (Int) -> Void, note: (String) -> Void
+  ) -> HandoverReport {
     let audit = LeakAudit()
     let start = ContinuousClock.now
-    var report = HandoverReport(
-      role: .importer, device: importer.name, node: importer.node, allocator: nil, requested: count)
+    var report = blankReport
     let opening = CellRecord(blank)
     do {
       let device = try openDevice()
       for index in 0..<count {
+        onStep("connect")
         let connection = try HandoverConnection.connect(
           to: address, for: users, waits: index == 0, deadline: deadline, kernel: kernel
         ) { note("nobody exports at \(address) yet; waiting") }
@@ -53,6 +69,7 @@ public struct HandoverImport: Sendable {
         take(over: connection, on: device, &report)
         guard report.verdict.arrives else { break }
         report.completed += 1
+        completed(report.completed)
       }
     } catch {
       opening.stopped(by: error)
@@ -127,27 +144,33 @@ public struct HandoverImport: Sendable {
     report.describe(description, seed: seed)
     trace?.clear()
     let handle: GEMHandle
+    onStep("import")
     do throws(PrimeError) {
       handle = try GEMHandle(importing: picture.buffer, into: device, deadline: deadline)
     } catch {
       guard !error.isBreakage else { throw error }
       throw refusal(error, of: picture.buffer, description, on: device)
     }
-    // A trace without a mapping says nothing here: the buffer may be this device's own, which nobody tells.
-    let judged = ImportMapping(by: device, from: nil, traced: trace?.devices(), release: .current)
+    let maker = TwoCopies.onlyMaker(ofImportsInto: device)
+    // A trace without a mapping says nothing here: the buffer may be this device's own, which mostly nobody tells.
+    let judged = ImportMapping(by: device, from: maker, traced: trace?.devices(), release: .current)
     let mapping = judged == .none ? .unknown : judged
     record.report.mapping = mapping
-    let observers = ObserverSet(deadline: deadline, record: record)
+    let observers = ObserverSet(
+      deadline: deadline, record: record, witness: witness.map { ($0, importer.render) })
+    onStep("observe")
     try observers.firstLook(
-      at: handle, of: picture.buffer, description, from: nil, allocator: try secondBuffer(on: device),
+      at: handle, of: picture.buffer, description, from: maker, allocator: try secondBuffer(on: device),
       HandoverPatterns.examination(seed, afterWriteBack: false))
     let returns = writesBack || picture.offer.asksForWriteBack
     if returns {
+      onStep("write back")
       try write(HandoverPatterns.returned(seed), to: picture.buffer, description, through: observers)
       try observers.secondLook(HandoverPatterns.examination(seed, afterWriteBack: true))
     }
     try observers.close()
     record.report.observers = observers.confirmed
+    observers.noteWitness()
     let verdict = observers.verdict(mapping)
     record.report.verdict = verdict
     if verdict == .held { record.report.reason = mapping.objection(of: importer.name) }

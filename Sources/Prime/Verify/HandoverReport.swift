@@ -59,6 +59,12 @@ public struct HandoverReport: Hashable, Sendable, Codable {
   public var errno: String?
   /// Why, in a sentence.
   public var reason: String?
+  /// What is to be said of the buffer whatever the verdict is, in a sentence.
+  public var warning: String?
+  /// The program that drew the buffer, on the exporter's side, and what it drew with; nil where the CPU wrote it.
+  public var drawnBy: WitnessReport?
+  /// The program that looked on the importer's side, and what it looked with; nil where none did.
+  public var witness: WitnessReport?
   /// What arrived in place of what was written.
   public var mismatch: Mismatch?
   /// How long all of it took, in nanoseconds.
@@ -67,6 +73,8 @@ public struct HandoverReport: Hashable, Sendable, Codable {
   public var leaks = LeakReport(descriptors: [], dmaBufs: nil)
   /// Whether somebody stopped it.
   public var interrupted = false
+  /// What the kernel complained of meanwhile; nil where it did not, or where it may not be heard.
+  public var kernelLog: [String]?
 
   /// Reading the list of packages takes longer than a hand-over.
   private static let thisHost = HostDescription.current()
@@ -100,6 +108,8 @@ public struct HandoverReport: Hashable, Sendable, Codable {
     errno = cell.errno
     reason = cell.reason
     mismatch = cell.mismatch
+    warning = cell.warning ?? warning
+    witness = cell.witness
     interrupted = record.wasCancelled
   }
 }

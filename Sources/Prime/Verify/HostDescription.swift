@@ -16,10 +16,11 @@ public struct HostDescription: Hashable, Sendable, Codable {
     var name = utsname()
     // Safe: uname fills the struct it is given.
     _ = unsafe uname(&name)
-    let versions = packageVersions(["libdrm2", "libgbm1"])
+    // Neither library tells its release at run time, so Debian's list of installed packages is asked.
+    let packages = InstalledPackages.current
     return HostDescription(
-      kernel: text(name.release), architecture: text(name.machine), libdrm: versions["libdrm2"],
-      mesa: versions["libgbm1"])
+      kernel: text(name.release), architecture: text(name.machine), libdrm: packages?.version(of: "libdrm2"),
+      mesa: packages?.version(of: "libgbm1"))
   }
 
   private static func text<Characters: BitwiseCopyable>(_ characters: Characters) -> String {
@@ -27,19 +28,5 @@ public struct HostDescription: Hashable, Sendable, Codable {
     unsafe withUnsafeBytes(of: characters) { bytes in
       unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
     }
-  }
-
-  /// Neither library tells its release at run time, so Debian's list of installed packages is asked.
-  private static func packageVersions(_ names: Set<String>) -> [String: String] {
-    guard let status = FileSystem.text(of: "/var/lib/dpkg/status", limit: 32 << 20) else { return [:] }
-    var versions: [String: String] = [:]
-    var package = ""
-    for line in status.utf8.split(separator: UInt8(ascii: "\n")) {
-      if line.starts(with: "Package: ".utf8) { package = String(Substring(line.dropFirst("Package: ".count))) }
-      if line.starts(with: "Version: ".utf8), names.contains(package) {
-        versions[package] = String(Substring(line.dropFirst("Version: ".count)))
-      }
-    }
-    return versions
   }
 }

@@ -27,7 +27,7 @@ enum LifetimeOrders {
     return switch allocator {
     case .dumb: [.exporterHandle, .exporterDevice] + shared
     case .gbm: [.exporterBuffer] + shared
-    case .udmabuf, .heap: shared
+    case .udmabuf, .heap, .v4l2, .gpu: shared
     }
   }
 

@@ -4,7 +4,8 @@ internal import Synchronization
 /// run does not find out again what the first one did.
 ///
 /// It belongs to one process and one run. What it knows makes a look shorter, and never stands in for one: a display whose
-/// checksum was seen to change with every control is tried with one more of them in each look, another one each time.
+/// checksum was seen to change with every control is tried with one more of them in each look, another one each time, and a
+/// picture that was drawn on the display device itself need not be drawn there again unless what was imported looks different.
 package final class LookHistory: Sendable {
   /// A CRTC of a device.
   struct Pipe: Hashable, Sendable {
@@ -30,10 +31,18 @@ package final class LookHistory: Sendable {
     var isLayered: Bool
   }
 
+  /// A picture that was drawn on the display device itself, and whose checksum came from a source.
+  private struct DrawnPicture: Hashable {
+    var source: ChecksumSource
+    var pattern: Pattern
+  }
+
   private struct State {
     var trusted: Set<ChecksumSource> = []
+    var checksums: [DrawnPicture: [UInt32]] = [:]
     var looks: [ChecksumSource: Int] = [:]
     var objections: [Pipe: (count: Int, last: PrimeError)] = [:]
+    var waitsForFences: [Exporter: Bool] = [:]
   }
 
   private let state = Mutex(State())
@@ -52,6 +61,29 @@ package final class LookHistory: Sendable {
     }
   }
 
+  /// The checksum of a picture that was drawn on the display device itself before; nil where none was.
+  func checksum(of expected: ScanoutExpectation, from source: ChecksumSource) -> [UInt32]? {
+    guard let picture = picture(expected, source) else { return nil }
+    return state.withLock { $0.checksums[picture] }
+  }
+
+  /// Notes the checksum of a picture that was drawn on the display device itself.
+  func note(_ checksum: [UInt32], of expected: ScanoutExpectation, from source: ChecksumSource) {
+    guard let picture = picture(expected, source) else { return }
+    state.withLock {
+      if $0.checksums.count >= Self.pictureLimit { $0.checksums = [:] }
+      $0.checksums[picture] = checksum
+    }
+  }
+
+  /// The cells of a run show the same few patterns again and again; those of `scanout` differ from frame to frame, without end.
+  private static let pictureLimit = 64
+
+  private func picture(_ expected: ScanoutExpectation, _ source: ChecksumSource) -> DrawnPicture? {
+    guard case .pattern(let pattern) = expected.content, expected.layers == nil else { return nil }
+    return DrawnPicture(source: source, pattern: pattern)
+  }
+
   /// Which control a look takes that takes only one: they have their turns.
   func nextTurn(of source: ChecksumSource) -> Int {
     state.withLock {
@@ -59,6 +91,15 @@ package final class LookHistory: Sendable {
       $0.looks[source] = turn + 1
       return turn
     }
+  }
+
+  /// Whether START waits for the fences on an exporter's buffers, whoever imports them: seen once in a run, and again where it
+  /// could not be seen.
+  func waitsForFences(_ exporter: Exporter, _ look: () -> Bool?) -> Bool? {
+    if let known = state.withLock({ $0.waitsForFences[exporter] }) { return known }
+    guard let seen = look() else { return nil }
+    state.withLock { $0.waitsForFences[exporter] = seen }
+    return seen
   }
 
   /// Why the checksums of a CRTC are not looked at any more: nothing could be concluded from them twice in a row.

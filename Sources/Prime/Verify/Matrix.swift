@@ -6,12 +6,16 @@ public struct Matrix: Sendable {
     public var formats: [PixelFormat]
     /// Widths and heights in pixels.
     public var sizes: [(width: Int, height: Int)]
+    /// Whether a smaller picture is looked at too where the kernel cannot map one of these sizes for an importer.
+    public var mayBeSmaller = false
     /// The modifiers to ask an allocator for; nil leaves the choice to it.
     public var modifiers: [Modifier]?
     /// What the patterns are made from; equal seeds give equal pictures.
     public var seed: UInt64
     /// The moment the run must have ended by.
     public var deadline: Deadline
+    /// A program that looks too; nil where none does.
+    public var witness: WitnessChoice?
 
     /// Collects them.
     public init(
@@ -86,13 +90,34 @@ public struct Matrix: Sendable {
     history: LookHistory = LookHistory(), onStep: @escaping @Sendable (String) -> Void = { _ in }
   ) -> PairCheck.Outcome {
     var check = pairCheck(cell, deadline: deadline)
+    check.witness = options.witness
     check.neutral = NeutralDevice.among(devices)
     check.advertised =
       devices.first { [$0.primary, $0.render].contains(cell.importer.node) }?.capabilities?.primeImport
     check.trace = trace
     check.history = history
     check.onStep = onStep
-    return check.run()
+    let outcome = check.run()
+    guard options.mayBeSmaller, outcome.couldNotBeMapped, !outcome.wasCancelled,
+      let size = BouncedImport.fittingSize(cell.request.format),
+      size.width * size.height < cell.pixelCount
+    else { return outcome }
+    check.request.width = size.width
+    check.request.height = size.height
+    return Self.outcome(of: check.run(), smallerThan: outcome)
+  }
+
+  /// What is said of a smaller picture, where the asked one could not be mapped.
+  private static func outcome(of smaller: PairCheck.Outcome, smallerThan larger: PairCheck.Outcome) -> PairCheck.Outcome
+  {
+    var outcome = larger
+    outcome.inodes.formUnion(smaller.inodes)
+    guard smaller.report.verdict.arrives || smaller.report.verdict == .mismatch else { return outcome }
+    outcome.report = smaller.report
+    outcome.report.asked = CellReport.Size(width: larger.report.width, height: larger.report.height)
+    let refused = "\(larger.report.width)x\(larger.report.height) cannot be imported: \(larger.report.reason ?? "")"
+    outcome.report.warning = [refused, smaller.report.warning].compactMap(\.self).joined(separator: "; ")
+    return outcome
   }
 
   /// The report of a cell whose check gave none, because the process that ran it is gone.

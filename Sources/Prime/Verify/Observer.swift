@@ -11,6 +11,9 @@ protocol Observer: AnyObject {
   /// What a display engine was given; nil for an observer that is none.
   var showing: Showing? { get }
 
+  /// Whether it looks through another program, which may end at any moment: that costs its look and not the check.
+  var isOutside: Bool { get }
+
   /// Looks at the buffer as it is now and examines what is seen.
   func look(_ examination: Examination, deadline: Deadline) throws -> Mismatch?
 
@@ -21,6 +24,7 @@ protocol Observer: AnyObject {
 extension Observer {
   var isProof: Bool { true }
   var objection: String? { nil }
+  var isOutside: Bool { false }
   var showing: Showing? { nil }
   func close() {}
 }
@@ -35,13 +39,13 @@ final class NativeMapObserver: Observer {
   private let buffer: DMABuf
   private let layout: PictureLayout
 
-  /// - Throws: `native-map` with `ENOTSUP` where the exporter is another device, or is not known.
+  /// - Throws: an untestable `native-map` where the exporter is another device, or is not known.
   init(
     _ buffer: borrowing DMABuf, _ description: BufferDescription, on importer: Device, from exporter: DeviceIdentity?
   ) throws(PrimeError) {
     guard let exporter, exporter.isSameDevice(as: importer.identity) else {
-      throw PrimeError(
-        operation: "native-map", errno: .notSupported, subject: importer.subject,
+      throw .untestable(
+        "native-map", on: importer.subject,
         reason: exporter == nil
           ? "nothing says that the buffer is this device's own, and its mapping of another's would be the exporter's view"
           : "the buffer is another device's, and a mapping of that is at best the exporter's own")

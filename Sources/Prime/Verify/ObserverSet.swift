@@ -4,11 +4,19 @@ final class ObserverSet {
   private let deadline: Deadline
   private let record: CellRecord
   private let history: LookHistory
+  private let witness: (choice: WitnessChoice, node: DRMNode?)?
+  /// That the importer's GPU has a copy of its own which nobody looked at; nil where it has none.
+  private var unseenCopy: String?
 
-  init(deadline: Deadline, record: CellRecord, history: LookHistory = LookHistory()) {
+  /// - Parameter witness: A program that looks too, and the node that it is to look through.
+  init(
+    deadline: Deadline, record: CellRecord, history: LookHistory = LookHistory(),
+    witness: (choice: WitnessChoice, node: DRMNode?)? = nil
+  ) {
     self.deadline = deadline
     self.record = record
     self.history = history
+    self.witness = witness
   }
 
   /// Who saw what was written, the strongest first.
@@ -50,12 +58,17 @@ final class ObserverSet {
   ) throws {
     let importer = handle.device
     try attempt(.writeback, examination) {
-      try WritebackObserver(handle, of: buffer, description, targetFrom: allocator)
+      try WritebackObserver(handle, of: buffer, description, targetOtherwiseFrom: allocator)
     }
     // A checksum takes many frames and shows no more than writeback does.
     if active.isEmpty {
       try attempt(.crc, examination) {
         try CRCObserver(handle, of: buffer, description, standInFrom: allocator, history: history, deadline: deadline)
+      }
+    }
+    if let (choice, node) = witness, choice.isAsked(about: importer, whereOthersLook: !active.isEmpty) {
+      try attempt(.gpu, examination) {
+        try GPUObserver(buffer, description, on: importer, from: exporter, by: choice.program, through: node)
       }
     }
     try attempt(.nativeMap, examination) {
@@ -70,6 +83,10 @@ final class ObserverSet {
     } catch let error as PrimeError where error.operation == IdentityObserver.operation && !active.isEmpty {
       // Somebody can look, and what is seen of B tells a copy better than a number does.
       giveWay(.identity, error)
+    }
+    if let exporter, exporter.isSameDevice(as: importer.identity), TwoCopies.areKept(by: importer) {
+      let attempt = record.report.tried.first { $0.observer == .gpu }
+      unseenCopy = TwoCopies.warning(importer.driver, gpuIsUnseen: attempt?.reason)
     }
     if active.isEmpty {
       record.report.reason = "the import succeeded, and nothing on this machine can look at the buffer through it"
@@ -100,17 +117,31 @@ final class ObserverSet {
   }
 
   private func giveWay(_ name: ObserverName, _ error: PrimeError) {
-    record.report.tried.append(
-      CellReport.Attempt(
-        observer: name, call: error.operation, errno: error.errno.name,
-        reason: "\(error.subject): \(error.reason ?? error.errno.meaning)"))
+    record.report.tried.append(CellReport.Attempt(name, endedBy: error))
+    // Somebody asked for this one.
+    if name == .gpu, witness?.choice.isNamed == true { record.report.warning = error.reason }
+  }
+
+  /// Notes who looked through another program, and what is to be said of the importer's copies.
+  func noteWitness() {
+    if let observer = active.lazy.compactMap({ $0 as? GPUObserver }).first {
+      record.report.witness = observer.report
+      record.report.warning = observer.warning ?? record.report.warning
+    } else {
+      record.report.warning = record.report.warning ?? unseenCopy
+    }
   }
 
   /// Every observer that saw A must see B: a copy made at the import would still show A.
   func secondLook(_ examination: Examination) throws {
     for observer in active {
       try deadline.check("observe", on: record.report.importer)
-      try look(with: observer, examination)
+      do {
+        try look(with: observer, examination)
+      } catch let error as PrimeError where observer.isOutside && error.isUntestable {
+        giveWay(observer.name, error)
+        active.removeAll { $0 === observer }
+      }
     }
   }
 

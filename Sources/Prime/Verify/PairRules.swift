@@ -1,6 +1,7 @@
 /// The promises between the pairs of a matrix beside the arrival of the bytes: fences and lifetimes.
 ///
-/// A pair takes part where a cell of the report says that the buffer arrived.
+/// A pair takes part where a cell of the report says that the buffer arrived, and the importer has handles: a video device
+/// holds a buffer as long as one of its queues does.
 public struct PairRules: Sendable {
   /// The pairs, in the report's order.
   let pairs: [RulePair]
@@ -26,10 +27,11 @@ public struct PairRules: Sendable {
     self.kernel = kernel
     pairs = exporters.flatMap { exporter in
       importers.filter { importer in
-        report.cells.contains {
-          $0.exporter == exporter.name && $0.allocator == exporter.allocator && $0.importer == importer.name
-            && $0.verdict.passes
-        }
+        importer.video == nil
+          && report.cells.contains {
+            $0.exporter == exporter.name && $0.allocator == exporter.allocator && $0.importer == importer.name
+              && $0.verdict.passes
+          }
       }.map { RulePair(exporter: exporter, importer: $0) }
     }
   }
@@ -64,6 +66,20 @@ public struct PairRules: Sendable {
   /// loaded Mesa, since it starts threads.
   package func processes(ofPair index: Int, deadline: Deadline) -> [RuleReport] {
     ProcessCases(exporter: pairs[index].exporter, importer: pairs[index].importer, seed: seed, deadline: deadline).run()
+  }
+
+  /// Looks at what SYNC decides for one pair.
+  ///
+  /// - Parameter trace: Sees what START and END have the kernel do, of the calling thread.
+  package func coherency(ofPair index: Int, deadline: Deadline, trace: DMAMapTrace?) -> CoherencyReport {
+    CoherencyCheck(pair: pairs[index], seed: seed, kernel: kernel, deadline: deadline, trace: trace).run()
+  }
+
+  /// The report in place of one that never came, because the process that made it is gone.
+  package func coherencyFailure(ofPair index: Int, reason: String) -> CoherencyReport {
+    var report = CoherencyReport(pairs[index])
+    report.reason = reason
+    return report
   }
 
   /// The names of a pair.

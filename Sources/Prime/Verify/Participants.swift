@@ -1,6 +1,6 @@
-/// Where a buffer comes from: a DRM device with an allocator of its own, or system memory that belongs to no device.
+/// Where a buffer comes from: a DRM device with an allocator of its own, a video device, or system memory of no device.
 public struct Exporter: Hashable, Sendable {
-  /// How reports name it: the driver, `driver:N` where several devices have it, `udmabuf`, or `heap:NAME`.
+  /// How reports name it: the driver, `driver:N` where several devices have it, `video:N`, `udmabuf`, or `heap:NAME`.
   public let name: String
   /// The device's primary node, nil for system memory.
   public let primary: DRMNode?
@@ -10,8 +10,12 @@ public struct Exporter: Hashable, Sendable {
   public let allocator: AllocatorKind
   /// The dma-heap's name, nil for every other allocator.
   public let heap: String?
+  /// The V4L2 node whose memory it is, nil for every other allocator.
+  public let video: VideoDevice?
   /// Why it cannot be used here; nil when it can.
   public let problem: PrimeError?
+  /// What draws, for a GPU; nil for every other allocator.
+  public let program: WitnessProgram?
 
   /// Names an exporter that is opened through one node, or that is system memory.
   public init(
@@ -25,22 +29,27 @@ public struct Exporter: Hashable, Sendable {
   /// Names an exporter.
   public init(
     name: String, primary: DRMNode?, render: DRMNode?, allocator: AllocatorKind, heap: String? = nil,
-    problem: PrimeError? = nil
+    video: VideoDevice? = nil, problem: PrimeError? = nil, program: WitnessProgram? = nil
   ) {
     self.name = name
     self.primary = primary
     self.render = render
     self.allocator = allocator
     self.heap = allocator == .heap ? heap ?? DMAHeapAllocator.systemHeap : nil
+    self.video = video
     self.problem = problem
+    self.program = program
   }
 
-  /// The node it is opened through first, nil for system memory.
+  /// The DRM node it is opened through first, nil for system memory and video devices.
   ///
   /// Dumb buffers exist on primary nodes only. GBM takes the render node: a driver's own allocation is `DRM_AUTH` on the
   /// primary one (amdgpu), or the primary node is a display's that allocates nothing. `Allocator.node` tells which one a
   /// buffer came through.
-  public var node: DRMNode? { allocator == .gbm ? render ?? primary : primary ?? render }
+  public var node: DRMNode? { [.gbm, .gpu].contains(allocator) ? render ?? primary : primary ?? render }
+
+  /// The path of the node it is opened through, nil for system memory.
+  public var nodePath: String? { node?.path ?? video?.path }
 }
 
 extension Exporter {
@@ -59,11 +68,19 @@ extension Exporter {
   ) -> [Exporter] {
     let kinds = allocators.isEmpty ? [usualAllocator(of: device, kernel: kernel)] : allocators
     return [AllocatorKind.dumb, .gbm].filter(kinds.contains).map { kind in
-      let render = device.render.flatMap { device.usableNodes.contains($0) ? $0 : nil }
-      return Exporter(
-        name: device.label(among: devices), primary: device.primary, render: render, allocator: kind,
+      Exporter(
+        name: device.label(among: devices), primary: device.primary, render: device.usableRender, allocator: kind,
         problem: device.problem)
     }
+  }
+
+  /// The GPU of a device as an exporter, whose pictures a program draws.
+  public static func gpu(
+    _ device: DeviceDescription, among devices: [DeviceDescription], drawnBy program: WitnessProgram
+  ) -> Exporter {
+    Exporter(
+      name: "\(AllocatorKind.gpu.rawValue):\(device.label(among: devices))", primary: device.primary,
+      render: device.usableRender, allocator: .gpu, problem: device.problem, program: program)
   }
 
   /// Dumb buffers where the driver makes them, whatever it says of itself: vgem makes them and does not answer
@@ -103,19 +120,30 @@ extension AllocatorKind {
   public func isTold(byName name: String) -> Bool { name == rawValue || name.hasPrefix("\(rawValue):") }
 }
 
-/// The DRM device that a buffer is handed to.
+/// The device that a buffer is handed to: a DRM device or a video device.
 public struct Importer: Hashable, Sendable {
-  /// How reports name it: the driver, or `driver:N` where several devices have it.
+  /// How reports name it: the driver, `driver:N` where several devices have it, or `video:N`.
   public let name: String
-  /// The node it is opened through; nil where it has none that can be seen.
+  /// The DRM node it is opened through; nil where it has none that can be seen, and for a video device.
   public let node: DRMNode?
+  /// What a video device does with the buffer; nil for a DRM device.
+  public let video: VideoImport?
+  /// Its render node, through which a GPU is asked to look; nil where it has none that may be opened.
+  public let render: DRMNode?
   /// Why it cannot be used here; nil when it can.
   public let problem: PrimeError?
 
   /// Names an importer.
-  public init(name: String, node: DRMNode?, problem: PrimeError? = nil) {
+  public init(
+    name: String, node: DRMNode?, render: DRMNode? = nil, video: VideoImport? = nil, problem: PrimeError? = nil
+  ) {
     self.name = name
     self.node = node
+    self.render = render
+    self.video = video
     self.problem = problem
   }
+
+  /// The path of the node it is opened through; nil where it has none that can be seen.
+  public var nodePath: String? { node?.path ?? video?.device.path }
 }

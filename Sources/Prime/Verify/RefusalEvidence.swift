@@ -43,6 +43,8 @@ struct RefusalEvidence: Hashable, Sendable {
 package struct NeutralDevice: Hashable, Sendable {
   let name: String
   let node: DRMNode
+  /// Whether it is vgem, which has fences on demand.
+  var isVGEM: Bool { name == "vgem" || name.hasPrefix("vgem:") }
 
   /// The neutral devices among those of a machine.
   ///

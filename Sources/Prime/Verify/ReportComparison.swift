@@ -80,9 +80,23 @@ public struct ReportComparison: Hashable, Sendable, Codable {
 }
 
 extension VerifyReport {
-  /// The cells, and the fences and lifetimes that were looked at, for a comparison with another run's.
+  /// The cells, and the fences, lifetimes and coherency that were looked at, for a comparison with another run's.
   public var entries: [ReportComparison.Entry] {
-    cellEntries + Self.entries(of: fences, "fences") + Self.entries(of: lifetimes, "lifetimes")
+    cellEntries + Self.entries(of: fences, "fences") + Self.entries(of: lifetimes, "lifetimes") + coherencyEntries
+  }
+
+  private var coherencyEntries: [ReportComparison.Entry] {
+    (coherency ?? []).map { report in
+      let rank: Int? =
+        switch report.answer {
+        case .notNeeded, .neededAndKept: 1
+        case .neededAndNotDone: 0
+        case .untold: nil
+        }
+      return ReportComparison.Entry(
+        key: "\(report.exporter) → \(report.importer) \(report.allocator.rawValue) coherency",
+        result: report.answer.rawValue, rank: rank, holds: rank == 1)
+    }
   }
 
   private static func entries(of rules: [RuleReport]?, _ kind: String) -> [ReportComparison.Entry] {

@@ -125,6 +125,10 @@ struct RulePair: Sendable {
       report.reason = skip.reason
       report.call = skip.error?.operation
       report.errno = skip.error?.errno.name
+    } catch let error as PrimeError where error.isUntestable {
+      // The kernel was not asked, so there is neither a call nor an errno of it.
+      report.verdict = .skipped
+      report.reason = "\(error.subject): \(error.reason ?? error.operation)"
     } catch let error as PrimeError {
       report.fail(error)
     } catch {

@@ -45,6 +45,7 @@ public struct ScanoutCheck {
       for exporter in [request.exporter, request.overlay?.exporter].compactMap(\.self) {
         if let problem = exporter.problem { throw Stop(verdict: .untested, error: problem) }
       }
+      if let problem = request.target?.video?.device.problem { throw Stop(verdict: .untested, error: problem) }
       try show(records, &inodes, chose: chose, progress: progress)
     } catch {
       let cause = records.first(where: \.hasStopped)
@@ -89,11 +90,17 @@ public struct ScanoutCheck {
     let allocator = try Stop.declining(.refused, by: .exporter) {
       try Allocators.make(request.exporter, on: exporter, kernel: kernel)
     }
-    let frames = try ScanoutFrames(
-      request.exporter, allocator, request.format, size: size, modifiers: request.modifiers,
-      check: { description in
-        for stage in stages { try stage.record.attempt { try stage.check(description) } }
-      })
+    let check: (BufferDescription) throws -> Void = { description in
+      for stage in stages { try stage.record.attempt { try stage.check(description) } }
+    }
+    var camera: CameraFrames?
+    if case .camera = request.content, let video = request.exporter.video {
+      camera = try CameraFrames(video, request, size: size, kernel: kernel, check: check)
+    }
+    let frames =
+      try camera?.frames
+      ?? ScanoutFrames(
+        request.exporter, allocator, request.format, size: size, modifiers: request.modifiers, check: check)
     inodes.formUnion(frames.inodes)
     let overlay = try request.overlay.map { try makeOverlay($0, stages, size) }
     inodes.formUnion(overlay?.inodes ?? [])
@@ -104,9 +111,9 @@ public struct ScanoutCheck {
     do {
       onStep("prepare")
       for stage in stages {
-        try stage.record.attempt { try stage.begin(frames, overlay: overlay, targetFrom: allocator) }
+        try stage.record.attempt { try stage.begin(frames, overlay: overlay, targetOtherwiseFrom: allocator) }
       }
-      try present(frames, overlay, on: stages, from: exporter?.identity, progress: progress)
+      try present(frames, overlay, camera, on: stages, from: exporter, progress: progress)
     } catch {
       onStep("restore")
       for stage in stages { try? stage.close() }
@@ -122,6 +129,35 @@ public struct ScanoutCheck {
       }
     }
     if let failure { throw failure }
+    if let warning = frames.warning {
+      for record in records where record.report.verdict.arrives {
+        record.report.reason = [record.report.reason, warning].compactMap(\.self).joined(separator: "; ")
+      }
+    }
+    // With the stages go their imports.
+    stages = []
+    if !request.testOnly { try lookAtReleased(frames, camera, records) }
+  }
+
+  /// Looks at the buffers once more when no display imports them any more, as `PairCheck.examineReleased` does.
+  private func lookAtReleased(
+    _ frames: ScanoutFrames, _ camera: CameraFrames?, _ records: [ScanoutRecord]
+  ) throws {
+    onStep("release")
+    let last = max(1, request.frames) - 1
+    for frame in max(0, last - 1)...last {
+      let content = camera?.content(of: frame) ?? request.content(of: frame)
+      let difference = try frames.read(frame, deadline: request.deadline) { bytes, layout in
+        try content.compare(bytes, layout: layout)
+      }
+      guard let difference else { continue }
+      for record in records where record.report.verdict.arrives {
+        record.report.verdict = .mismatch
+        record.report.reason =
+          "what was written for frame \(frame) is gone since \(record.report.display) has closed its import, so that it never "
+          + "reached \(record.report.display): \(difference.sentence)"
+      }
+    }
   }
 
   private func makeOverlay(
@@ -140,11 +176,13 @@ public struct ScanoutCheck {
 
   /// Fills the buffers of a frame, and says what every display must then show.
   private func write(
-    _ frame: Int, _ frames: ScanoutFrames, _ overlay: ScanoutFrames?, in mode: (width: Int, height: Int)
+    _ frame: Int, _ frames: ScanoutFrames, _ overlay: ScanoutFrames?, _ camera: CameraFrames?,
+    in mode: (width: Int, height: Int)
   ) throws -> ScanoutExpectation {
     let deadline = request.deadline
     let content = request.content(of: frame)
     onStep("write")
+    if let camera { return try camera.next(frame) }
     try frames.write(frame, deadline: deadline) { bytes, layout in try content.fill(&bytes, layout: layout) }
     var above: OverlayContent?
     if let overlay, let wanted = request.overlay {
@@ -159,27 +197,27 @@ public struct ScanoutCheck {
 
   /// Shows every frame on every display before anybody looks at it.
   private func present(
-    _ frames: ScanoutFrames, _ overlay: ScanoutFrames?, on stages: [ScanoutStage], from exporter: DeviceIdentity?,
-    progress: (ScanoutReport.Frame) -> Void
+    _ frames: ScanoutFrames, _ overlay: ScanoutFrames?, _ camera: CameraFrames?, on stages: [ScanoutStage],
+    from exporter: Device?, progress: (ScanoutReport.Frame) -> Void
   ) throws {
     func onEach(_ step: String, _ body: (ScanoutStage) throws -> Void) throws {
       onStep(step)
       for stage in stages { try stage.record.attempt { try body(stage) } }
     }
     let size = stages[0].size
-    let first = try write(0, frames, overlay, in: size)
+    let first = try write(0, frames, overlay, camera, in: size)
     try onEach("test") { try $0.test() }
     guard !request.testOnly else {
-      judgeMappings(on: stages, from: exporter)
+      judgeMappings(on: stages, of: frames, from: exporter)
       return try onEach("test") { try $0.concludeTest() }
     }
     try onEach("show") { try $0.show(first, overlay, frames) }
     // A driver may map at the first use, which this was.
-    judgeMappings(on: stages, from: exporter)
+    judgeMappings(on: stages, of: frames, from: exporter)
     try onEach("look") { try $0.look(first, progress: progress) }
     for index in 1..<max(1, request.frames) {
       try request.deadline.check("show frame \(index)", on: request.displays[0].name)
-      let expected = try write(index, frames, overlay, in: size)
+      let expected = try write(index, frames, overlay, camera, in: size)
       try onEach("flip") { try $0.flip(to: index, expected) }
       try onEach("look") { try $0.look(expected, progress: progress) }
     }
@@ -188,9 +226,12 @@ public struct ScanoutCheck {
   }
 
   /// Tells each display whether the buffers were mapped for it.
-  private func judgeMappings(on stages: [ScanoutStage], from exporter: DeviceIdentity?) {
+  private func judgeMappings(on stages: [ScanoutStage], of frames: ScanoutFrames, from exporter: Device?) {
     let traced = trace?.devices()
-    for stage in stages { stage.judgeMapping(from: exporter, traced: traced, release: release) }
+    for stage in stages {
+      stage.judgeMapping(from: exporter?.identity, traced: traced, release: release)
+      stage.judgeCopies(in: trace, from: frames.exporterName, driver: exporter?.driver)
+    }
   }
 
   private func hold() throws {

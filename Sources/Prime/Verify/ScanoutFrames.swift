@@ -1,6 +1,8 @@
 /// Two buffers of an exporter that displays show in turns; each is written again while the other is on the screen.
 final class ScanoutFrames {
   private let buffers: [2 of DMABuf]
+  /// Draws the buffers, where a GPU does.
+  private let gpu: GPUAllocator?
   /// How the buffers lie in memory.
   let description: BufferDescription
 
@@ -19,7 +21,24 @@ final class ScanoutFrames {
     let firstBuffer = try Stop.declining(.refused, by: .exporter) { try first.export(.readWrite) }
     let secondBuffer = try Stop.declining(.refused, by: .exporter) { try second.export(.readWrite) }
     buffers = [firstBuffer, secondBuffer]
+    gpu = allocator as? GPUAllocator
   }
+
+  /// Takes both buffers of a camera.
+  init(of camera: VideoStream, check: (BufferDescription) throws -> Void) throws {
+    description = camera.description
+    try check(camera.description)
+    let first = try Stop.declining(.refused, by: .exporter) { try camera.export(0) }
+    let second = try Stop.declining(.refused, by: .exporter) { try camera.export(1) }
+    buffers = [first, second]
+    gpu = nil
+  }
+
+  /// What is to be said of a GPU that draws the frames; nil where none does, and where there is nothing to say.
+  var warning: String? { gpu?.warning(on: buffers[0]) }
+
+  /// What the exporter is called in fdinfo; nil where the kernel does not tell.
+  var exporterName: String? { buffers[0].exporterName }
 
   /// The inodes of both buffers.
   var inodes: [UInt64] { [buffers[0].identity.inode, buffers[1].identity.inode] }
@@ -28,7 +47,15 @@ final class ScanoutFrames {
   func write(
     _ frame: Int, deadline: Deadline, _ fill: (inout MutableSpan<UInt8>, PictureLayout) throws -> Void
   ) throws {
+    if let gpu { return try gpu.draw(into: buffers[frame % 2], deadline: deadline, fill) }
     try buffers[frame % 2].write(deadline: deadline) { bytes in try fill(&bytes, description.layout) }
+  }
+
+  /// Looks at the buffer of a frame through the exporter's own descriptor.
+  func read<Result>(
+    _ frame: Int, deadline: Deadline, _ body: (Span<UInt8>, PictureLayout) throws -> Result
+  ) throws -> Result {
+    try buffers[frame % 2].read(deadline: deadline) { bytes in try body(bytes, description.layout) }
   }
 
   /// Imports and wraps both buffers on a display; `identify` is shown each handle with the buffer that it is to be.
@@ -75,7 +102,7 @@ extension ScanoutRequest {
   func content(of frame: Int) -> PictureContent {
     switch content {
     case .picture(let picture): return .picture(.frame(frame, of: picture))
-    case .seed: return seeded(seed, frame)
+    case .seed, .camera: return seeded(seed, frame)
     }
   }
 
@@ -88,7 +115,7 @@ extension ScanoutRequest {
       .picture(
         .image(RGBImage(width: image.width, height: image.height, pixels: image.pixels.map { $0 ^ 0xff_ffff })))
     case .picture: .picture(.gradient)
-    case .seed: seeded(seed ^ 1, 0)
+    case .seed, .camera: seeded(seed ^ 1, 0)
     }
   }
 

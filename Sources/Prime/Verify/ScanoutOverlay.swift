@@ -30,7 +30,7 @@ extension ScanoutRequest {
   /// What the overlay of a frame shows, before alpha is applied.
   func overlayColours(of frame: Int, width: Int, height: Int) -> RGBImage {
     switch content {
-    case .seed: Self.colours(of: Pattern(seed: ~seed, index: frame), width: width, height: height)
+    case .seed, .camera: Self.colours(of: Pattern(seed: ~seed, index: frame), width: width, height: height)
     case .picture(.checker): Self.colours(of: .gradient, frame, width, height)
     case .picture: Self.colours(of: .checker, frame, width, height)
     }

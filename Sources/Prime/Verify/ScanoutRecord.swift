@@ -12,12 +12,14 @@ final class ScanoutRecord {
   init(_ request: ScanoutRequest, _ display: ScanoutRequest.Display) {
     log = KernelDebugLog.Excerpt(isWanted: request.explains)
     report = ScanoutReport(
-      exporter: request.exporter.name, exporterNode: request.exporter.node?.path,
+      exporter: request.exporter.name, exporterNode: request.exporter.nodePath,
       allocator: request.exporter.allocator, display: display.name, displayNode: display.node.path,
       format: request.format.fourcc.name, pattern: request.content.name, seed: request.seed)
+    report.target = request.target?.name
+    report.targetNode = request.target?.nodePath
     report.overlay = request.overlay.map {
       ScanoutReport.Overlay(
-        exporter: $0.exporter.name, exporterNode: $0.exporter.node?.path, allocator: $0.exporter.allocator,
+        exporter: $0.exporter.name, exporterNode: $0.exporter.nodePath, allocator: $0.exporter.allocator,
         format: $0.format.fourcc.name, alpha: $0.alpha)
     }
   }

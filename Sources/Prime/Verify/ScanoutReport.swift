@@ -91,6 +91,10 @@ public struct ScanoutReport: Hashable, Sendable, Codable {
   public var crtc: Int?
   /// The plane's object id.
   public var plane: UInt32?
+  /// The video device into whose memory the display engine wrote, and which put that out; nil for memory of the display's.
+  public var target: String?
+  /// The node of that video device.
+  public var targetNode: String?
   /// What was shown above the picture, nil for one plane.
   public var overlay: Overlay?
   /// The mode, as `1024x768@60.004`.

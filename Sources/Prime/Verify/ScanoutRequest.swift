@@ -6,12 +6,15 @@ public struct ScanoutRequest: Sendable {
     case seed
     /// A picture, in every frame with that frame's number in it.
     case picture(TestPicture)
+    /// What the exporter, a camera, writes there itself; without an overlay.
+    case camera
 
     /// How reports name it.
     public var name: String {
       switch self {
       case .seed: "seed"
       case .picture(let picture): picture.name
+      case .camera: "camera"
       }
     }
   }
@@ -37,6 +40,8 @@ public struct ScanoutRequest: Sendable {
   public var exporter: Exporter
   /// The displays that show the same buffers at once, at least one, each device once: it has one DRM master.
   public var displays: [Display]
+  /// A video device into whose memory the one display's engine writes, and which puts that out; nil for memory of the display's.
+  public var target: Importer?
   /// The mode; nil for the display's preferred one.
   public var mode: ModeRequest?
   /// The pixel format.

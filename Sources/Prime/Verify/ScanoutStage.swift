@@ -13,6 +13,8 @@ final class ScanoutStage {
   private var frame: ScanoutReport.Frame?
   /// Whether the buffers were mapped for this display.
   private var mapping = ImportMapping.unknown
+  /// What speaks against a buffer that is held.
+  private var warning: String?
   /// That a handle is another dma-buf than the one that was imported; nil where it is that one.
   private var difference: PrimeError?
   /// The inodes of the dma-bufs that were imported.
@@ -44,72 +46,6 @@ final class ScanoutStage {
   }
 
   var size: (width: Int, height: Int) { (mode.width, mode.height) }
-
-  // MARK: - Choosing
-
-  private static func chooseRoute(
-    on display: Device, _ connector: String?, _ request: ScanoutRequest
-  ) throws(PrimeError) -> DisplayRoute {
-    if let connector { return try DisplayRoute(on: display, to: .connector(connector), legacy: request.legacy) }
-    // What cannot be seen cannot be proven, so a connector that shows it is preferred. One that writes what cannot be
-    // compared shows less than a screen does.
-    if !request.legacy, let route = try? DisplayRoute(on: display, to: .writeback), canCompare(request, on: route) {
-      return route
-    }
-    return try DisplayRoute(on: display, to: .connected, legacy: request.legacy)
-  }
-
-  /// Whether a writeback connector writes a format in which the request's pictures can be compared.
-  private static func canCompare(_ request: ScanoutRequest, on route: DisplayRoute) -> Bool {
-    let overlay = request.overlay.map { (format: $0.format.fourcc, alpha: $0.alpha) }
-    return WrittenFormat(for: request.format.fourcc, overlay: overlay, among: route.targetFormats) != nil
-  }
-
-  private static func chooseMode(of route: DisplayRoute, _ wanted: ModeRequest?) throws -> DisplayMode {
-    if route.connector.isWriteback {
-      return try DisplayMode.withoutWire(width: wanted?.width ?? 1024, height: wanted?.height ?? 768)
-    }
-    guard let wanted else {
-      guard let mode = route.modes.first(where: \.isPreferred) ?? route.modes.first else {
-        throw declined("\(route.connector.name) offers no mode: no display is connected", route, errno: .notSupported)
-      }
-      return mode
-    }
-    guard let mode = wanted.best(of: route.modes) else {
-      throw declined("\(route.connector.name) offers \(wanted.refusal(among: route.modes))", route)
-    }
-    return mode
-  }
-
-  /// Chooses the plane by the format; the modifier is known once the buffers are.
-  private static func chooseSecondPlane(
-    of route: DisplayRoute, _ overlay: ScanoutRequest.Overlay, in mode: (width: Int, height: Int),
-    _ record: ScanoutRecord
-  ) throws -> (plane: SecondPlane, rectangle: ScanoutReport.Rectangle) {
-    let plane = try Stop.declining(.refused, by: .importer) {
-      try route.secondPlane(fetching: overlay.format.fourcc, .invalid)
-    }
-    record.report.overlay?.plane = plane.id
-    record.report.overlay?.planeKind = plane.kind
-    let rectangle = overlay.rectangle(in: mode)
-    record.report.overlay?.rectangle = rectangle
-    guard rectangle.x < mode.width, rectangle.y < mode.height, rectangle.x + rectangle.width > 0,
-      rectangle.y + rectangle.height > 0
-    else {
-      throw declined(
-        "nothing of an overlay of \(rectangle.width)x\(rectangle.height) at (\(rectangle.x),\(rectangle.y)) lies within "
-          + "the mode \(mode.width)x\(mode.height)", route)
-    }
-    return (plane, rectangle)
-  }
-
-  private static func declined(
-    _ reason: String, _ route: DisplayRoute, errno: Errno = .invalidArgument
-  ) -> Stop {
-    Stop(
-      verdict: .refused, refusedBy: .importer,
-      error: PrimeError(operation: "scanout", errno: errno, subject: route.device.subject, reason: reason))
-  }
 
   /// Refuses to share buffers with a display of another size: the buffers are as large as the mode.
   func require(sizeOf other: ScanoutStage) throws {
@@ -179,6 +115,14 @@ final class ScanoutStage {
     mapping = ImportMapping(by: route.device, from: exporter, traced: traced, release: release)
   }
 
+  /// Notes that the display may have a copy of the buffers that SYNC does not renew, as `PairCheck` does.
+  func judgeCopies(in trace: DMAMapTrace?, from exporterName: String?, driver: String?) {
+    warning = BouncedImport.warning(
+      importer: record.report.display, exporter: record.report.exporter,
+      isBounced: BouncedImport.isSeen(by: route.device.identity, in: trace, mapping: mapping),
+      reach: SyncEffect.guess(exporterName: exporterName, driver: driver), evidence: .byDriver)
+  }
+
   /// The report names one exporter; a refusal of the other one's buffer says so.
   private func namingOverlay(_ stop: Stop) -> Stop {
     guard let error = stop.error, let exporter = request.overlay?.exporter.name else { return stop }
@@ -192,21 +136,44 @@ final class ScanoutStage {
   }
 
   /// Makes the writeback's target where there is one, and takes the display.
-  func begin(_ frames: ScanoutFrames, overlay: ScanoutFrames?, targetFrom allocator: any Allocator) throws {
+  func begin(_ frames: ScanoutFrames, overlay: ScanoutFrames?, targetOtherwiseFrom allocator: any Allocator) throws {
+    if let target = request.target, !route.connector.isWriteback || !Self.canCompare(request, on: route) {
+      throw Stop(
+        verdict: .untested,
+        reason: "\(target.name) puts out what a display engine writes into its memory, and \(route.connector.name) of "
+          + "\(record.report.display) writes nothing that could be compared")
+    }
     if route.connector.isWriteback, !Self.canCompare(request, on: route) {
-      record.report.tried.append(
-        CellReport.Attempt(
-          observer: .writeback, call: "writeback", errno: Errno.notSupported.name,
-          reason: "\(route.device.subject): \(WritebackWitness.objection(to: request.format.fourcc, route))"))
+      giveWay(
+        .writeback,
+        .untestable(
+          "writeback", on: route.device.subject,
+          reason: WritebackWitness.objection(to: request.format.fourcc, route)))
     } else if route.connector.isWriteback {
       let above = request.overlay.map { (format: $0.format.fourcc, alpha: $0.alpha) }
       writeback = try Stop.declining(.refused, by: .importer) {
         try WritebackWitness(
-          frames.description, targetFrom: allocator, route: route, overlay: above,
-          shown: frames.inodes + (overlay?.inodes ?? []))
+          frames.description, targetOtherwiseFrom: allocator, route: route, overlay: above,
+          shown: frames.inodes + (overlay?.inodes ?? []), ownedBy: request.target.flatMap(memory))
       }
+      try request.target.map(putOut)
     }
     pipe = try Stop.declining(.refused, by: .importer) { try DisplayPipe(route) }
+  }
+
+  /// The memory of a video device.
+  private func memory(of target: Importer) -> (any Allocator)? {
+    target.video.map { VideoAllocator($0.device, kernel: route.device.kernel) }
+  }
+
+  /// Has a video device put out what the display engine writes; where nothing comes back of that, the CPU alone looks at it.
+  private func putOut(by target: Importer) throws {
+    do throws(PrimeError) {
+      try writeback?.putOut(by: target, kernel: route.device.kernel)
+    } catch {
+      guard !error.isBreakage else { throw error }
+      giveWay(.v4l2, error)
+    }
   }
 
   /// Puts the display back, where it was taken; the report says whether that worked.
@@ -214,6 +181,8 @@ final class ScanoutStage {
     guard let pipe = pipe.take() else { return }
     record.report.lostWritebacks = pipe.lostWritebacks
     record.report.restored = false
+    checksum?.close()
+    writeback?.output?.close()
     try pipe.close()
     record.report.restored = true
   }
@@ -286,10 +255,7 @@ final class ScanoutStage {
   }
 
   private func giveWay(_ name: ObserverName, _ error: PrimeError) {
-    record.report.tried.append(
-      CellReport.Attempt(
-        observer: name, call: error.operation, errno: error.errno.name,
-        reason: "\(error.subject): \(error.reason ?? error.errno.meaning)"))
+    record.report.tried.append(CellReport.Attempt(name, endedBy: error))
   }
 
   /// Shows another frame at the next vertical blank.
@@ -321,24 +287,34 @@ final class ScanoutStage {
     guard let pipe, var frame = frame.take() else { return }
     var complaint: String?
     let witness: (any ScanoutWitness)? = writeback ?? checksum
+    var seer = witness?.name
     // A checksum costs several frames, so only the first and the last are looked at.
     if let witness, writeback != nil || frame.index == 0 || frame.index == request.frames - 1 {
       do {
         complaint = try witness.look(expected, on: pipe, deadline: request.deadline)
+        if complaint == nil, let output = writeback?.output {
+          complaint = try writeback?.lookAtOutput(expected, on: pipe, deadline: request.deadline)
+          seer = output.name
+        }
         frame.content = complaint == nil ? .proven : .mismatch
-        if record.report.witnesses.isEmpty { record.report.witnesses = [witness.name] }
+        if record.report.witnesses.isEmpty { record.report.witnesses = names(witness) }
       } catch let error as PrimeError where error.operation == CRCWitness.operation && !error.isBreakage {
         doWithoutChecksum(error)
       }
     }
     record.report.frames.append(frame)
     progress(frame)
-    guard let complaint, let witness else { return }
+    guard let complaint, let seer else { return }
     let unusual = pipe.unusualProperties
+    let place = (seer == .v4l2 ? record.report.target : nil) ?? record.report.display
     record.report.reason =
-      "frame \(frame.index): \(witness.name.rawValue) on \(record.report.display) sees something else: \(complaint)"
+      "frame \(frame.index): \(seer.rawValue) on \(place) sees something else: \(complaint)"
       + (unusual.isEmpty ? "" : "; not at their first values, and not known here: \(unusual.joined(separator: ", "))")
     throw Stop(verdict: .mismatch)
+  }
+
+  private func names(_ witness: any ScanoutWitness) -> [ObserverName] {
+    [witness.name] + (writeback?.output.map { [$0.name] } ?? [])
   }
 
   /// Draws the verdict from what was seen.
@@ -354,6 +330,13 @@ final class ScanoutStage {
     var notes: [String] = []
     if record.report.frames.contains(where: { $0.content != .proven }) {
       notes.append("\(witness.name.rawValue) looked at the first and the last of \(record.report.frames.count) frames")
+    }
+    if let target = request.target, writeback?.output == nil {
+      let attempt = record.report.tried.first { $0.observer == .v4l2 }
+      let call = attempt?.errno.map { "\(attempt?.call ?? "") \($0): " } ?? ""
+      notes.append(
+        "the CPU alone looked at the memory of \(target.name), whose output nobody saw: \(call)\(attempt?.reason ?? "")"
+      )
     }
     if checksum?.hasLayeredTwin == true {
       notes.append("its twin had both planes, so how the display engine blends them was not looked at")
@@ -376,6 +359,6 @@ final class ScanoutStage {
       case .none: "no mapping of the buffer was made for \(record.report.display)"
       case .unknown: "whether the buffer was mapped for \(record.report.display) cannot be seen here"
       }
-    record.report.reason = [sentence, objection].compactMap(\.self).joined(separator: "; ")
+    record.report.reason = [sentence, objection, warning].compactMap(\.self).joined(separator: "; ")
   }
 }

@@ -23,40 +23,63 @@ extension ScanoutWitness {
   }
 }
 
-/// The display engine itself, through a writeback connector, into a second buffer of the exporter.
+/// The display engine itself, through a writeback connector, into a second buffer, which is the display's own.
 final class WritebackWitness: ScanoutWitness {
   let name = ObserverName.writeback
   // The framebuffer goes before the buffer that it wraps.
   private let framebuffer: Framebuffer
   private let buffer: DMABuf
   private let layout: PictureLayout
+  private let description: BufferDescription
   private let written: WrittenFormat
+  /// Who puts out what was written, and gives it back; nil where nobody does.
+  private(set) var output: VideoOutput?
 
-  /// Allocates the second buffer from the same exporter, so that the way back from the device is shown with it.
+  /// Allocates the second buffer on the display's device, or by `allocator` where that makes none; by `owner` where one is given.
   ///
   /// `shown` are the inodes of the dma-bufs that are shown; the target must be none of them.
   init(
-    _ description: BufferDescription, targetFrom allocator: any Allocator, route: DisplayRoute,
-    overlay: (format: Fourcc, alpha: Int)? = nil, shown: [UInt64] = []
+    _ description: BufferDescription, targetOtherwiseFrom allocator: any Allocator, route: DisplayRoute,
+    overlay: (format: Fourcc, alpha: Int)? = nil, shown: [UInt64] = [], ownedBy owner: (any Allocator)? = nil
   ) throws(PrimeError) {
     let device = route.device
     guard let written = WrittenFormat(for: description.fourcc, overlay: overlay, among: route.targetFormats),
       let format = PixelFormat(written.fourcc)
     else {
-      throw PrimeError(
-        operation: "writeback", errno: .notSupported, subject: device.subject,
-        reason: Self.objection(to: description.fourcc, route))
+      throw .untestable(
+        "writeback", on: device.subject, reason: Self.objection(to: description.fourcc, route))
     }
     self.written = written
-    let object = try allocator.allocate(
-      AllocationRequest(format: format, width: description.width, height: description.height))
-    buffer = try object.export(.readWrite)
+    let request = AllocationRequest(format: format, width: description.width, height: description.height)
+    let made: WritebackTarget
+    if let owner {
+      made = try WritebackTarget(request, of: owner)
+    } else {
+      made = try WritebackTarget(request, on: device, otherwise: allocator)
+    }
+    buffer = try made.buffer.duplicate()
+    guard Set(shown).count == shown.count else {
+      throw WritebackObserver.sharesMemory(device.subject, "the exporter gives one dma-buf for two frames")
+    }
     guard !shown.contains(buffer.identity.inode) else {
       throw WritebackObserver.sharesMemory(device.subject, "its target is a dma-buf that is shown")
     }
     let handle = try GEMHandle(importing: buffer, into: device)
-    framebuffer = try Framebuffer(handle, object.description)
-    layout = object.description.layout
+    framebuffer = try Framebuffer(handle, made.description)
+    self.description = made.description
+    layout = made.description.layout
+  }
+
+  /// Has a video device put out what is written from now on.
+  ///
+  /// - Throws: as `VideoOutput`.
+  func putOut(by device: Importer, kernel: any KernelCalls) throws(PrimeError) {
+    output = try VideoOutput(device, of: buffer, description, kernel: kernel)
+  }
+
+  /// What is wrong with the frame as the video device gave it back, nil where it is as expected, or where there is no such device.
+  func lookAtOutput(_ expected: ScanoutExpectation, on pipe: DisplayPipe, deadline: Deadline) throws -> String? {
+    try output?.examine(deadline: deadline) { bytes, layout in try compare(expected, bytes, layout, on: pipe) } ?? nil
   }
 
   /// Why what a connector writes tells nothing of a picture.

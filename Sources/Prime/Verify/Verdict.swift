@@ -29,14 +29,20 @@ public enum Verdict: String, Hashable, Sendable, Codable, CaseIterable {
 
 /// Who looked at the buffer on the importing side, the strongest first.
 public enum ObserverName: String, Hashable, Sendable, Codable, CaseIterable {
-  /// The importer's display engine fetched the picture and wrote it into another imported buffer.
+  /// The importer's display engine fetched the picture and wrote it into another buffer.
   case writeback
   /// The checksum of the CRTC that shows it, equal to that of a picture drawn on the device itself.
   case crc
+  /// The importer's GPU read it, in a program of its own.
+  case gpu
   /// The importer's Mesa driver mapped or copied it (`gbm_bo_map`).
   case gbmMap = "gbm-map"
   /// The importer's own mapping of its handle (`MODE_MAP_DUMB`).
   case nativeMap = "native-map"
+  /// The importing video device read the buffer and wrote what it read into another one.
+  case v4l2
+  /// The importing video device wrote into the buffer, and the exporter looked at it.
+  case v4l2Capture = "v4l2-capture"
   /// The importer's handle, exported again, is the same dma-buf. This is not the importer looking.
   case identity
 
@@ -52,29 +58,6 @@ public enum Refuser: String, Hashable, Sendable, Codable {
   case importer
   /// The import failed, and nothing else that ran tells which side is the cause.
   case either
-}
-
-/// What `DMA_BUF_IOCTL_SYNC` did for an exporter's buffers.
-public enum SyncEffect: String, Hashable, Sendable, Codable {
-  /// It waited for fences; the exporter has no cache maintenance of its own.
-  case fences
-  /// It waited for fences and the exporter maintained the CPU's caches.
-  case fencesAndCaches = "fences+caches"
-  /// It was issued; what this exporter does in it is not known here.
-  case unknown
-
-  /// Judged by the exporter's name in fdinfo and its driver, from the kernel's sources: `udmabuf.c` and the heaps have
-  /// `begin_cpu_access`; `drm_prime.c` and `virtgpu_prime.c` have none, and these drivers use its operations as they are.
-  static func of(exporterName: String?, driver: String?) -> SyncEffect {
-    switch (exporterName, driver) {
-    case ("virtio_gpu", _): .fences
-    case ("drm", let driver?) where withoutCacheMaintenance.contains(driver): .fences
-    case ("udmabuf", _), ("system", _), ("i915", _): .fencesAndCaches
-    default: .unknown
-    }
-  }
-
-  private static let withoutCacheMaintenance: Set<String> = [
-    "vgem", "vkms", "cirrus", "cirrus-qemu", "bochs-drm", "virtio_gpu", "qxl",
-  ]
+  /// Neither: this machine's way to map memory for a device, which no driver chose.
+  case machine
 }

@@ -57,6 +57,8 @@ public struct VerifyReport: Hashable, Sendable, Codable {
   public var seed: UInt64
   /// The devices of the machine, used or not.
   public var devices: [DeviceEntry]
+  /// The V4L2 nodes of the machine, used or not; nil where there are none, or nobody asked for one.
+  public var videoDevices: [VideoDeviceEntry]?
   /// One entry for each pair, allocator, format and size.
   public var cells: [CellReport]
   /// How many cells have each verdict; every verdict is there.
@@ -65,6 +67,8 @@ public struct VerifyReport: Hashable, Sendable, Codable {
   public var fences: [RuleReport]?
   /// How long shared buffers live, of the pairs that share; nil where it was not asked for.
   public var lifetimes: [RuleReport]?
+  /// What SYNC decides, of the pairs that share; nil where it was not asked for.
+  public var coherency: [CoherencyReport]?
   /// What the run left behind.
   public var leaks: LeakReport
   /// Whether somebody stopped it before every cell had been tried.

@@ -1,5 +1,5 @@
-/// The importer's display engine: it fetches the imported picture and writes what it fetched into a second buffer, which
-/// comes from the exporter too and was imported as well, so that the way back from the device is shown with it.
+/// The importer's display engine: it fetches the imported picture and writes what it fetched into a second buffer, which is
+/// the importer's own.
 final class WritebackObserver: Observer {
   let name = ObserverName.writeback
   // Destroyed in this order: the display goes back to what it showed before its framebuffers are removed.
@@ -17,24 +17,24 @@ final class WritebackObserver: Observer {
 
   init(
     _ handle: borrowing GEMHandle, of buffer: borrowing DMABuf, _ description: BufferDescription,
-    targetFrom allocator: any Allocator
+    targetOtherwiseFrom allocator: any Allocator
   ) throws(PrimeError) {
     let importer = handle.device
     let pipeline = try WritebackPipeline(on: importer)
     guard pipeline.supports(.xrgb8888) else {
-      throw PrimeError(
-        operation: "writeback", errno: .notSupported, subject: importer.subject,
-        reason: "its display engine does not write XRGB8888 back")
+      throw .untestable(
+        "writeback", on: importer.subject, reason: "its display engine does not write XRGB8888 back")
     }
     let fetch = try FetchWindow(
       onto: description, bytes: buffer.byteCount, for: pipeline.route, operation: "writeback")
     let window = fetch.description
     try MemoryBudget.check(window.layout.byteCount, operation: "writeback", on: importer.subject)
-    let target = try allocator.allocate(
-      AllocationRequest(beside: window, width: window.width, height: window.height, on: importer))
-    let targetBuffer = try target.export(.readWrite)
-    let targetHandle = try GEMHandle(importing: targetBuffer, into: importer)
-    guard targetBuffer.identity != buffer.identity, targetHandle.rawValue != handle.rawValue else {
+    let target = try WritebackTarget(
+      AllocationRequest(beside: window, width: window.width, height: window.height, on: importer), on: importer,
+      otherwise: allocator)
+    try Self.requireAnotherExport(by: allocator, than: buffer, description, on: importer.subject)
+    let targetHandle = try GEMHandle(importing: target.buffer, into: importer)
+    guard target.buffer.identity != buffer.identity, targetHandle.rawValue != handle.rawValue else {
       throw Self.sharesMemory(importer.subject, "its target has the picture's dma-buf or handle")
     }
     self.target = try Framebuffer(targetHandle, target.description)
@@ -48,7 +48,7 @@ final class WritebackObserver: Observer {
     self.showing = Showing(description, as: window.fourcc, on: pipeline.route)
     self.buffer = try buffer.duplicate()
     self.pipeline = pipeline
-    self.targetBuffer = targetBuffer
+    self.targetBuffer = try target.buffer.duplicate()
   }
 
   /// Why nothing is proven where the target is what was shown.
@@ -57,6 +57,21 @@ final class WritebackObserver: Observer {
       operation: "control", errno: .inputOutput, subject: subject,
       reason: "the second buffer is no other than the first: \(reason); what is written back could not be told from "
         + "what was shown")
+  }
+
+  /// Has the picture's exporter export one buffer more: where that is the picture's dma-buf again, nobody knows what was shown.
+  private static func requireAnotherExport(
+    by allocator: any Allocator, than buffer: borrowing DMABuf, _ picture: BufferDescription, on subject: String
+  ) throws(PrimeError) {
+    guard let format = PixelFormat(.xrgb8888) else { return }
+    // A video device has few formats and sizes.
+    let request =
+      allocator.kind == .v4l2
+      ? AllocationRequest(format: picture.layout.format, width: picture.width, height: picture.height)
+      : AllocationRequest(format: format, width: 64, height: 64)
+    let other = try allocator.allocate(request).export(.readWrite)
+    guard other.identity == buffer.identity else { return }
+    throw sharesMemory(subject, "the exporter gives one dma-buf for two buffers")
   }
 
   /// The inode of the second buffer.

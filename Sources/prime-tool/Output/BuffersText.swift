@@ -17,11 +17,11 @@ struct BuffersText {
   func text(_ leaks: DMABufLeaks, of command: String) -> String {
     var lines: [String] = []
     if leaks.left.isEmpty {
-      lines.append("\(Self.shown(command)) left no dma-buf behind")
+      lines.append("\(TerminalText.word(command)) left no dma-buf behind")
     } else {
       let total = Self.bytes(leaks.left.reduce(0) { $0 + ($1.byteCount ?? 0) })
       lines.append(
-        style.paint("\(Self.shown(command)) left \(Self.counted(leaks.left.count)) behind, \(total)", .red))
+        style.paint("\(TerminalText.word(command)) left \(Self.counted(leaks.left.count)) behind, \(total)", .red))
       lines += table(leaks.left)
     }
     if !leaks.elsewhere.isEmpty {
@@ -43,11 +43,11 @@ struct BuffersText {
     let time = Self.padded("\((seconds * 10).rounded() / 10) s", 8)
     let what = style.paint(Self.padded(change.kind.rawValue, 9), colour)
     guard change.kind != .changed else {
-      return "\(time) \(what) \(change.buffer.inode): \(Self.shown(change.details.joined(separator: ", ")))"
+      return "\(time) \(what) \(change.buffer.inode): \(TerminalText.word(change.details.joined(separator: ", ")))"
     }
     let entry = change.buffer
-    var facts = [Self.size(entry), entry.exporter.map(Self.shown) ?? "?"]
-    if let name = entry.name { facts.append("'\(Self.shown(name))'") }
+    var facts = [Self.size(entry), entry.exporter.map(TerminalText.word) ?? "?"]
+    if let name = entry.name { facts.append("'\(TerminalText.word(name))'") }
     if change.kind != .gone {
       facts.append("held by \(holders(entry))")
       if let devices = entry.attachedDevices, !devices.isEmpty { facts.append("attached \(Self.attached(devices))") }
@@ -57,6 +57,19 @@ struct BuffersText {
 
   /// What of a machine could not be seen, and how it can be; nil where nothing was hidden.
   static func limits(of inventory: DMABufInventory) -> String? {
+    let scope: String? =
+      switch inventory.scope {
+      case .machine: nil
+      case .namespace:
+        "processes outside of this PID namespace cannot be seen, nor what they hold: run it outside of the container"
+      case .none: "no process can be seen, nor what it holds: mount /proc (`mount -t proc none /proc`)"
+      }
+    let sentences = [limitsOfRights(inventory), scope].compactMap(\.self)
+    return sentences.isEmpty ? nil : sentences.joined(separator: "; ")
+  }
+
+  /// What another user would see.
+  private static func limitsOfRights(_ inventory: DMABufInventory) -> String? {
     let list = "the kernel's list of dma-bufs cannot be read"
     let hidden = inventory.hiddenProcesses
     let processes = "\(hidden) \(hidden == 1 ? "process" : "processes") of others cannot be looked at"
@@ -80,8 +93,8 @@ struct BuffersText {
       (["INODE", "SIZE", "EXPORTER"] + (hasNames ? ["NAME"] : []) + ["HELD BY"] + (hasDevices ? ["ATTACHED"] : [])
         + (hasFences ? ["FENCES"] : [])).map { TextTable.Cell($0, .bold) })
     for entry in entries {
-      var row = ["\(entry.inode)", Self.size(entry), entry.exporter.map(Self.shown) ?? "?"]
-      if hasNames { row.append(entry.name.map(Self.shown) ?? "") }
+      var row = ["\(entry.inode)", Self.size(entry), entry.exporter.map(TerminalText.word) ?? "?"]
+      if hasNames { row.append(entry.name.map(TerminalText.word) ?? "") }
       row.append(holders(entry))
       if hasDevices { row.append(entry.attachedDevices.map(Self.attached) ?? "") }
       if hasFences { row.append(Self.pending(entry) == 0 ? "" : "\(Self.pending(entry)) pending") }
@@ -103,14 +116,14 @@ struct BuffersText {
       if !holder.mappings.isEmpty {
         ways.append("\(holder.mappings.count) \(holder.mappings.count == 1 ? "mapping" : "mappings")")
       }
-      return "\(Self.shown(holder.label)) \(ways.joined(separator: ", "))"
+      return "\(TerminalText.word(holder.label)) \(ways.joined(separator: ", "))"
     }
     if let count = entry.kernelReferences, count > 0 { parts.append("kernel ×\(count)") }
     return parts.isEmpty ? "nobody that can be seen" : parts.joined(separator: "; ")
   }
 
   private static func attached(_ devices: [DMABufInventory.AttachedDevice]) -> String {
-    devices.map { shown($0.label) }.joined(separator: ", ")
+    devices.map { TerminalText.word($0.label) }.joined(separator: ", ")
   }
 
   private static func pending(_ entry: DMABufInventory.Entry) -> Int {
@@ -130,17 +143,5 @@ struct BuffersText {
 
   private static func padded(_ text: String, _ width: Int) -> String {
     text + String(repeating: " ", count: max(0, width - text.count))
-  }
-
-  /// The text without what a terminal obeys.
-  static func shown(_ text: String) -> String {
-    String(
-      String.UnicodeScalarView(
-        text.unicodeScalars.map { scalar in
-          switch scalar.properties.generalCategory {
-          case .control, .format, .lineSeparator, .paragraphSeparator: "\u{fffd}"
-          default: scalar
-          }
-        }))
   }
 }

@@ -16,9 +16,12 @@ struct HandoverText {
       lines.append(
         "\(report.completed) of \(report.requested) hand-overs in \(TextStyle.milliseconds(report.nanoseconds))")
     }
+    if let warning = report.warning { lines.append("warning: \(warning)") }
+    for (verb, program) in [("drawn", report.drawnBy), ("read", report.witness)] where verbose {
+      if let program { lines.append("  \(TextStyle.sentence(verb, by: program))") }
+    }
     for attempt in report.tried where verbose {
-      lines.append(
-        "  \(attempt.observer.rawValue) could not look: \(attempt.call) \(attempt.errno): \(attempt.reason ?? "")")
+      lines.append("  \(TextStyle.sentence(attempt))")
     }
     return lines.joined(separator: "\n") + "\n"
   }

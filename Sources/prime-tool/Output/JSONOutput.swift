@@ -5,13 +5,13 @@ enum JSONOutput {
   static func text(_ report: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(report), as: UTF8.self)
+    return TerminalText.json(String(decoding: try encoder.encode(report), as: UTF8.self))
   }
 
   /// One line, for output that never ends.
   static func line(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(value), as: UTF8.self)
+    return TerminalText.json(String(decoding: try encoder.encode(value), as: UTF8.self))
   }
 }

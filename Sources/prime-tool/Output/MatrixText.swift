@@ -22,23 +22,26 @@ struct MatrixText {
     return lines.joined(separator: "\n") + "\n"
   }
 
-  /// One table for each format and size.
+  /// One table for each format and size that was to be looked at.
   private struct Picture: Hashable {
     var format: String
     var width: Int
     var height: Int
+
+    init(_ cell: CellReport) {
+      format = cell.format
+      width = cell.asked?.width ?? cell.width
+      height = cell.asked?.height ?? cell.height
+    }
   }
 
   private var pictures: [Picture] {
     var seen: Set<Picture> = []
-    return report.cells.map { Picture(format: $0.format, width: $0.width, height: $0.height) }
-      .filter { seen.insert($0).inserted }
+    return report.cells.map(Picture.init).filter { seen.insert($0).inserted }
   }
 
   private func table(_ picture: Picture) -> [String] {
-    let cells = report.cells.filter {
-      $0.format == picture.format && $0.width == picture.width && $0.height == picture.height
-    }
+    let cells = report.cells.filter { Picture($0) == picture }
     var table = TextTable()
     table.add([TextTable.Cell("exporter \\ importer", .bold)] + plan.importers.map { TextTable.Cell($0.name, .bold) })
     for exporter in plan.exporters {
@@ -59,13 +62,14 @@ struct MatrixText {
   }
 
   private func cell(_ cell: CellReport) -> TextTable.Cell {
-    switch cell.verdict {
-    case .proven: TextTable.Cell("proven " + (cell.proofs ?? []).map(letter).joined(), .green)
-    case .shared: TextTable.Cell("shared", .yellow)
-    case .held, .reported: TextTable.Cell("held", .yellow)
+    let size = cell.asked == nil ? "" : " \(cell.width)x\(cell.height)"
+    return switch cell.verdict {
+    case .proven: TextTable.Cell("proven " + (cell.proofs ?? []).map(letter).joined() + size, .green)
+    case .shared: TextTable.Cell("shared" + size, .yellow)
+    case .held, .reported: TextTable.Cell("held" + size, .yellow)
     case .refused: TextTable.Cell("- \(cell.errno ?? "refused")", .grey)
     case .untested: TextTable.Cell("untested", .grey)
-    case .mismatch: TextTable.Cell("MISMATCH", .red)
+    case .mismatch: TextTable.Cell("MISMATCH" + size, .red)
     case .error: TextTable.Cell("ERROR \(cell.errno ?? "")", .red)
     }
   }
@@ -74,11 +78,18 @@ struct MatrixText {
     switch observer {
     case .writeback: "W"
     case .crc: "C"
+    case .gpu: "R"
     case .gbmMap: "G"
     case .nativeMap: "N"
+    case .v4l2: "V"
+    case .v4l2Capture: "P"
     case .identity: ""
     }
   }
+
+  private static let videoLegend = [
+    "         V its video device gave a copy of what it read, P its video device wrote a known picture there"
+  ]
 
   /// Explains the words that this run's table has.
   private var legend: [String] {
@@ -88,8 +99,10 @@ struct MatrixText {
         [
           "proven   the importer's engine read the buffer and saw what was written after the import:",
           "         W its display engine wrote back what it fetched, C the checksum of its CRTC tells, G its Mesa driver copied it,",
-          "         N the device that made it looked through its own mapping",
-        ]
+          "         N the device that made it looked through its own mapping"
+            + (report.cells.contains { $0.proofs?.contains(.gpu) == true }
+              ? ", R its GPU read it, in a program of its own" : ""),
+        ] + (plan.videos.isEmpty ? [] : Self.videoLegend)
       ),
       (
         .shared,
@@ -120,18 +133,39 @@ struct MatrixText {
       if groups[key] == nil { order.append(key) }
       groups[key, default: []].append(cell)
     }
-    let lines = order.compactMap { groups[$0] }.flatMap(paragraph) + formats
+    let lines = order.compactMap { groups[$0] }.flatMap(paragraph) + warnings + formats
     return lines.isEmpty ? [] : lines + [""]
   }
 
-  /// One line for each cell whose bytes a display engine read in another format than the buffer's own.
-  private var formats: [String] {
+  /// One line for each cell that shares and should not be relied on.
+  private var warnings: [String] {
     report.cells.compactMap { cell in
-      guard cell.verdict == .proven, let shownAs = cell.shownAs, shownAs != cell.format else { return nil }
-      let objection = cell.formatObjection.map { ": \($0)" } ?? ""
-      return "\(cell.exporter) → \(cell.importer): its bytes are proven, shown as \(shownAs) and not as "
-        + "\(cell.format)\(objection)"
+      cell.warning.map { "warning: \(cell.exporter) → \(cell.importer): \($0)" }
     }
+  }
+
+  /// A line for what was seen of some cells beside their verdict, said once for each importer: that a display engine or a video
+  /// device read the bytes in another format than the buffer's own, or what a camera did.
+  private var formats: [String] {
+    var order: [String] = []
+    var exporters: [String: [String]] = [:]
+    for cell in report.cells where cell.verdict.passes {
+      for note in notes(of: cell).map({ "\(cell.importer): \($0)" }) {
+        if exporters[note] == nil { order.append(note) }
+        exporters[note, default: []].append(cell.exporter)
+      }
+    }
+    return order.map { note in "\(exporters[note, default: []].joined(separator: ", ")) → \(note)" }
+  }
+
+  private func notes(of cell: CellReport) -> [String] {
+    var notes: [String] = []
+    if cell.verdict == .proven, let shownAs = cell.shownAs, shownAs != cell.format {
+      let objection = cell.formatObjection.map { ": \($0)" } ?? ""
+      notes.append("its bytes are proven, shown as \(shownAs) and not as \(cell.format)\(objection)")
+    }
+    if cell.observers.contains(.v4l2Capture), let reason = cell.reason { notes.append(reason) }
+    return notes
   }
 
   private func paragraph(_ cells: [CellReport]) -> [String] {
@@ -152,19 +186,38 @@ struct MatrixText {
       let seen = cell.observers.map(\.rawValue).joined(separator: ", ")
       let times = cell.nanoseconds.sorted { $0.key < $1.key }
         .map { "\($0.key) \(TextStyle.milliseconds($0.value))" }.joined(separator: ", ")
-      let tried = cell.tried.map {
-        "    \($0.observer.rawValue) could not look: \($0.call) \($0.errno): \($0.reason ?? "")"
-      }
+      let tried = cell.tried.map { "    \(TextStyle.sentence($0))" }
       var head = "\(cell.exporter) \(cell.allocator.rawValue) → \(cell.importer): \(cell.verdict.rawValue)"
       if !seen.isEmpty { head += " by \(seen)" }
       head += ", \(cell.controls) controls"
-      if let sync = cell.sync { head += ", SYNC: \(sync.rawValue)" }
+      if let isBounced = cell.bounced { head += isBounced ? ", bounced" : ", not bounced" }
+      if let sync = cell.sync { head += ", SYNC: \(Self.words(sync))" }
       if let lost = cell.lostWritebacks { head += ", \(lost) writebacks not written in time" }
+      let programs = [("drawn", cell.drawnBy), ("read", cell.witness)].compactMap { verb, report in
+        report.map { "    \(TextStyle.sentence(verb, by: $0))" }
+      }
       return [
         head,
         "    \(times)",
-      ] + tried
+      ] + programs + tried
     } + [""]
+  }
+
+  private static func words(_ sync: SyncEffect) -> String {
+    let fences =
+      switch sync.waitsForFences {
+      case true?: "waited for fences"
+      case false?: "DID NOT WAIT FOR FENCES"
+      case nil: "not known whether it waits for fences"
+      }
+    let reach =
+      switch sync.reach {
+      case .none: "no mapping"
+      case .ownMapping: "its own mapping only"
+      case .everyAttachment: "every attachment"
+      case .unknown: "not known whose mapping"
+      }
+    return "\(fences), \(reach)\(sync.evidence.map { " (\($0.rawValue))" } ?? "")"
   }
 
   private var summary: String {

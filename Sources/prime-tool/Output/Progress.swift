@@ -10,11 +10,11 @@ struct Progress {
   /// Says what is done now; `total` only where it became known later.
   func show(_ done: Int, of total: Int? = nil, _ text: String) {
     guard shown else { return }
-    StandardError.write("\r\u{1b}[K[\(done + 1)/\(total ?? self.total)] \(text)")
+    StandardError.replaceLine("[\(done + 1)/\(total ?? self.total)] \(text)")
   }
 
   func clear() {
     guard shown else { return }
-    StandardError.write("\r\u{1b}[K")
+    StandardError.replaceLine("")
   }
 }

@@ -15,6 +15,7 @@ struct ScanoutText {
     var lines: [String] = []
     let way = "\(report.connector ?? "?"), CRTC \(report.crtc ?? 0), plane \(report.plane ?? 0), \(report.path ?? "")"
     lines.append("\(buffer) → \(report.display): \(way), mode \(report.mode ?? "?"), \(report.pattern)")
+    if let target = report.target { lines.append("  written back into memory of \(target), which puts it out") }
     if let overlay = report.overlay { lines.append("  above it " + text(overlay)) }
     for other in report.alongside ?? [] { lines.append(choice(other)) }
     return lines.joined(separator: "\n")
@@ -62,8 +63,7 @@ struct ScanoutText {
     let reason = report.reason.map { call.isEmpty ? ": \($0)" : ": \(call): \($0)" } ?? ""
     lines.append(verdict + reason)
     for attempt in report.tried where verbose || report.verdict == .shared || report.verdict == .held {
-      lines.append(
-        "  \(attempt.observer.rawValue) could not look: \(attempt.call) \(attempt.errno): \(attempt.reason ?? "")")
+      lines.append("  \(TextStyle.sentence(attempt))")
     }
     for line in report.kernelLog ?? [] { lines.append("  kernel: \(line)") }
     if report.lostWritebacks > 0 { lines.append(lost(report)) }

@@ -1,8 +1,9 @@
 import Glibc
+import Prime
 
 /// Colour on a terminal, unless NO_COLOR is set or the terminal cannot show it.
 struct TextStyle {
-  enum Colour: Int {
+  enum Colour: Int, CaseIterable {
     case red = 31
     case green = 32
     case yellow = 33
@@ -19,13 +20,29 @@ struct TextStyle {
 
   func paint(_ text: String, _ colour: Colour?) -> String {
     guard coloured, let colour else { return text }
-    return "\u{1b}[\(colour.rawValue)m\(text)\u{1b}[0m"
+    return "\(Self.code(colour.rawValue))\(text)\(Self.code(0))"
   }
+
+  /// Everything that colours are made of, and so all that a terminal is told.
+  static let codes = ([0] + Colour.allCases.map(\.rawValue)).map(code)
+
+  private static func code(_ number: Int) -> String { "\u{1b}[\(number)m" }
 
   /// A time as `1.5 ms`.
   static func milliseconds(_ nanoseconds: Int64) -> String {
     let tenths = (nanoseconds + 50_000) / 100_000
     return "\(tenths / 10).\(tenths % 10) ms"
+  }
+
+  /// Why an observer could not look: with the call and the errno where the kernel refused something.
+  static func sentence(_ attempt: CellReport.Attempt) -> String {
+    let call = attempt.errno.map { "\(attempt.call) \($0): " } ?? ""
+    return "\(attempt.observer.rawValue) could not look: \(call)\(attempt.reason ?? "")"
+  }
+
+  /// Who drew or read a buffer for the tool.
+  static func sentence(_ verb: String, by report: WitnessReport) -> String {
+    "\(verb) by \(report.renderer) (\(report.kind.rawValue)) through \(report.program)"
   }
 
   private static func value(_ name: String) -> String? {

@@ -3,11 +3,11 @@
 /// Widths are counted without colour.
 struct TextTable {
   struct Cell {
-    var text: String
-    var colour: TextStyle.Colour?
+    let text: String
+    let colour: TextStyle.Colour?
 
     init(_ text: String, _ colour: TextStyle.Colour? = nil) {
-      self.text = text
+      self.text = TerminalText.word(text)
       self.colour = colour
     }
   }

@@ -9,6 +9,7 @@ protocol Blamable {
 
 extension CellReport: Blamable {}
 extension ScanoutReport: Blamable {}
+extension HandoverReport: Blamable {}
 
 extension Blamable {
   /// What the kernel complained of belongs to a report where it names its worker or a driver of those it is about: nothing is

@@ -8,7 +8,7 @@ struct ScanoutRun {
   /// How long the frames and the hold may take.
   let limit: Duration
   /// Where the picture goes that was written back; nil where nobody wants it.
-  let capture: PNGFile.Draft?
+  let capture: OutputFile?
   let showsMesaOutput: Bool
   let supervisor: Supervisor
 
@@ -134,9 +134,11 @@ struct ScanoutRun {
 
   private func blamed(_ report: ScanoutReport, _ complaints: Supervisor.Complaints) -> ScanoutReport {
     var report = report
+    let videos = [request.exporter.video, request.target?.video?.device].compactMap { $0?.driver }
     let exporters = [request.exporter, request.overlay?.exporter].compactMap(\.?.node)
     report.change { index, report in
-      report.blame(complaints, on: devices.drivers(of: exporters + [request.displays[index].node]))
+      let nodes = exporters + [request.displays[index].node]
+      report.blame(complaints, on: devices.drivers(of: nodes).union(videos))
     }
     return report
   }
@@ -145,7 +147,7 @@ struct ScanoutRun {
 /// The worker's side of a scanout; the parent's own is never used.
 private final class ScanoutWork: @unchecked Sendable {
   private let request: ScanoutRequest
-  private let capture: PNGFile.Draft?
+  private let capture: OutputFile?
   private let showsMesaOutput: Bool
   /// What the first piece leaves for the second; only touched on the one thread that does a worker's pieces.
   private var outcome: ScanoutCheck.Outcome?
@@ -176,8 +178,8 @@ private final class ScanoutWork: @unchecked Sendable {
     else { return .captured(.none) }
     guard let image = outcome.captured else { return .captured(.withoutPicture) }
     context.step("capture")
-    do throws(PNGError) {
-      try capture.write(image)
+    do throws(OutputError) {
+      try PNGFile.write(image, to: capture)
       return .captured(.drafted)
     } catch {
       return .captured(.failed("\(error)"))

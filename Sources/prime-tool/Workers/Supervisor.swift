@@ -20,23 +20,30 @@ final class Supervisor {
   private let log = KernelLog()
   /// The displays that a worker has taken and not put back, by their nodes.
   private var taken: [String: SavedDisplayState] = [:]
+  /// What a worker has changed on video devices and not put back, in its order, by the number that it told.
+  private var changedVideo: [(number: Int, change: ChangedVideo)] = []
   /// What could not be put back, in sentences.
-  private(set) var changedDisplays: [String] = []
+  private(set) var changedDevices: [String] = []
   /// Whether each display could be put back that a worker left changed, by their nodes.
   private(set) var putBack: [String: Bool] = [:]
   /// What `drm.debug` was before a worker changed it, while it is changed.
   private var debugBefore: String?
 
-  /// What a worker tells while a piece runs.
+  /// What the note of a step begins with.
+  fileprivate static let stepMark = UInt8(ascii: ">")
+
+  /// What a worker tells while a piece runs, beside its steps.
   enum Note: Codable {
-    /// The step of the piece that begins, for the sentence where it never ends.
-    case step(String)
     /// Something of the piece's own, as JSON.
     case event(Data)
     /// A display is about to be changed; the way back.
     case took(node: String, SavedDisplayState)
     /// A display shows again what it showed.
     case gaveBack(node: String)
+    /// Settings of video devices are about to be changed; what they were.
+    case changesVideo(Int, [ChangedVideo])
+    /// All that was told with this number is as it was.
+    case restoredVideo(Int)
     /// The kernel is about to be asked to say more; what it was asked before.
     case debugs(before: String)
     /// It is asked that again.
@@ -50,8 +57,10 @@ final class Supervisor {
     /// Asked for when the run is to stop.
     var cancellation: Cancellation { context.cancellation }
 
-    /// Says which step begins.
-    func step(_ name: String) { tell(.step(name)) }
+    /// Says which step begins, for the sentence where it never ends.
+    ///
+    /// There are ten in a cell of a few milliseconds: its name crosses the pipe as it is, behind a mark that begins no JSON.
+    func step(_ name: String) { context.note([Supervisor.stepMark] + name.utf8) }
 
     /// Tells the parent something before the piece has its result.
     func event(_ value: some Encodable) {
@@ -63,6 +72,8 @@ final class Supervisor {
     fileprivate func watchChanges() {
       DisplayCustody.watch(
         taken: { tell(.took(node: $0, $1)) }, restored: { tell(.gaveBack(node: $0)) })
+      VideoCustody.watch(
+        changes: { tell(.changesVideo($0, $1)) }, restored: { tell(.restoredVideo($0)) })
       KernelDebugLog.watch(changed: { tell(.debugs(before: $0)) }, restored: { tell(.debugsNoMore) })
     }
 
@@ -157,15 +168,19 @@ final class Supervisor {
         DMAMapTrace.removeLeftOver(of: identifier)
         putBackLog()
         putBackDisplays()
+        putBackVideo()
       case .began(let piece):
         step = nil
         began(piece)
+      case .note(_, let bytes) where bytes.first == Self.stepMark:
+        step = String(decoding: bytes.dropFirst(), as: UTF8.self)
       case .note(_, let bytes):
         switch try? JSONDecoder().decode(Note.self, from: Data(bytes)) {
-        case .step(let name)?: step = name
         case .event(let data)?: heard(data)
         case .took(let node, let state)?: taken[node] = state
         case .gaveBack(let node)?: taken[node] = nil
+        case .changesVideo(let number, let changes)?: changedVideo += changes.map { (number, $0) }
+        case .restoredVideo(let number)?: changedVideo.removeAll { $0.number == number }
         case .debugs(let before)?: debugBefore = debugBefore ?? before
         case .debugsNoMore?: debugBefore = nil
         case nil: break
@@ -194,7 +209,7 @@ final class Supervisor {
   private func putBackLog() {
     guard let before = debugBefore.take() else { return }
     if !KernelDebugLog.putBack(before) {
-      changedDisplays.append("the parameter debug of the module drm could not be put back to \(before)")
+      changedDevices.append("the parameter debug of the module drm could not be put back to \(before)")
     }
   }
 
@@ -203,33 +218,45 @@ final class Supervisor {
     let states = taken.sorted { $0.key < $1.key }
     taken = [:]
     for (path, state) in states {
-      let complaint = putBack(path, state)
-      putBack[path] = complaint == nil
-      if let complaint {
-        changedDisplays.append("\(path) could not be put back to what it showed: \(complaint)")
-      }
-    }
-  }
-
-  /// Puts back one display in a process of its own, since a commit may hang; what is wrong with it in a sentence.
-  ///
-  /// A signal is no reason to leave the next display changed.
-  private func putBack(_ path: String, _ state: SavedDisplayState) -> String? {
-    // A signal that comes before the process has begun ends it at once.
-    for _ in 0..<3 {
-      if let complaint = tryToPutBack(path, state) { return complaint.isEmpty ? nil : complaint }
-    }
-    return "its process was told to stop each time"
-  }
-
-  /// What came of one try, empty where the display is as it was; nil where it was not begun.
-  private func tryToPutBack(_ path: String, _ state: SavedDisplayState) -> String? {
-    let work = WorkerRun(pieces: 0..<1, limit: { _ in .seconds(12) }, end: Deadline(in: .seconds(15))) { _ in
-      do {
+      let complaint = putBack {
         let device = try Device.open(DRMNode(path: path, kind: .primary))
         try device.becomeMaster()
         defer { device.dropMaster() }
         try state.restore(on: device, deadline: Deadline(in: .seconds(10)))
+      }
+      putBack[path] = complaint == nil
+      if let complaint {
+        changedDevices.append("\(path) could not be put back to what it showed: \(complaint)")
+      }
+    }
+  }
+
+  /// Puts back the settings of video devices that a worker left changed.
+  private func putBackVideo() {
+    let changes = changedVideo.map(\.change)
+    guard !changes.isEmpty else { return }
+    changedVideo = []
+    guard let complaint = putBack({ try ChangedVideo.putBack(changes) }) else { return }
+    let paths = Set(changes.map(\.path)).sorted().joined(separator: ", ")
+    changedDevices.append("\(paths) could not be put back to the settings of before: \(complaint)")
+  }
+
+  /// Puts something back in a process of its own, since a call may hang; what is wrong with it in a sentence.
+  ///
+  /// A signal is no reason to leave the next device changed.
+  private func putBack(_ body: @escaping @Sendable () throws -> Void) -> String? {
+    // A signal that comes before the process has begun ends it at once.
+    for _ in 0..<3 {
+      if let complaint = tryToPutBack(body) { return complaint.isEmpty ? nil : complaint }
+    }
+    return "its process was told to stop each time"
+  }
+
+  /// What came of one try, empty where the device is as it was; nil where it was not begun.
+  private func tryToPutBack(_ body: @escaping @Sendable () throws -> Void) -> String? {
+    let work = WorkerRun(pieces: 0..<1, limit: { _ in .seconds(12) }, end: Deadline(in: .seconds(15))) { _ in
+      do {
+        try body()
         return []
       } catch {
         return Array("\(error)".utf8)
@@ -257,9 +284,9 @@ final class Supervisor {
     LeakReport(descriptors: leftDescriptors, leftOf: inodes, deadline: deadline)
   }
 
-  /// What is to be said of the run beside its results: displays that stay changed, processes that do not end.
+  /// What is to be said of the run beside its results: devices that stay changed, processes that do not end.
   var complaints: [String] {
-    changedDisplays
+    changedDevices
       + leftBehind.map { "process \($0) is left behind: a call of the kernel holds it, and its devices with it" }
   }
 

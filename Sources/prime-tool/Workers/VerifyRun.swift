@@ -56,11 +56,12 @@ struct VerifyRun {
 
   /// The drivers that a cell has to do with.
   private func drivers(of cell: Matrix.Cell) -> Set<String> {
-    devices.drivers(of: [cell.exporter.node, cell.importer.node])
+    let video = [cell.exporter.video, cell.importer.video?.device].compactMap { $0?.driver }
+    return devices.drivers(of: [cell.exporter.node, cell.importer.node]).union(video)
   }
 
-  /// Looks at the fences and lifetimes of the pairs that share, and adds them to the report.
-  func addRules(to report: inout VerifyReport, fences: Bool, lifetimes: Bool) {
+  /// Looks at the fences, the lifetimes and what SYNC decides, of the pairs that share, and adds them to the report.
+  func addRules(to report: inout VerifyReport, fences: Bool, lifetimes: Bool, coherency: Bool) {
     let rules = PairRules(
       report, exporters: plan.exporters, importers: plan.importers, deadline: deadline,
       showingMesaOutput: showsMesaOutput)
@@ -79,6 +80,15 @@ struct VerifyRun {
       }
       report.lifetimes = Self.joined(own, processes)
     }
+    if coherency && !report.interrupted {
+      let trace = Trace()
+      report.coherency = look(
+        "coherency", at: rules, &report,
+        { index, deadline in
+          [rules.coherency(ofPair: index, deadline: deadline, trace: trace.ofThisProcess)]
+        },
+        failed: { index, failure in [rules.coherencyFailure(ofPair: index, reason: failure.sentence)] })
+    }
     report.leaks = supervisor.leaks(deadline)
   }
 
@@ -86,6 +96,21 @@ struct VerifyRun {
     _ check: String, at rules: PairRules, _ report: inout VerifyReport, pairsPerWorker: Int = .max,
     _ body: @escaping @Sendable (Int, Deadline) -> [RuleReport]
   ) -> [RuleReport] {
+    look(
+      check, at: rules, &report, pairsPerWorker: pairsPerWorker, body,
+      failed: { index, failure in [rules.failure(ofPair: index, check, reason: failure.sentence)] })
+  }
+
+  /// Looks at each pair in a worker process.
+  ///
+  /// - Parameters:
+  ///   - check: What is looked at, for the line of progress.
+  ///   - body: What a pair's look gives.
+  ///   - failed: What stands in place of a look that gave nothing.
+  private func look<Report: Codable & Sendable>(
+    _ check: String, at rules: PairRules, _ report: inout VerifyReport, pairsPerWorker: Int = .max,
+    _ body: @escaping @Sendable (Int, Deadline) -> [Report], failed: (Int, Supervisor.Failure) -> [Report]
+  ) -> [Report] {
     guard !report.interrupted else { return [] }
     let progress = Progress(total: rules.count)
     let run = supervisor.run(
@@ -97,7 +122,7 @@ struct VerifyRun {
         let names = rules.names(ofPair: index)
         progress.show(index, "\(check) \(names.exporter) → \(names.importer)")
       },
-      failed: { index, failure in [rules.failure(ofPair: index, check, reason: failure.sentence)] })
+      failed: failed)
     progress.clear()
     report.interrupted = run.isCutShort
     return run.pieces.flatMap(\.self)

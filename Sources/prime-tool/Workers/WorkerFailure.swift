@@ -5,10 +5,14 @@ extension WorkerRun.Failure {
   var sentence: String {
     switch self {
     case .killed(let process, let signal):
-      return "the process that ran this check (\(process)) died of \(Self.name(of: signal)); the kernel log may say why"
-    case .exited(let process, WorkerRun.withoutThread):
+      return
+        "the process that ran this check (\(process)) died of \(ChildProcess.End.name(ofSignal: signal)); the kernel log may say why"
+    case .exited(let process, ChildProcess.withoutThread):
       return "the process that ran this check (\(process)) got no thread from the kernel: raise `ulimit -u`, or the "
         + "limit of processes of its control group"
+    case .exited(let process, ChildProcess.threadEnded):
+      return "the kernel ended the thread that ran this check (of process \(process)) in a call, as it does after an "
+        + "oops; the kernel log says more"
     case .exited(let process, let code):
       return "the process that ran this check (\(process)) ended in its middle with code \(code)"
     case .timedOut(let process, let limit, let place, let isLeftBehind):
@@ -27,12 +31,5 @@ extension WorkerRun.Failure {
   /// What the kernel refused a process with; nil where one was started.
   var errno: Errno? {
     if case .notStarted(let errno) = self { errno } else { nil }
-  }
-
-  private static func name(of signal: Int32) -> String {
-    let names: [Int32: String] = [
-      4: "SIGILL", 5: "SIGTRAP", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM",
-    ]
-    return names[signal] ?? "signal \(signal)"
   }
 }

@@ -1,0 +1,10 @@
+// Not Foundation: it is started for each pair, and that takes longer to load than the look.
+import Prime
+
+/// Looks at buffers for `prime-tool` with the GPU of the node in `PRIME_NODE`, by OpenGL ES; see `docs/handover.md`.
+@main
+enum Main {
+  static func main() {
+    WitnessProcess.serve(WitnessProgram.gl, calledBy: "gl") { (node) throws(PrimeError) in try GLRenderer(on: node) }
+  }
+}

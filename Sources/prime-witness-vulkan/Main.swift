@@ -1,0 +1,12 @@
+// Not Foundation: it is started for each pair, and that takes longer to load than the look.
+import Prime
+
+/// Looks at buffers for `prime-tool` with the GPU of the node in `PRIME_NODE`, by Vulkan; see `docs/handover.md`.
+@main
+enum Main {
+  static func main() {
+    WitnessProcess.serve(WitnessProgram.vulkan, calledBy: "vulkan") { (node) throws(PrimeError) in
+      try VulkanRenderer(on: node)
+    }
+  }
+}

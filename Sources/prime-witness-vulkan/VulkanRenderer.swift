@@ -1,0 +1,88 @@
+internal import CVulkan
+import Prime
+
+/// Reads and draws dma-bufs with the GPU of a DRM node, through Vulkan.
+final class VulkanRenderer: WitnessRenderer {
+  let name: String
+  let kind: WitnessAnswer.Renderer
+  private let instance: VulkanInstance
+  private let index: Int
+  private let facts: VulkanFacts
+  private var opened: VulkanDevice?
+  private var imported: (buffer: DMABuf.Identity, description: BufferDescription, picture: any SharedPicture)?
+  private var drawn: DrawnPicture?
+
+  /// Loads Vulkan and chooses the device of a node.
+  init(on path: String) throws(PrimeError) {
+    instance = try VulkanInstance()
+    let node = try Device.open(DRMNode(path: path))
+    let status = try node.kernel.status(node.rawDescriptor).orThrow("fstat", on: path)
+    guard let number = status.characterDevice else {
+      throw PrimeError(operation: "fstat", errno: .noSuchDevice, subject: path, reason: "this is no device")
+    }
+    let devices = try instance.devices()
+    let choice = try VulkanChoice(among: devices, for: number, at: path)
+    index = choice.index
+    kind = choice.kind
+    facts = devices[choice.index]
+    name = facts.name
+  }
+
+  /// Opened at the first use, so that what a device lacks is said together with its name.
+  private func device() throws(PrimeError) -> VulkanDevice {
+    if let opened { return opened }
+    let device = try VulkanDevice(index, facts, of: instance)
+    opened = device
+    return device
+  }
+
+  func look(
+    at buffer: borrowing DMABuf, _ description: BufferDescription, into bytes: inout MutableSpan<UInt8>,
+    _ memory: PictureLayout
+  ) throws {
+    let device = try device()
+    let picture = try importedPicture(buffer, description, device)
+    let copy = try HostCopy(for: memory, on: device)
+    let work = try VulkanWork(on: device)
+    // Safe: the command buffer records.
+    try device.check(unsafe picture.recordCopy(to: copy, work.commands))
+    try work.finish(on: buffer, as: .read)
+    copy.write(to: &bytes, memory)
+  }
+
+  /// Imports a buffer once: a copy that is made at the import goes on showing what was there then.
+  private func importedPicture(
+    _ buffer: borrowing DMABuf, _ description: BufferDescription, _ device: VulkanDevice
+  ) throws(PrimeError) -> any SharedPicture {
+    if let imported, imported.buffer == buffer.identity, imported.description == description { return imported.picture }
+    imported = nil
+    let picture: any SharedPicture
+    switch description.modifier {
+    case .linear where device.takesBuffers: picture = try PictureInRows(of: buffer, description, on: device)
+    case .invalid:
+      throw .untestable(
+        "modifier", on: device.name, reason: "Vulkan takes no buffer whose arrangement is implicit, without a modifier")
+    default: picture = try PictureInImage(of: buffer, description, on: device)
+    }
+    imported = (buffer.identity, description, picture)
+    return picture
+  }
+
+  func makeBuffer(_ request: AllocationRequest) throws -> BufferObject {
+    drawn = nil
+    let picture = try DrawnPicture(request, on: device())
+    let buffer = try picture.export()
+    let description = BufferDescription(layout: picture.layout, modifier: .linear)
+    drawn = picture
+    return BufferObject(description, adopting: buffer)
+  }
+
+  func draw(
+    _ bytes: Span<UInt8>, _ memory: PictureLayout, into buffer: borrowing DMABuf, _ description: BufferDescription
+  ) throws {
+    guard let drawn else {
+      throw PrimeError.untestable("vkCmdBlitImage", on: name, reason: "no buffer was made to draw into")
+    }
+    try drawn.draw(bytes, memory, into: buffer)
+  }
+}

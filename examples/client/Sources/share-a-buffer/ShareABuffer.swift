@@ -1,0 +1,22 @@
+import Prime
+
+/// Writes an orange picture into a buffer of one device and makes a framebuffer of it on another.
+///
+/// - Parameters:
+///   - exporter: A device as `prime-tool list` names it: by driver, node or PCI address.
+///   - importer: Another one, which has a display.
+func share(from exporter: String, with importer: String) throws {
+  let devices = try DeviceDiscovery().devices(.named([exporter, importer]))
+  let source = try DeviceSelector(exporter).open(among: devices)
+  let target = try DeviceSelector(importer).open(among: devices)
+  let deadline = Deadline(in: .seconds(5))
+
+  let request = AllocationRequest(format: PixelFormat(.xrgb8888)!, width: 1024, height: 768)
+  let buffer = try DumbAllocator(device: source).allocate(request)
+  let dmaBuf = try buffer.export(.readWrite)
+  try dmaBuf.write(as: UInt32.self, deadline: deadline) { pixels in pixels.update(repeating: 0x00ff_8000) }
+
+  let handle = try GEMHandle(importing: dmaBuf, into: target)
+  let framebuffer = try Framebuffer(handle, buffer.description)
+  print("\(source.driver) → \(target.driver): \(dmaBuf.byteCount) bytes, framebuffer \(framebuffer.id)")
+}
