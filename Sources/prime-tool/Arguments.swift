@@ -36,8 +36,10 @@ enum Arguments {
   /// Takes a format's name or code that this library knows how to lay out.
   static func format(_ text: String) throws -> PixelFormat {
     guard let format = Fourcc(parsing: text).flatMap(PixelFormat.init) else {
-      let known = PixelFormat.known.map(\.fourcc.name).joined(separator: ", ")
-      throw ValidationError("no such format; known are \(known)")
+      let names = PixelFormat.known.map(\.fourcc.name)
+      // Of codes as well: a slip in XR24 is no slip in XRGB8888.
+      let meant = Suggestion.sentence(for: text, among: names + PixelFormat.known.compactMap(\.fourcc.characters))
+      throw ValidationError("no such format\(meant.isEmpty ? ";" : meant) known are \(names.joined(separator: ", "))")
     }
     return format
   }

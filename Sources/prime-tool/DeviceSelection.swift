@@ -43,7 +43,7 @@ enum DeviceSelection {
   /// The device whose GPU `gpu:DEVICE` names; nil for everything else.
   static func gpu(_ text: String) -> String? {
     let prefix = "\(AllocatorKind.gpu.rawValue):"
-    return text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : nil
+    return text.lowercased().hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : nil
   }
 
   /// The devices of one selector; an unknown one is a usage error that lists what is there.
@@ -54,7 +54,10 @@ enum DeviceSelection {
     guard matches.isEmpty else { return matches }
     let present = devices.map { $0.label(among: devices) } + videos.map(\.name)
     let known = present.isEmpty ? "this machine has no DRM device" : "present are \(present.joined(separator: ", "))"
-    guard text.hasPrefix("/") else { throw ExitStatus.usage("no device is called '\(text)': \(known)") }
+    guard text.hasPrefix("/") else {
+      let meant = Suggestion.sentence(for: text, among: present)
+      throw ExitStatus.usage("no device is called '\(text)'\(meant.isEmpty ? ":" : meant) \(known)")
+    }
     // A path deserves to hear what it is: not there, no permission, or no DRM node.
     do throws(PrimeError) {
       _ = try Device.open(DRMNode(path: text, kind: .primary))

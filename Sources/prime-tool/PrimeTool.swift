@@ -8,7 +8,8 @@ struct PrimeTool: ParsableCommand {
     commandName: "prime-tool",
     abstract: "Shows whether a graphics buffer made on one device really arrives on another.",
     discussion: """
-      Devices are named by node path, driver (vgem, vkms:1), PCI address or by-path link.
+      Devices are named by node (/dev/dri/card0, card0), driver (vgem, vkms:1, the first letters of one), PCI address or \
+      by-path link.
       Exit codes: 0 held, 1 failed, 64 usage, 74 a result could not be written, 77 nothing here could be tested, \
       130 and 143 interrupted.
       """,
@@ -24,6 +25,7 @@ struct PrimeTool: ParsableCommand {
   static func main() {
     ProcessSetup.begin()
     do {
+      try requireCommand(arguments)
       var command = try parseAsRoot(arguments)
       try command.run()
     } catch {
@@ -40,6 +42,15 @@ struct PrimeTool: ParsableCommand {
         exit(withCode: exitCode(for: error))
       }
     }
+  }
+
+  /// The argument parser calls a wrong command an unexpected argument, and names none.
+  private static func requireCommand(_ words: [String]) throws {
+    let names = configuration.subcommands.compactMap { $0.configuration.commandName } + ["help"]
+    guard let word = words.first, !word.hasPrefix("-"), !names.contains(word) else { return }
+    let meant = Suggestion.sentence(for: word, among: names)
+    throw ExitStatus.usage(
+      "there is no command '\(word)'\(meant.isEmpty ? ":" : meant) known are \(names.joined(separator: ", "))")
   }
 
   private static func exit(withCode code: ExitCode) -> Never { Glibc.exit(code.rawValue) }

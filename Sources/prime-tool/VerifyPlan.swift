@@ -67,14 +67,16 @@ struct VerifyPlan {
     named text: String, in devices: [DeviceDescription], _ videos: [VideoDevice], _ wanted: Set<AllocatorKind>,
     _ witness: String?
   ) throws -> [Exporter] {
-    if text == AllocatorKind.udmabuf.rawValue { return try systemMemory([.udmabuf]) }
-    let heap = AllocatorKind.heap.rawValue
-    if text == heap { return try systemMemory([.heap]) }
-    if text.hasPrefix("\(heap):") {
+    let name = text.lowercased()
+    if name == AllocatorKind.udmabuf.rawValue { return try systemMemory([.udmabuf]) }
+    if name == AllocatorKind.heap.rawValue { return try systemMemory([.heap]) }
+    if AllocatorKind.heap.isTold(byName: name) {
       let heaps = try systemMemory([.heap])
-      if let one = heaps.first(where: { $0.name == text }) { return [one] }
-      let present = heaps.map(\.name).joined(separator: ", ")
-      throw ExitStatus.usage("no exporter is called '\(text)': present are \(present)")
+      if let one = heaps.first(where: { $0.name.lowercased() == name }) { return [one] }
+      let present = heaps.map(\.name)
+      let meant = Suggestion.sentence(for: text, among: present)
+      throw ExitStatus.usage(
+        "no exporter is called '\(text)'\(meant.isEmpty ? ":" : meant) present are \(present.joined(separator: ", "))")
     }
     if let named = DeviceSelection.gpu(text) {
       let program = try WitnessArgument.drawing(witness)
@@ -108,9 +110,10 @@ struct VerifyPlan {
   /// The importers of the plan that a selector means.
   func importerNames(of selector: String) -> Set<String> { names(of: selector, importers.map(\.name)) }
 
-  /// By name, by all of a name before a colon, or by whatever else `--exporter` and `--importer` take.
+  /// By name, in capitals or not, by all of a name before a colon, or by whatever else `--exporter` and `--importer` take.
   private func names(of selector: String, _ names: [String]) -> Set<String> {
-    let named = names.filter { $0 == selector || $0.hasPrefix("\(selector):") }
+    let wanted = selector.lowercased()
+    let named = names.filter { $0.lowercased() == wanted || $0.lowercased().hasPrefix("\(wanted):") }
     let labels =
       DeviceSelector(selector).matches(in: devices).map { $0.label(among: devices) }
       + (Self.videoDevices(named: selector, in: devices, videos) ?? []).map(\.name)
@@ -165,8 +168,16 @@ struct Requirement {
     let cells = report.cells.filter { exporters.contains($0.exporter) && importers.contains($0.importer) }
     guard let bad = cells.first(where: { !isEnough($0.verdict) }) else { return nil }
     let wanted = strength.rawValue
-    let reason = bad.reason.map { ": \($0)" } ?? ""
+    let reason = why(bad).map { ": \($0)" } ?? ""
     return "\(bad.exporter):\(bad.importer) had to be \(wanted) and is \(bad.verdict.rawValue)\(reason)"
+  }
+
+  /// What kept it from being more: for one that is shared, why nobody who could prove it looked.
+  private func why(_ cell: CellReport) -> String? {
+    guard cell.verdict.passes, cell.reason == nil else { return cell.reason }
+    let obstructed = cell.tried.filter(\.isObstructed)
+    let sentences = TextStyle.sentences(obstructed.isEmpty ? cell.tried : obstructed)
+    return sentences.isEmpty ? nil : sentences.joined(separator: "; ")
   }
 
   private func isEnough(_ verdict: Verdict) -> Bool {

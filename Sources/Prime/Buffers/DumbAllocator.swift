@@ -71,6 +71,10 @@ public struct DumbAllocator: Allocator {
     return natural
   }
 
+  /// The end of a sentence about dumb buffers that a render node was asked for (`drm_ioctl_permit`).
+  static let renderNodeHasNone =
+    "which only a primary node makes (EACCES on a render node): make the device's /dev/dri/card* visible here"
+
   private func create(
     _ request: AllocationRequest, rowBytes: Int, _ operation: String
   ) throws(PrimeError) -> Made {
@@ -80,9 +84,13 @@ public struct DumbAllocator: Allocator {
     else {
       throw PrimeError(operation: operation, errno: .overflow, subject: device.subject)
     }
-    let created = try device.kernel.createDumb(
-      device.rawDescriptor, width: width, height: height, bitsPerPixel: UInt32(elementBytes * 8)
-    ).orThrow(
+    let answer = device.kernel.createDumb(
+      device.rawDescriptor, width: width, height: height, bitsPerPixel: UInt32(elementBytes * 8))
+    if case .failure(.permissionDenied) = answer, device.node.kind == .render {
+      throw .untestable(
+        operation, on: device.subject, reason: "it was asked for a dumb buffer, " + Self.renderNodeHasNone)
+    }
+    let created = try answer.orThrow(
       operation, on: device.subject,
       reason: "its driver makes no dumb buffer of \(width)x\(height) with \(elementBytes * 8) bits a pixel")
     return Made(

@@ -53,16 +53,17 @@ public struct DeviceDiscovery: Sendable {
       let selectors = names.map(DeviceSelector.init)
       try open { index in selectors.contains { $0.matches(in: found.map(\.device)).contains(found[index].device) } }
       // The bus may call a driver by another name than DRM does.
-      func isNotFound() -> Bool {
+      func isNotFound(_ matches: (DeviceSelector) -> [DeviceDescription]) -> Bool {
         selectors.contains { selector in
           selector.isDriverName
-            && !selector.matches(in: found.map(\.device)).contains { match in
+            && !matches(selector).contains { match in
               found.indices.contains { opened.contains($0) && found[$0].device == match }
             }
         }
       }
-      if isNotFound() { try open { !found[$0].device.isAsleep } }
-      if isNotFound() { try open { _ in true } }
+      // The first letters of one driver may be another one's whole name.
+      if isNotFound({ $0.exactMatches(in: found.map(\.device)) }) { try open { !found[$0].device.isAsleep } }
+      if isNotFound({ $0.matches(in: found.map(\.device)) }) { try open { _ in true } }
     }
     return found.map(\.device)
   }

@@ -1,7 +1,12 @@
 /// Who else has a display open, when it cannot be had (`drmSetMaster` answers `EBUSY` or `EACCES`).
 enum MasterHolder {
-  /// One sentence that names the other processes with this node open, as far as the caller may see them.
-  static func reason(for errno: Errno, path: String) -> String {
+  /// One sentence that names the program that is master where the kernel tells (debugfs), else the other processes with this
+  /// node open, as far as the caller may see them.
+  static func reason(for errno: Errno, path: String, number: DeviceNumber) -> String {
+    if errno == .busy, let master = master(of: number) {
+      return
+        "\(master.name) (pid \(master.pid)) is master of this display: stop it, or switch to a free virtual terminal"
+    }
     let others = processes(holding: path)
     let names = others.map { "\($0.name) (pid \($0.pid))" }.joined(separator: ", ")
     switch errno {
@@ -18,6 +23,31 @@ enum MasterHolder {
     }
   }
 
+  /// The program that the kernel calls master of the device; nil where it names none, or the caller may not read that.
+  private static func master(of number: DeviceNumber) -> (pid: String, name: String)? {
+    // The kernel counts processes in the namespace of the reader; one that it cannot see there is told as 0.
+    guard let list = FileSystem.text(of: "/sys/kernel/debug/dri/\(number.minor)/clients"),
+      let pid = masterProcess(inClients: list), pid != "0"
+    else { return nil }
+    return user(of: pid)
+  }
+
+  /// The pid of the master in what debugfs lists of a device's open files (`drm_clients_info`, `drm_debugfs.c`): a line
+  /// `command tgid dev master a uid magic` for each, in which the command may have spaces, and newer kernels add columns.
+  static func masterProcess(inClients list: String) -> String? {
+    for line in list.split(separator: "\n").dropFirst() {
+      let words = line.split(separator: " ")
+      for index in words.indices.dropFirst().dropLast(5) {
+        let isRow =
+          [index, index + 1, index + 4].allSatisfy { words[$0].allSatisfy(\.isNumber) }
+          && [index + 2, index + 3].allSatisfy { ["y", "n"].contains(words[$0]) }
+        if isRow, words[index + 2] == "y" { return String(words[index]) }
+        if isRow { break }
+      }
+    }
+    return nil
+  }
+
   /// The other processes that have a node open, as far as the caller may see them; in place of a worker the tool that it works
   /// for, which puts the display back when it is stopped.
   static func processes(holding path: String) -> [(pid: String, name: String)] {
@@ -25,13 +55,17 @@ enum MasterHolder {
     return FileSystem.entries(of: "/proc").filter { $0.allSatisfy(\.isNumber) && $0 != own }.compactMap { pid in
       let folder = "/proc/\(pid)/fd"
       let holds = FileSystem.entries(of: folder).contains { FileSystem.linkTarget(of: "\(folder)/\($0)") == path }
-      guard holds else { return nil }
-      let name = name(of: pid)
-      guard let number = CInt(pid), name == WorkerProcess.taskName(number), let parent = parent(of: pid) else {
-        return (pid, name)
-      }
-      return (parent, self.name(of: parent))
+      return holds ? user(of: pid) : nil
     }
+  }
+
+  /// A process by its name; in place of a worker the tool that it works for.
+  private static func user(of pid: String) -> (pid: String, name: String) {
+    let name = name(of: pid)
+    guard let number = CInt(pid), name == WorkerProcess.taskName(number), let parent = parent(of: pid) else {
+      return (pid, name)
+    }
+    return (parent, self.name(of: parent))
   }
 
   private static func name(of pid: String) -> String { FileSystem.text(of: "/proc/\(pid)/comm") ?? "?" }
@@ -54,6 +88,6 @@ extension Device {
     throw PrimeError(
       operation: "drmSetMaster", errno: errno, subject: subject,
       reason: [.busy, .permissionDenied].contains(errno)
-        ? MasterHolder.reason(for: errno, path: node.path) : PrimeError.commonReason(errno))
+        ? MasterHolder.reason(for: errno, path: node.path, number: identity.number) : PrimeError.commonReason(errno))
   }
 }

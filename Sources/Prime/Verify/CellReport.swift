@@ -11,6 +11,9 @@ public struct CellReport: Hashable, Sendable, Codable {
     /// Why, where known.
     public var reason: String?
 
+    /// Whether it could look if another program, or a permission, were not in its way.
+    public var isObstructed: Bool { [Errno.busy, .permissionDenied, .notPermitted].map(\.name).contains(errno) }
+
     init(_ observer: ObserverName, endedBy error: PrimeError) {
       self.observer = observer
       call = error.operation

@@ -117,7 +117,12 @@ extension Exporter {
 
 extension AllocatorKind {
   /// Whether an exporter's name tells how it allocates: `udmabuf` and `heap:NAME` do, a driver's does not.
-  public func isTold(byName name: String) -> Bool { name == rawValue || name.hasPrefix("\(rawValue):") }
+  ///
+  /// A name may be in capitals, as a person gives it.
+  public func isTold(byName name: String) -> Bool {
+    let name = name.lowercased()
+    return name == rawValue || name.hasPrefix("\(rawValue):")
+  }
 }
 
 /// The device that a buffer is handed to: a DRM device or a video device.

@@ -133,8 +133,21 @@ struct MatrixText {
       if groups[key] == nil { order.append(key) }
       groups[key, default: []].append(cell)
     }
-    let lines = order.compactMap { groups[$0] }.flatMap(paragraph) + warnings + formats
+    let lines = order.compactMap { groups[$0] }.flatMap(paragraph) + obstacles + warnings + formats
     return lines.isEmpty ? [] : lines + [""]
+  }
+
+  /// What was in the way of those who could have proven it, said once for all pairs that share no more for it.
+  private var obstacles: [String] {
+    var order: [String] = []
+    var pairs: [String: [String]] = [:]
+    for cell in report.cells where [.shared, .held].contains(cell.verdict) {
+      for sentence in TextStyle.sentences(cell.tried.filter(\.isObstructed)) {
+        if pairs[sentence] == nil { order.append(sentence) }
+        pairs[sentence, default: []].append("\(cell.exporter) → \(cell.importer)")
+      }
+    }
+    return order.flatMap { ["not proven: \(pairs[$0, default: []].joined(separator: ", "))", "    \($0)"] }
   }
 
   /// One line for each cell that shares and should not be relied on.

@@ -36,8 +36,21 @@ struct TextStyle {
 
   /// Why an observer could not look: with the call and the errno where the kernel refused something.
   static func sentence(_ attempt: CellReport.Attempt) -> String {
-    let call = attempt.errno.map { "\(attempt.call) \($0): " } ?? ""
-    return "\(attempt.observer.rawValue) could not look: \(call)\(attempt.reason ?? "")"
+    "\(attempt.observer.rawValue) could not look: \(cause(attempt))"
+  }
+
+  /// Who could not look and why, those of one cause together.
+  static func sentences(_ attempts: [CellReport.Attempt]) -> [String] {
+    var causes: [String] = []
+    for attempt in attempts where !causes.contains(cause(attempt)) { causes.append(cause(attempt)) }
+    return causes.map { cause in
+      let observers = attempts.filter { self.cause($0) == cause }.map(\.observer.rawValue).joined(separator: " and ")
+      return "\(observers) could not look: \(cause)"
+    }
+  }
+
+  private static func cause(_ attempt: CellReport.Attempt) -> String {
+    (attempt.errno.map { "\(attempt.call) \($0): " } ?? "") + (attempt.reason ?? "")
   }
 
   /// Who drew or read a buffer for the tool.
