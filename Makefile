@@ -4,7 +4,7 @@
 
 SWIFT ?= swift
 
-.PHONY: verify test test-kernels soak benchmark lint build packages lab-packages install clean help
+.PHONY: verify test test-kernels test-ci-example soak benchmark lint build packages lab-packages install clean help
 
 verify: packages
 	@echo "verify: building prime-tool" >&2
@@ -30,6 +30,11 @@ test-kernels: packages lab-packages
 	@$(SWIFT) build --quiet -c release --product prime-tool
 	@$(SWIFT) build --quiet -c release --product prime-witness-vulkan
 	@scripts/test-kernels
+
+# The steps of the workflow in examples/ci, in a root file system that has what its image has, as root: 15 minutes or so.
+test-ci-example:
+	@scripts/install-packages examples/ci/packages
+	@scripts/test-ci-example
 
 # What must hold over and over: an hour or so.
 soak: packages lab-packages
@@ -71,6 +76,7 @@ help:
 	@echo "make verify      shares a buffer between every pair of devices, here or in the lab"
 	@echo "make test        lint, unit tests, and tests on a real kernel in the lab"
 	@echo "make test-kernels  what must hold on each of the lab's kernels: 6.1, 6.12 and 7.2"
+	@echo "make test-ci-example  runs the steps of examples/ci/hosted-runner.yml, as root, in a root file system like its image's"
 	@echo "make soak        a million damaged messages, 10,000 hand-overs, 440 kills, 20 runs of check"
 	@echo "make benchmark   fill and check against memset and memcmp"
 	@echo "make build       everything, optimised"

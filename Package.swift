@@ -35,10 +35,11 @@ let package = Package(
       name: "CDrm", pkgConfig: "libdrm gbm", providers: [.apt(["libdrm-dev", "libgbm-dev"])]),
     // A handler of SIGBUS needs state that is one in the whole process, which a header cannot hold.
     .target(name: "CFaults"),
-    // What a process is started with is told once, to a constructor, which a header cannot hold.
+    // What a process is started with is told once, to a constructor, and handlers of signals need state that is one in the
+    // whole process; a header can hold neither.
     .target(name: "CProcess"),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
-    .target(name: "Prime", dependencies: ["CDrm", "CFaults"], swiftSettings: librarySettings),
+    .target(name: "Prime", dependencies: ["CDrm", "CFaults", "CProcess"], swiftSettings: librarySettings),
     .executableTarget(
       name: "prime-tool",
       dependencies: ["Prime", "CProcess", "CPNG", .product(name: "ArgumentParser", package: "swift-argument-parser")],

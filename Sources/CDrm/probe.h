@@ -44,8 +44,11 @@ static inline int cdrm_watch_stop_signals(void) {
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGHUP);
   sigaddset(&set, SIGQUIT);
+  /* Whoever was started by nohup is not to end with its terminal. */
+  struct sigaction hangup;
+  if (sigaction(SIGHUP, NULL, &hangup) != 0 || hangup.sa_handler != SIG_IGN)
+    sigaddset(&set, SIGHUP);
   signal(SIGPIPE, SIG_IGN);
   if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
     return -errno;
@@ -84,6 +87,11 @@ static inline int cdrm_run_on_thread(void *(*body)(void *), void *argument) {
   pthread_t thread;
   int result = pthread_create(&thread, NULL, body, argument);
   return result != 0 ? -result : -pthread_join(thread, NULL);
+}
+
+/* Frees what a thread keeps: at once where its body is over, else when it ends. */
+static inline int cdrm_let_thread_go(pthread_t thread, int is_over) {
+  return is_over ? -pthread_join(thread, NULL) : -pthread_detach(thread);
 }
 
 static inline int cdrm_interrupt_thread(pthread_t thread) { return -pthread_kill(thread, SIGUSR1); }

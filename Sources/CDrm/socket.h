@@ -33,18 +33,22 @@ static inline socklen_t cdrm_socket_address(struct sockaddr_un *address, const u
   return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + terminator);
 }
 
-/* bind creates the file with the mode of the socket's own inode, so that it is never there with a wider one. */
+/*
+ * bind creates the file with the mode of the socket's own inode but for the bits of the umask, so that it never has another
+ * mode, and no path is named twice: between two calls somebody may put a link there. For the moment of the call, files that
+ * other threads make are as open as those ask for.
+ */
 static inline int cdrm_socket_bind(int fd, const uint8_t *name, size_t length, mode_t mode) {
   struct sockaddr_un address;
   socklen_t size = cdrm_socket_address(&address, name, length);
   if (size == 0)
     return -ENAMETOOLONG;
-  if (fchmod(fd, mode) != 0 || bind(fd, (struct sockaddr *)&address, size) != 0)
+  if (fchmod(fd, mode) != 0)
     return -errno;
-  /* The umask takes bits from a mode that is to let others in. */
-  if (name[0] != 0 && (mode & 077) != 0 && chmod(address.sun_path, mode) != 0)
-    return -errno;
-  return 0;
+  mode_t mask = umask(0);
+  int result = bind(fd, (struct sockaddr *)&address, size) == 0 ? 0 : -errno;
+  umask(mask);
+  return result;
 }
 
 static inline int cdrm_socket_listen(int fd) { return listen(fd, 16) == 0 ? 0 : -errno; }

@@ -51,9 +51,12 @@ static inline int cpng_read_failed(struct cpng_reader *reader, struct cpng_statu
   return code;
 }
 
-/* Opens a file and reads what its header says. Only after 0 is there a reader, which cpng_read_finish takes. */
+/*
+ * Opens a file and reads what its header says, and takes no more than a number of pixels in each direction and in all: a
+ * file of a few kilobytes may claim gigabytes. Only after 0 is there a reader, which cpng_read_finish takes.
+ */
 static inline int cpng_read_begin(
-    const char *path, uint32_t limit, struct cpng_reader **result, struct cpng_status *status) {
+    const char *path, uint32_t side, uint64_t pixels, struct cpng_reader **result, struct cpng_status *status) {
   unsigned char signature[8];
   memset(status, 0, sizeof(*status));
   struct cpng_reader *reader = (struct cpng_reader *)calloc(1, sizeof(*reader));
@@ -71,7 +74,8 @@ static inline int cpng_read_begin(
     return cpng_read_failed(reader, status, ferror(reader->file) ? cpng_errno() : CPNG_DAMAGED);
   status->width = reader->image.width;
   status->height = reader->image.height;
-  if (status->width > limit || status->height > limit) return cpng_read_failed(reader, status, CPNG_TOO_LARGE);
+  if (status->width > side || status->height > side || (uint64_t)status->width * status->height > pixels)
+    return cpng_read_failed(reader, status, CPNG_TOO_LARGE);
   *result = reader;
   return 0;
 }

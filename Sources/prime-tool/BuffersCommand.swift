@@ -12,7 +12,8 @@ struct BuffersCommand: ParsableCommand {
 
       With --leaks the command behind -- is run, and what was made meanwhile and is still there when it has ended is told
       on standard error: exit code 1. Its own exit code is passed on where it is not 0. What only processes hold that ran
-      before is told and is no leak, but for --strict.
+      before is told and is no leak, but for --strict. The most that it had at once is told as well, and what grew all the
+      time that it ran, which --strict takes for a leak.
       """)
 
   @Flag(help: "Print JSON (schema \(BuffersReport.currentSchema)); with --watch a line for each change.")
@@ -27,7 +28,7 @@ struct BuffersCommand: ParsableCommand {
   @Flag(help: "Run the command behind -- and tell which dma-bufs it left behind.")
   var leaks = false
 
-  @Flag(help: "With --leaks, what other processes hold is a leak as well.")
+  @Flag(help: "With --leaks, what other processes hold is a leak as well, and so is what grows.")
   var strict = false
 
   @Option(
@@ -103,7 +104,10 @@ struct BuffersCommand: ParsableCommand {
       }
       if !lines.isEmpty { try StandardOutput.write(lines.joined(separator: "\n") + "\n") }
       let next = deadline.atMost(.seconds(interval))
-      while next.remaining > .zero, interruption.exitCode == nil { Pause.milliseconds(5) }
+      while next.remaining > .zero, interruption.exitCode == nil {
+        try StandardOutput.requireReader()
+        Pause.milliseconds(5)
+      }
       if let code = interruption.exitCode { throw ExitCode(code) }
       if deadline.remaining == .zero { return }
       let now = looked()
@@ -120,14 +124,14 @@ struct BuffersCommand: ParsableCommand {
     let interruption = Interruption(timeout: limit)
     let before = DMABufInventory.current()
     let program = try ChildProgram(command)
-    let search = DMABufLeakSearch(before: before, command: program.process)
-    let code = try program.wait(interruption, Deadline(in: limit))
+    var search = DMABufLeakSearch(before: before, command: program.process)
+    let code = try program.wait(interruption, Deadline(in: limit)) { search.look() }
     let (leaks, after) = search.result(deadline: Deadline(in: Self.settling))
-    let fails = !leaks.left.isEmpty || strict && !leaks.elsewhere.isEmpty
+    let fails = !leaks.left.isEmpty || strict && !(leaks.elsewhere.isEmpty && search.growth.growing.isEmpty)
     if json {
-      try StandardOutput.write(JSONOutput.text(LeaksReport(leaks, after, exitCode: code)) + "\n")
+      try StandardOutput.write(JSONOutput.text(LeaksReport(leaks, search.growth, after, exitCode: code)) + "\n")
     } else {
-      StandardError.write(BuffersText().text(leaks, of: command[0]))
+      StandardError.write(BuffersText().text(leaks, search.growth, of: command[0]))
     }
     if let sentence = BuffersText.limits(of: after) { StandardError.note("prime-tool: \(sentence)") }
     if let signal = interruption.exitCode { throw ExitCode(signal) }
@@ -177,8 +181,11 @@ struct LeaksReport: Codable {
   var exitCode: Int32
   var left: [DMABufInventory.Entry]
   var elsewhere: [DMABufInventory.Entry]
+  /// What the command had while it ran.
+  var growth: DMABufGrowth
+  var growing: [DMABufGrowth.Growth]
 
-  init(_ leaks: DMABufLeaks, _ after: DMABufInventory, exitCode: Int32) {
+  init(_ leaks: DMABufLeaks, _ growth: DMABufGrowth, _ after: DMABufInventory, exitCode: Int32) {
     schema = BuffersReport.currentSchema
     host = .current()
     showsKernel = after.showsKernel
@@ -187,6 +194,8 @@ struct LeaksReport: Codable {
     self.exitCode = exitCode
     left = leaks.left
     elsewhere = leaks.elsewhere
+    self.growth = growth
+    growing = growth.growing
   }
 }
 

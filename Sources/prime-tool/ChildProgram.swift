@@ -41,8 +41,8 @@ struct ChildProgram {
 
   /// Waits for its end and gives its exit code, or 128 and the number of the signal that ended it.
   ///
-  /// A signal to this process is passed on; when the time is up it is ended.
-  func wait(_ interruption: Interruption, _ deadline: Deadline) throws -> Int32 {
+  /// A signal to this process is passed on; when the time is up it is ended. `meanwhile` is called again and again.
+  func wait(_ interruption: Interruption, _ deadline: Deadline, meanwhile: () -> Void = {}) throws -> Int32 {
     var status: CInt = 0
     var killAt: Deadline?
     var timedOut = false
@@ -65,6 +65,7 @@ struct ChildProgram {
         kill(process, SIGTERM)
         killAt = Deadline(in: Self.patience)
       }
+      meanwhile()
       usleep(5000)
     }
     if timedOut {

@@ -72,6 +72,8 @@ private enum ProcessSetup {
     _ = signal(SIGXFSZ, SIG_IGN)
     // Where a supervisor ignores it, so would we, and no child could be waited for.
     _ = signal(SIGCHLD, SIG_DFL)
+    // Ctrl-Z in the middle of a run takes nothing of its time away.
+    cprocess_count_stops()
     // A program that is started gets the descriptors that it is meant to get.
     cprocess_keep_descriptors()
     // Else a device would be opened under the number of a standard stream that was closed, and results written to it.

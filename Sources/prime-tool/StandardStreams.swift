@@ -31,6 +31,15 @@ enum StandardOutput {
     throw failure(number)
   }
 
+  /// Fails as `write` does where the reader of a pipe has gone away; to be asked while there is nothing to write.
+  static func requireReader() throws {
+    // Writes nothing, so that any descriptor is ready or has an error.
+    var request = pollfd(fd: STDOUT_FILENO, events: 0, revents: 0)
+    // Safe: poll reads and writes the one request it is given.
+    guard unsafe poll(&request, 1, 0) > 0, request.revents & Int16(POLLERR) != 0 else { return }
+    throw failure(EPIPE)
+  }
+
   /// Says why the result does not arrive.
   fileprivate static func failure(_ number: CInt) -> ExitCode {
     // A reader that went away has read what it wanted, as `head` does.

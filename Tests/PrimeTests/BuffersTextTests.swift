@@ -34,6 +34,27 @@ struct BuffersTextTests {
         """)
   }
 
+  @Test("What the kernel holds is told with the processes that have an attached device open")
+  func openers() {
+    let devices: [DMABufInventory.AttachedDevice] = [
+      .init(
+        name: "vkms", driver: "vkms", openIn: [.init(process: 812, command: "weston"), .init(process: 9, command: "x")]),
+      .init(name: "0000:00:02.0", driver: "i915"),
+    ]
+    let text = BuffersText().text(
+      inventory([
+        .init(inode: 7, byteCount: 4096, exporter: "drm", holders: [], kernelReferences: 3, attachedDevices: devices)
+      ]))
+    #expect(
+      text == """
+        INODE  SIZE     EXPORTER  HELD BY                                        ATTACHED
+        7      4.0 KiB  drm       kernel ×3 (vkms is open in weston(812), x(9))  vkms, 0000:00:02.0 (i915)
+
+        1 dma-buf, 4.0 KiB
+
+        """)
+  }
+
   @Test("Columns that nothing is in are left out, and what is not known is not said")
   func columns() {
     let buffers: [DMABufInventory.Entry] = [

@@ -260,6 +260,22 @@ struct TrialMessageTests {
     #expect(arrived == nil)
   }
 
+  /// A kernel's text, or a driver's name, could hold what separates the parts.
+  @Test(arguments: ["\u{1d}", "\u{1e}", "\u{1f}"])
+  func `keeps its parts apart whatever they hold`(separator: String) {
+    var report = self.report
+    let text = "a\(separator)b"
+    report.result.findings = [Finding(expected: text, got: text, call: text)]
+    report.result.calls = [text, "close(3) = 0"]
+    report.result.reason = text
+    let (lastCall, arrived) = TrialMessage.parse(TrialMessage.call(text) + TrialMessage.report(report), trial)
+    #expect(lastCall == "a b")
+    #expect(arrived?.result.findings == [Finding(expected: "a b", got: "a b", call: "a b")])
+    #expect(arrived?.result.calls == ["a b", "close(3) = 0"])
+    #expect(arrived?.result.reason == "a b")
+    #expect(arrived?.dmaBufs == [7, 9])
+  }
+
   @Test func `that is no message is ignored`() {
     #expect(TrialMessage.parse([0xff, 0x1e, 0x1f, 0x1e], trial).report == nil)
   }

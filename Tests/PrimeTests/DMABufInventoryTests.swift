@@ -44,6 +44,31 @@ private struct FakeMachine {
 
 @Suite("Who holds which dma-buf")
 struct DMABufInventoryTests {
+  /// The node is one that every machine has, whose number stands in for DRM's.
+  @Test("The processes that have an attached device open are told with it, once each")
+  func openers() throws {
+    let machine = try FakeMachine()
+    for (number, command) in [(812, "weston"), (900, "Xwayland"), (950, "sleep")] {
+      try machine.addProcess(number, command)
+    }
+    try machine.tree.write("1:3\n", to: "/sys/class/drm/card1/dev")
+    try machine.tree.write("", to: "/sys/devices/pci0000:00/0000:00:02.0/vendor")
+    try machine.tree.link("/sys/class/drm/card1/device", to: "../../../devices/pci0000:00/0000:00:02.0")
+    try machine.tree.link("/proc/812/fd/7", to: "/dev/null")
+    try machine.tree.link("/proc/812/fd/9", to: "/dev/null")
+    try machine.tree.link("/proc/900/fd/4", to: "/dev/null")
+    try machine.tree.link("/proc/950/fd/4", to: "/dev/zero")
+    try machine.list([(4711, 8192, 2, ["0000:00:02.0", "vkms"])])
+    let devices = machine.look().buffers.first?.attachedDevices
+    #expect(
+      devices == [
+        .init(
+          name: "0000:00:02.0",
+          openIn: [.init(process: 812, command: "weston"), .init(process: 900, command: "Xwayland")]),
+        .init(name: "vkms"),
+      ])
+  }
+
   @Test("A mapping is found among others, with its process; what it does not explain is the kernel's")
   func mapping() throws {
     let machine = try FakeMachine()

@@ -1,5 +1,6 @@
-@testable import Prime
 import Testing
+
+@testable import Prime
 
 @Suite("The master of a display, as debugfs lists it")
 struct MasterHolderTests {

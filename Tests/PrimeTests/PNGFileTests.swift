@@ -73,9 +73,18 @@ struct PNGFileTests {
       #expect(refusal(path) == "\(path) is not a PNG file")
     }
     let wide = try folder.file("wide", Self.header(width: 16385, height: 3))
-    #expect(refusal(wide) == "\(wide) has 16385x3 pixels; use a picture of at most 16384 in each direction")
+    #expect(
+      refusal(wide)
+        == "\(wide) has 16385x3 pixels; use a picture of at most 16384 in each direction and 67108864 in all")
+    // A gigabyte of pixels in a file of 33 bytes.
+    let bomb = try folder.file("bomb", Self.header(width: 16384, height: 16384))
+    #expect(
+      refusal(bomb)
+        == "\(bomb) has 16384x16384 pixels; use a picture of at most 16384 in each direction and 67108864 in all")
     let high = try folder.file("high", Self.header(width: 3, height: 100_000))
-    #expect(refusal(high) == "\(high) has 3x100000 pixels; use a picture of at most 16384 in each direction")
+    #expect(
+      refusal(high)
+        == "\(high) has 3x100000 pixels; use a picture of at most 16384 in each direction and 67108864 in all")
     var flipped = bytes
     flipped[bytes.count / 2] ^= 0x10
     for (name, content) in [("flipped", flipped), ("header", Array(bytes.prefix(20)))] {

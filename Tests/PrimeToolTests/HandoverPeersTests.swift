@@ -105,6 +105,49 @@ extension ToolOnARealKernel {
       #expect(Tool.hasNoDMABufs())
     }
 
+    @Test func `open the socket to other users by its own mode, whatever the umask, and name its path once`() throws {
+      let path = newPath()
+      let trace = path + ".trace"
+      defer { unlink(trace) }
+      let ran = try Tool.shell(
+        """
+        umask 077; strace -f -o \(trace) -e trace=chmod,fchmod,fchmodat,bind,unlink,unlinkat \
+          prime-tool export --from heap --to \(path) --allow-uid 65534 --timeout 20 &
+        until [ -S \(path) ]; do sleep 0.05; done; stat -c %a \(path); prime-tool import --on vgem --from \(path); wait $!
+        """)
+      #expect(ran.standardOutput.hasPrefix("666\n"), "\(ran.standardOutput)\(ran.standardError)")
+      #expect(ran.code == 0)
+      let calls = try String(contentsOfFile: trace, encoding: .utf8).split(separator: "\n").filter { $0.contains(path) }
+      #expect(
+        calls.map { $0.drop { $0.isNumber || $0 == " " }.prefix { $0 != "(" } } == ["bind", "unlink"], "\(calls)")
+    }
+
+    @Test func `are told at once of a path that is no socket, and of a socket that nobody listens on`() throws {
+      let path = newPath()
+      defer { unlink(path) }
+      try Data().write(to: URL(fileURLWithPath: path))
+      let file = try Tool.run("import", "--on", "vgem", "--from", path, "--timeout", "30")
+      #expect(
+        file.standardOutput
+          == "error: nobody → vgem: connect ECONNREFUSED: \(path): something is there that is no socket: name the path "
+          + "that `prime-tool export --to` was given\n")
+      #expect(file.code == 1)
+      #expect(file.duration < .seconds(15))
+
+      unlink(path)
+      let killed = try RunningTool(["export", "--from", "heap", "--to", path])
+      #expect(killed.wait { self.mode(path) != 0 })
+      killed.send(SIGKILL)
+      _ = try killed.finish()
+      let abandoned = try Tool.run("import", "--on", "vgem", "--from", path, "--timeout", "1.5")
+      #expect(abandoned.standardError == "prime-tool: nobody exports at \(path) yet; waiting\n")
+      #expect(
+        abandoned.standardOutput
+          == "error: nobody → vgem: connect ETIMEDOUT: \(path): nobody exports there: start `prime-tool export --to \(path)`, "
+          + "or raise --timeout\n")
+      #expect(abandoned.code == 1)
+    }
+
     @Test func `replace a socket that nobody listens on, and nothing else`() throws {
       let path = newPath()
       let killed = try RunningTool(["export", "--from", "heap", "--to", path])

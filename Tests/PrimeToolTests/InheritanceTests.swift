@@ -36,5 +36,32 @@ extension ToolOnARealKernel {
       #expect(files.contains("/dmabuf:"))
       #expect(!files.contains("/etc/passwd"), "\(files)")
     }
+
+    /// A cgroup of one process: nobody gets a second one, nor a thread.
+    @Test(arguments: [
+      "export --from vgem -- true", "buffers --leaks -- true", "verify --exporter vgem --importer vkms",
+    ])
+    func `a full table of processes is told, and no reason to hang`(command: String) throws {
+      let ran = try Tool.shell(
+        """
+        mount -t cgroup2 none /sys/fs/cgroup 2>/dev/null
+        echo +pids >/sys/fs/cgroup/cgroup.subtree_control; mkdir -p /sys/fs/cgroup/alone
+        echo 1 >/sys/fs/cgroup/alone/pids.max
+        sh -c 'echo $$ >/sys/fs/cgroup/alone/cgroup.procs; exec prime-tool \(command)'
+        """)
+      #expect(
+        (ran.standardError + ran.standardOutput).contains("Resource temporarily unavailable"),
+        "\(ran.standardError)\(ran.standardOutput)")
+      #expect(ran.code != 0)
+      #expect(Tool.hasNoDMABufs())
+    }
+
+    @Test func `nohup keeps it from ending with its terminal`() throws {
+      let line =
+        "nohup prime-tool scanout --from vgem --on vkms --mode 64x64 --hold 2 2>&1 & sleep 1; kill -HUP $!; wait $!"
+      let ran = try Tool.shell(line)
+      #expect(ran.standardOutput.hasSuffix("\nproven by writeback\n"), "\(ran.standardOutput)")
+      #expect(ran.code == 0)
+    }
   }
 }

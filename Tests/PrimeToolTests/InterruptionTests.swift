@@ -43,6 +43,27 @@ extension ToolOnARealKernel {
       try stillWorks()
     }
 
+    /// Ctrl-Z, and `fg` once its time would have been over.
+    @Test(arguments: [
+      ["scanout", "--from", "vgem", "--on", "vkms", "--mode", "64x64", "--hold", "3", "--timeout", "9"],
+      ["verify", "--exporter", "vgem", "--importer", "vkms", "--size", "2048x2048", "--timeout", "9"],
+      ["export", "--from", "vgem", "--timeout", "9", "--", "sleep", "3"],
+      ["buffers", "--leaks", "--timeout", "9", "--", "sleep", "3"],
+    ])
+    func `by a stop goes on afterwards, as if there had been none`(arguments: [String]) throws {
+      let before = try Tool.displayState()
+      let tool = try RunningTool(arguments)
+      usleep(1_500_000)
+      // The group: the processes that it has started are stopped as well.
+      kill(-tool.pid, SIGSTOP)
+      sleep(21)
+      kill(-tool.pid, SIGCONT)
+      let ran = try tool.finish(within: .seconds(60))
+      #expect(ran.code == 0, "\(ran.standardOutput)\(ran.standardError)")
+      #expect(!ran.standardOutput.contains("TIMEDOUT"), "\(ran.standardOutput)")
+      #expect(try Tool.displayState() == before)
+    }
+
     @Test func `by the size of a picture ends as well`() throws {
       let ran = try Tool.run(
         "verify", "--exporter", "vgem", "--importer", "vkms", "--size", "8192x8192", "--timeout", "2")

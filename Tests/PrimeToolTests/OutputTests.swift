@@ -51,6 +51,12 @@ extension ToolOnARealKernel {
       #expect(closed.code == 74)
     }
 
+    @Test func `that nobody reads any more is noticed while there is none`() throws {
+      let ran = try Tool.shell("prime-tool buffers --watch --timeout 30 | head -n 0")
+      #expect(ran.code == 0)
+      #expect(ran.duration < .seconds(20))
+    }
+
     @Test func `into a file that may not grow is an error and no signal`() throws {
       // The limit is not for the file that the test reads.
       let ran = try Tool.shell(

@@ -1,4 +1,5 @@
 import Foundation
+import Prime
 import Testing
 
 extension ToolOnARealKernel {
@@ -35,6 +36,42 @@ extension ToolOnARealKernel {
       #expect(present == ["bochs-drm", "cirrus", "qxl", "vgem", "virtio_gpu", "vkms"])
       #expect(ran.standardOutput == "")
       #expect(ran.code == 64)
+    }
+
+    @Test(arguments: [
+      (["veryfy"], "there is no command 'veryfy', did you mean 'verify'? known are list, verify, scanout, "),
+      (["probe"], "there is no command 'probe': known are list, verify, scanout, "),
+      (["verify", "--exporter", "vgm"], "no device is called 'vgm', did you mean 'vgem'? present are "),
+      (["check", "--device", "v"], "no device is called 'v': present are "),
+      (["verify", "--exporter", "heap:sistem"], "no exporter is called 'heap:sistem', did you mean 'heap:system'? "),
+    ])
+    func `has a slip in a name, and hears what was meant`(arguments: [String], start: String) throws {
+      let ran = try Tool.run(arguments, limit: .seconds(60))
+      #expect(ran.standardError.hasPrefix("prime-tool: \(start)"), "\(ran.standardError)")
+      #expect(ran.standardOutput == "")
+      #expect(ran.code == 64)
+    }
+
+    /// A PCI address has colons as EXPORTER:IMPORTER has.
+    @Test func `names devices in each option by node, address, first letters, in capitals`() throws {
+      let list = try Tool.run("list", "--json").json()
+      let devices = try #require(list["devices"] as? [[String: Any]])
+      func value(_ key: String, of driver: String) throws -> String {
+        let device = try #require(devices.first { $0["driver"] as? String == driver })
+        return try #require(device[key] as? String)
+      }
+      let node = try value("primary", of: "vkms").split(separator: "/").last ?? ""
+      let address = try value("busID", of: "cirrus")
+      let ran = try Tool.run(
+        "verify", "--json", "--size", "64x64", "--exporter", "VGEM", "--exporter", "HEAP:System", "--importer",
+        "\(node)", "--importer", address, "--require", "vge:\(address.dropFirst(5))", "--require-proof",
+        "Heap:VKMS", limit: .seconds(60))
+      let report = try JSONDecoder().decode(VerifyReport.self, from: Data(ran.standardOutput.utf8))
+      #expect(
+        report.cells.map { "\($0.exporter) \($0.importer)" } == [
+          "vgem vkms", "vgem cirrus", "heap:system vkms", "heap:system cirrus",
+        ])
+      #expect(ran.code == 0, "\(ran.standardError)")
     }
 
     @Test(arguments: ["0x0", "-1x5", "99999999999999999999x1", "65536x1"])

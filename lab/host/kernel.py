@@ -4,6 +4,7 @@ import dataclasses
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -78,12 +79,14 @@ def prepare(series):
 
 
 def run_prepare(options, stdout):
-    # Ctrl-C reaches it through the terminal; a SIGTERM for us must be handed on.
-    child = subprocess.Popen([os.path.join(LAB, "prepare"), *options], stdin=subprocess.DEVNULL, stdout=stdout, text=True)
+    # In a group of its own: a signal for us is handed on to all of it, since the shell would wait for what it has just started.
+    child = subprocess.Popen(
+        [os.path.join(LAB, "prepare"), *options], stdin=subprocess.DEVNULL, stdout=stdout, text=True, start_new_session=True
+    )
     try:
         output, _ = child.communicate()
     except BaseException:
-        child.terminate()
+        os.killpg(child.pid, signal.SIGTERM)
         child.wait()
         raise
     if child.returncode != 0:

@@ -116,7 +116,7 @@ extension Contract {
       let buffer = try check.fencedBuffer()
       Interruptions.arm(restarting: false)
       let writer = try check.pendingFence(.write, on: buffer)
-      let start = BackgroundCall { [kernel = check.kernel] in kernel.startReading(buffer.dmaBuf) }
+      let start = try check.background { [kernel = check.kernel] in kernel.startReading(buffer.dmaBuf) }
       let early = start.result(within: .milliseconds(100))
       check.expect("START", early == nil, "a wait for the pending fence", got: "an end before it")
       // One signal could come before the thread is inside the call.
@@ -138,7 +138,7 @@ extension Contract {
       let buffer = try check.fencedBuffer()
       Interruptions.arm(restarting: true)
       let writer = try check.pendingFence(.write, on: buffer)
-      let start = BackgroundCall { [kernel = check.kernel] in kernel.startReading(buffer.dmaBuf) }
+      let start = try check.background { [kernel = check.kernel] in kernel.startReading(buffer.dmaBuf) }
       var early: CallResult<Int>?
       for _ in 0..<15 where early == nil {
         early = start.result(within: .milliseconds(10))
@@ -186,7 +186,7 @@ extension Contract {
       let buffer = try check.fencedBuffer()
       let writer = try check.pendingFence(.write, on: buffer)
       let attached = ContinuousClock.now
-      let start = BackgroundCall { [kernel = check.kernel] in kernel.sync(buffer.dmaBuf, SyncFlags.read) }
+      let start = try check.background { [kernel = check.kernel] in kernel.sync(buffer.dmaBuf, SyncFlags.read) }
       guard let answer = start.result(within: .seconds(25)) else {
         check.expect("START", false, "an end after 10 s", got: "it waits on after 25 s")
         return

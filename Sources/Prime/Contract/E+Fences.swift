@@ -41,7 +41,7 @@ extension Contract {
       let buffer = try check.fencedBuffer()
       for (access, event) in [(FencedBuffer.Access.write, POLLIN), (.write, POLLOUT), (.read, POLLOUT)] {
         let fence = try check.pendingFence(access, on: buffer)
-        let poll = BackgroundCall { [kernel = check.kernel] in
+        let poll = try check.background { [kernel = check.kernel] in
           // Longer than its end is waited for: poll looks once more when its time is up.
           kernel.poll(buffer.dmaBuf, events: Int16(event), milliseconds: 25_000)
         }

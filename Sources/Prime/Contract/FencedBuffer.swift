@@ -50,7 +50,7 @@ extension Check {
     _ flags: UInt64, on buffer: FencedBuffer, waitsFor fences: [UInt32]
   ) throws(Statement.Stop) {
     let name = "START, flags \(flags)"
-    let start = BackgroundCall { [kernel] in
+    let start = try background { [kernel] in
       // What poll says right after it is what shows that it waited, however slow the machine is.
       let answer = kernel.sync(buffer.dmaBuf, flags)
       return (answer, kernel.poll(buffer.dmaBuf, events: Int16(POLLIN | POLLOUT), milliseconds: 0))
@@ -65,6 +65,16 @@ extension Check {
     let needed = Int16(flags & SyncFlags.write != 0 ? POLLIN | POLLOUT : POLLIN)
     expect("poll after \(name)", try expect(readiness) & needed, is: needed)
     _ = try prepare(kernel.sync(buffer.dmaBuf, flags | SyncFlags.end))
+  }
+
+  /// Makes a call on a thread of its own.
+  func background<Value: Sendable>(
+    _ body: @escaping @Sendable () -> Value
+  ) throws(Statement.Stop) -> BackgroundCall<Value> {
+    switch BackgroundCall.start(body) {
+    case .success(let call): return call
+    case .failure(let errno): throw .broken("no thread could be started to make the call: \(errno) (\(errno.meaning))")
+    }
   }
 
   /// What a call answered that nothing holds back any more.

@@ -107,7 +107,7 @@ extension Contract {
         ]
       Interruptions.arm(restarting: false)
       let kernel = check.kernel
-      let commit = BackgroundCall { kernel.commit(display.node, waiting, flags: 0, restarting: false) }
+      let commit = try check.background { kernel.commit(display.node, waiting, flags: 0, restarting: false) }
       check.expect("the commit", commit.result(within: .milliseconds(200)) == nil, "blocked", got: "an answer")
       // On a busy machine the thread may not have come to its call yet, and a signal before it interrupts nothing.
       let deadline = Deadline(in: .seconds(8))

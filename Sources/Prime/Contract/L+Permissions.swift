@@ -148,13 +148,13 @@ extension Contract {
       }
       let syncobj = try check.prepare(check.kernel.createSyncobj(device))
       Interruptions.arm(restarting: false)
-      let raw = BackgroundCall { check.kernel.waitForSyncobj(device, syncobj, restarting: false) }
+      let raw = try check.background { check.kernel.waitForSyncobj(device, syncobj, restarting: false) }
       check.expectWaiting(raw, "the wait before the signal")
       guard let interrupted = check.interrupting(raw) else {
         return check.expect("the interrupted wait", false, "an end", got: "it still waits")
       }
       check.expect(interrupted, fails: .interrupted, .tryAgain)
-      let restarted = BackgroundCall { check.kernel.waitForSyncobj(device, syncobj, restarting: true) }
+      let restarted = try check.background { check.kernel.waitForSyncobj(device, syncobj, restarting: true) }
       check.expectWaiting(restarted, "the restarted wait before the signal")
       // One could come before the thread is in its call.
       for _ in 0..<10 {

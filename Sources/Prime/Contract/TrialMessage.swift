@@ -7,17 +7,17 @@ enum TrialMessage {
   private static let line: Character = "\u{1d}"
 
   static func call(_ text: String) -> [UInt8] {
-    Array("C\(field)\(text)".utf8) + [record]
+    Array("C\(field)\(clean(text))".utf8) + [record]
   }
 
   static func report(_ report: Trial.Report) -> [UInt8] {
     let result = report.result
     let findings = result.findings.flatMap { [$0.expected, $0.got, $0.call] }
     let fields = [
-      "R", result.outcome.rawValue, result.reason ?? "", joined(findings), joined(result.calls),
+      "R", result.outcome.rawValue, clean(result.reason ?? ""), joined(findings), joined(result.calls),
       "\(result.nanoseconds)", joined(report.dmaBufs.map(String.init)), "\(report.callCount)",
     ]
-    return Array(fields.map(clean).joined(separator: String(field)).utf8) + [record]
+    return Array(fields.joined(separator: String(field)).utf8) + [record]
   }
 
   /// The last call that was announced and the report, as far as they arrived.
@@ -43,14 +43,16 @@ enum TrialMessage {
     return (lastCall, report)
   }
 
-  private static func joined(_ texts: [String]) -> String { texts.joined(separator: String(line)) }
+  private static func joined(_ texts: [String]) -> String {
+    texts.map(clean).joined(separator: String(line))
+  }
 
   private static func split(_ text: String) -> [String] {
     text.isEmpty ? [] : text.split(separator: line, omittingEmptySubsequences: false).map(String.init)
   }
 
-  /// A text of the kernel's could hold anything.
+  /// A text of the kernel's could hold anything; a separator in it would make two of one.
   private static func clean(_ text: String) -> String {
-    text.replacing("\u{1e}", with: " ").replacing("\u{1f}", with: " ")
+    String(text.map { [line, Character(Unicode.Scalar(record)), field].contains($0) ? " " : $0 })
   }
 }

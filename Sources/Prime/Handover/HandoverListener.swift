@@ -102,7 +102,8 @@ public struct HandoverListener: ~Copyable {
 extension HandoverConnection {
   /// Connects to an exporter.
   ///
-  /// With `waits`, one that is not there yet is waited for; `waiting` is told once when that takes a second.
+  /// With `waits`, one that is not there yet is waited for; `waiting` is told once: when that takes a second, at once where a
+  /// socket is there on which nobody listens.
   static func connect(
     to address: HandoverAddress, for users: HandoverUsers, waits: Bool, deadline: Deadline, kernel: any KernelCalls,
     waiting: () -> Void
@@ -116,21 +117,38 @@ extension HandoverConnection {
     let patience = Deadline(in: .seconds(1))
     var told = false
     connecting: while true {
-      switch kernel.socketConnect(descriptor.rawValue, to: name) {
+      let answer = kernel.socketConnect(descriptor.rawValue, to: name)
+      let refusal: Errno? = if case .failure(let errno) = answer { errno } else { nil }
+      switch answer {
       case .success: break connecting
+      case .failure(.connectionRefused) where isNoSocket(address):
+        throw PrimeError(
+          operation: "connect", errno: .connectionRefused, subject: "\(address)",
+          reason: "something is there that is no socket: name the path that `prime-tool export --to` was given")
       case .failure(.noSuchFile) where waits, .failure(.connectionRefused) where waits, .failure(.tryAgain),
         .failure(.interrupted):
-        if !told && patience.remaining == .zero {
+        if !told && (patience.remaining == .zero || refusal == .connectionRefused) {
           told = true
           waiting()
         }
-        try deadline.check("connect", on: "\(address)")
+        do throws(PrimeError) {
+          try deadline.check("connect", on: "\(address)")
+        } catch {
+          guard error.errno == .timedOut, let why = refusal.flatMap(reason) else { throw error }
+          throw error.explained("\(why): start `prime-tool export --to \(address)`, or raise --timeout")
+        }
         Pause.milliseconds(5)
       case .failure(let errno):
         throw PrimeError(operation: "connect", errno: errno, subject: "\(address)", reason: reason(errno))
       }
     }
     return try HandoverConnection(adopting: descriptor, from: users, at: address)
+  }
+
+  /// Whether a path leads to a file that is no socket: nobody will ever listen there.
+  private static func isNoSocket(_ address: HandoverAddress) -> Bool {
+    guard case .path(let path) = address, let identity = FileSystem.identity(of: path) else { return false }
+    return !identity.isSocket
   }
 
   private static func reason(_ errno: Errno) -> String? {

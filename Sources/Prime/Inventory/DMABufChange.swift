@@ -44,8 +44,8 @@ extension DMABufInventory {
     var details: [String] = []
     if old.name != new.name { details.append(new.name.map { "named \($0)" } ?? "named nothing") }
     if let before = old.attachedDevices, let after = new.attachedDevices {
-      details += after.filter { !before.contains($0) }.map { "attached \($0.label)" }
-      details += before.filter { !after.contains($0) }.map { "detached \($0.label)" }
+      details += after.map(\.label).filter { !before.map(\.label).contains($0) }.map { "attached \($0)" }
+      details += before.map(\.label).filter { !after.map(\.label).contains($0) }.map { "detached \($0)" }
     }
     details += new.holders.filter { holder in !old.holders.contains { $0.isSameProcess(as: holder) } }
       .map { "held by \($0.label)" }

@@ -64,6 +64,8 @@ struct ProcessHoldings {
   }
 
   private(set) var holdings: [UInt64: Holding] = [:]
+  /// The devices that the process has open, of those in `/dev`.
+  private(set) var openDevices: Set<DeviceNumber> = []
   /// Whether all of it could be looked at.
   private(set) var isVisible = true
 
@@ -82,8 +84,13 @@ struct ProcessHoldings {
   private mutating func readDescriptors(of folder: String) {
     guard let numbers = FileSystem.readableEntries(of: "\(folder)/fd") else { return isVisible = false }
     for number in numbers {
-      guard let descriptor = Int32(number), let target = FileSystem.linkTarget(of: "\(folder)/fd/\(number)"),
-        target.hasPrefix(Self.prefix),
+      guard let descriptor = Int32(number), let target = FileSystem.linkTarget(of: "\(folder)/fd/\(number)") else {
+        continue
+      }
+      if target.hasPrefix("/dev/"), case .success(let device) = LinuxKernel().nodeNumber("\(folder)/fd/\(number)") {
+        openDevices.insert(device)
+      }
+      guard target.hasPrefix(Self.prefix),
         // A file of that name is none, and says so.
         let facts = FileSystem.text(of: "\(folder)/fdinfo/\(number)"),
         let exporter = DescriptorFacts.value(of: "exp_name", in: facts),

@@ -53,6 +53,8 @@ public struct DMABufInventory: Hashable, Sendable {
     public var name: String
     /// The driver that it is bound to, nil where no bus has a device of that name with one.
     public var driver: String?
+    /// The processes that have it open, whose handles are among the kernel's references.
+    public var openIn: [Opener]?
   }
 
   /// How many bytes all of them have, as far as their size is known.
@@ -60,6 +62,12 @@ public struct DMABufInventory: Hashable, Sendable {
 
   /// Looks at this machine.
   public static func current() -> DMABufInventory { look(systemRoot: "") }
+
+  /// Looks at this machine, and of its processes at those that were started at a time or after it, which is much quicker; in
+  /// clock ticks since the machine was.
+  static func current(ofProcessesSince startTime: UInt64) -> DMABufInventory {
+    readOnce(systemRoot: "", since: startTime).0
+  }
 
   /// Looks at `systemRoot/proc` and `systemRoot/sys`.
   ///
@@ -76,15 +84,26 @@ public struct DMABufInventory: Hashable, Sendable {
     return inventory
   }
 
-  private static func readOnce(systemRoot: String) -> (DMABufInventory, [ListedDMABuf]?) {
+  private static func readOnce(
+    systemRoot: String, since startTime: UInt64? = nil
+  ) -> (DMABufInventory, [ListedDMABuf]?) {
     var entries: [UInt64: Entry] = [:]
     var hidden = 0
     let processes = FileSystem.entries(of: "\(systemRoot)/proc").filter { Int32($0) != nil }
     let scope = scope(processes, systemRoot: systemRoot)
+    var openers = DeviceOpeners(systemRoot: systemRoot)
     for process in processes {
       guard let number = Int32(process) else { continue }
+      if let startTime, ProcessState("\(systemRoot)/proc/\(process)").map({ $0.startTime < startTime }) ?? true {
+        continue
+      }
       let found = ProcessHoldings(of: process, systemRoot: systemRoot)
       if !found.isVisible { hidden += 1 }
+      let devices = found.openDevices.filter(openers.knows)
+      if !devices.isEmpty {
+        let command = FileSystem.text(of: "\(systemRoot)/proc/\(process)/comm") ?? "?"
+        openers.add(Opener(process: number, command: command), of: devices)
+      }
       for (inode, holding) in found.holdings {
         var entry = entries[inode] ?? Entry(inode: inode, holders: [])
         entry.byteCount = entry.byteCount ?? holding.byteCount
@@ -100,7 +119,8 @@ public struct DMABufInventory: Hashable, Sendable {
       let drivers = Drivers(systemRoot: systemRoot)
       entries = Dictionary(
         listed.map { buffer in
-          (buffer.inode, joined(buffer, entries[buffer.inode], drivers, isWhole: hidden == 0 && scope == .machine))
+          let isWhole = hidden == 0 && scope == .machine && startTime == nil
+          return (buffer.inode, joined(buffer, entries[buffer.inode], drivers, openers, isWhole: isWhole))
         },
         uniquingKeysWith: { first, _ in first })
     }
@@ -127,7 +147,9 @@ public struct DMABufInventory: Hashable, Sendable {
       descriptors: holding.descriptors, mappings: holding.mappings, startTime: ProcessState(folder)?.startTime ?? 0)
   }
 
-  private static func joined(_ listed: ListedDMABuf, _ entry: Entry?, _ drivers: Drivers, isWhole: Bool) -> Entry {
+  private static func joined(
+    _ listed: ListedDMABuf, _ entry: Entry?, _ drivers: Drivers, _ openers: DeviceOpeners, isWhole: Bool
+  ) -> Entry {
     let holders = entry?.holders ?? []
     // A mapping keeps the file as a descriptor does.
     let explained = holders.reduce(0) { $0 + $1.descriptors.count + $1.mappings.count }
@@ -137,7 +159,10 @@ public struct DMABufInventory: Hashable, Sendable {
       name: entry?.name ?? listed.name, holders: holders,
       // Two processes that share a table of descriptors have each of them once.
       kernelReferences: isWhole ? listed.references.map { max(0, $0 - explained) } : nil,
-      attachedDevices: listed.attachedDevices?.map { AttachedDevice(name: $0, driver: drivers.driver(of: $0)) },
+      attachedDevices: listed.attachedDevices?.map { name in
+        let open = openers.openers(of: name)
+        return AttachedDevice(name: name, driver: drivers.driver(of: name), openIn: open.isEmpty ? nil : open)
+      },
       fences: listed.attachedDevices == nil ? nil : listed.fences)
   }
 }

@@ -5,6 +5,11 @@ public struct DMABufLeaks: Hashable, Sendable, Codable {
   /// Made while the command ran, and held by processes that ran before it: a compositor's own, perhaps.
   public var elsewhere: [DMABufInventory.Entry]
 
+  package init(left: [DMABufInventory.Entry], elsewhere: [DMABufInventory.Entry]) {
+    self.left = left
+    self.elsewhere = elsewhere
+  }
+
   /// Compares the moments before a command that was started at a time and after it, in clock ticks since the machine was.
   init(before: DMABufInventory, after: DMABufInventory, commandStart: UInt64) {
     let old = Set(before.buffers.map(\.inode))
@@ -17,16 +22,46 @@ public struct DMABufLeaks: Hashable, Sendable, Codable {
   }
 }
 
-/// A command that is looked at before and after.
+/// A command that is looked at before it, while it runs, and after it.
 public struct DMABufLeakSearch: Sendable {
   private let before: DMABufInventory
   private let commandStart: UInt64
+  private let started = ContinuousClock.now
+  /// When to look next, and when at every process: to look costs time, of which a third is enough.
+  private var nextLook = ContinuousClock.now
+  private var nextWholeLook = ContinuousClock.now
+  /// What processes hold that ran before the command.
+  private var elsewhere: Set<UInt64> = []
+
+  /// What the command had while it ran, as far as `look` saw it.
+  public private(set) var growth = DMABufGrowth()
 
   /// Begins with what was there before a command that has just been started.
   public init(before: DMABufInventory, command: Int32) {
     self.before = before
     // One that has ended already is still there for its parent to reap.
     commandStart = ProcessState("/proc/\(command)")?.startTime ?? 0
+  }
+
+  /// Looks at what the command has at this moment; does nothing where the last look was just now.
+  public mutating func look() {
+    let begin = ContinuousClock.now
+    guard begin >= nextLook else { return }
+    let isWhole = begin >= nextWholeLook
+    let now = isWhole ? DMABufInventory.current() : .current(ofProcessesSince: commandStart)
+    let leaks = DMABufLeaks(before: before, after: now, commandStart: commandStart)
+    if isWhole { elsewhere = Set(leaks.elsewhere.map(\.inode)) }
+    let made = leaks.left.filter { !elsewhere.contains($0.inode) }
+    growth.add(
+      DMABufGrowth.Moment(
+        seconds: (started.duration(to: begin) / .milliseconds(1)).rounded() / 1000, buffers: made.count,
+        bytes: made.reduce(0) { $0 + ($1.byteCount ?? 0) },
+        descriptors: made.flatMap(\.holders).filter { $0.startTime >= commandStart }
+          .reduce(0) { $0 + $1.descriptors.count }))
+    let end = ContinuousClock.now
+    let pause = max(.milliseconds(30), begin.duration(to: end) * 2)
+    nextLook = end.advanced(by: pause)
+    if isWhole { nextWholeLook = end.advanced(by: pause * 5) }
   }
 
   /// What the command left, with everything that is there now.

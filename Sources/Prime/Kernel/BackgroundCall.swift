@@ -23,11 +23,26 @@ package final class BackgroundCall<Value: Sendable>: Sendable {
   private let work: Work
   private let thread: Mutex<pthread_t>
 
-  /// Starts `body`, and returns when its thread has come to it: on a busy machine that takes a while.
-  package init(_ body: @escaping @Sendable () -> Value) {
-    work = Work(body)
-    thread = Mutex(KernelThread.start { [work] in work.run() } ?? pthread_self())
-    _ = Pause.until(Deadline(in: .seconds(10))) { [work] in work.hasBegun.load(ordering: .acquiring) }
+  private init(_ work: Work, on thread: pthread_t) {
+    self.work = work
+    self.thread = Mutex(thread)
+  }
+
+  /// A thread that has ended keeps its stack until somebody takes its end; one that is held up for ever keeps it anyway.
+  deinit {
+    let isOver = work.result.withLock { $0 != nil }
+    _ = cdrm_let_thread_go(thread.withLock { $0 }, isOver ? 1 : 0)
+  }
+
+  /// Starts `body`, and returns when its thread has come to it: on a busy machine that takes a while. Fails with the errno of
+  /// `pthread_create` where there is no thread to be had.
+  package static func start(_ body: @escaping @Sendable () -> Value) -> CallResult<BackgroundCall> {
+    let work = Work(body)
+    return KernelThread.start { work.run() }.map { thread in
+      let call = BackgroundCall(work, on: thread)
+      _ = Pause.until(Deadline(in: .seconds(10))) { work.hasBegun.load(ordering: .acquiring) }
+      return call
+    }
   }
 
   /// What the call answered, waiting at most `limit`; nil while it blocks.
@@ -48,10 +63,17 @@ package final class BackgroundCall<Value: Sendable>: Sendable {
 
 /// A thread of this process.
 enum KernelThread {
-  /// Starts `body`; nil where the kernel gives no thread.
-  static func start(_ body: @escaping @Sendable () -> Void) -> pthread_t? {
+  /// Starts `body`; fails with the errno of `pthread_create`. The thread is to be joined or let go.
+  static func start(_ body: @escaping @Sendable () -> Void) -> CallResult<pthread_t> {
     var started = pthread_t()
-    return unsafe cdrm_start_thread(&started, Self.work, Self.argument(body)) == 0 ? started : nil
+    let argument = unsafe Self.argument(body)
+    let result = unsafe cdrm_start_thread(&started, Self.work, argument)
+    guard result == 0 else {
+      // Safe: no thread took the reference over.
+      unsafe Unmanaged<AnyWork>.fromOpaque(argument).release()
+      return .failure(Errno(rawValue: -result))
+    }
+    return .success(started)
   }
 
   /// Runs `body` to its end on a thread of its own, which may fork; false where the kernel gives no thread.

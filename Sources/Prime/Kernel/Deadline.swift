@@ -1,11 +1,20 @@
+internal import CProcess
 internal import Synchronization
 
 /// A request to stop that one thread makes and any number of waits obey.
 public final class Cancellation: Sendable {
   private let flag = Atomic<Bool>(false)
+  private let isRequestedElsewhere: @Sendable () -> Bool
 
   /// Makes one that nobody has asked for yet.
-  public init() {}
+  public convenience init() {
+    self.init(orWhere: { false })
+  }
+
+  /// Makes one that somebody else may ask for as well, a handler of a signal for one.
+  package init(orWhere isRequestedElsewhere: @escaping @Sendable () -> Bool) {
+    self.isRequestedElsewhere = isRequestedElsewhere
+  }
 
   /// Asks every wait and every loop that looks at this value to end with `ECANCELED`.
   public func request() {
@@ -14,13 +23,23 @@ public final class Cancellation: Sendable {
 
   /// Whether somebody asked.
   public var isRequested: Bool {
-    flag.load(ordering: .acquiring)
+    flag.load(ordering: .acquiring) || isRequestedElsewhere()
   }
 }
 
-/// The moment a piece of work must have ended by, and the request to stop that may end it before.
+/// The time that this process had to work: neither what it was stopped for (SIGSTOP, Ctrl-Z), where somebody counts that
+/// (`cprocess_count_stops`), nor what the machine slept.
+package enum WorkingTime {
+  /// This moment; a stop that ends from now on begins here at the earliest.
+  package static var now: SuspendingClock.Instant {
+    cprocess_note_running()
+    return SuspendingClock.now - .nanoseconds(cprocess_stopped_nanoseconds())
+  }
+}
+
+/// The moment a piece of work must have ended by, in `WorkingTime`, and the request to stop that may end it before.
 public struct Deadline: Sendable {
-  private let end: ContinuousClock.Instant
+  private let end: SuspendingClock.Instant
   private let limit: Duration
   private let cancellation: Cancellation?
   private let advice: String
@@ -32,7 +51,7 @@ public struct Deadline: Sendable {
     in limit: Duration, cancellation: Cancellation? = nil,
     advice: String = "raise --timeout if the machine is only slow"
   ) {
-    self.end = ContinuousClock.now + limit
+    self.end = WorkingTime.now + limit
     self.limit = limit
     self.cancellation = cancellation
     self.advice = advice
@@ -55,7 +74,7 @@ public struct Deadline: Sendable {
     return candidate.end < end ? candidate : self
   }
 
-  private init(end: ContinuousClock.Instant, limit: Duration, cancellation: Cancellation?, advice: String) {
+  private init(end: SuspendingClock.Instant, limit: Duration, cancellation: Cancellation?, advice: String) {
     self.end = end
     self.limit = limit
     self.cancellation = cancellation
@@ -64,7 +83,7 @@ public struct Deadline: Sendable {
 
   /// How long is left, zero when the moment has passed.
   public var remaining: Duration {
-    max(.zero, end - ContinuousClock.now)
+    max(.zero, end - WorkingTime.now)
   }
 
   /// Whether somebody asked to stop.

@@ -95,6 +95,8 @@ struct WorkerProcess {
       awaitByte(control)
       cancellation.request()
     }
-    return thread == nil ? nil : cancellation
+    // It ends with the process.
+    guard case .success = thread else { return nil }
+    return cancellation
   }
 }

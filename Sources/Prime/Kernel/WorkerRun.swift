@@ -145,7 +145,7 @@ private struct Attendance {
   /// When the worker must be asked to stop: it knows the end of the run, and keeps it by itself unless it hangs.
   private let overtime: Deadline
   /// Since when the worker is asked to stop.
-  private var stopping: (since: ContinuousClock.Instant, deadline: Deadline)?
+  private var stopping: (since: SuspendingClock.Instant, deadline: Deadline)?
 
   init(of worker: WorkerProcess, pieces: Range<Int>, run: WorkerRun) {
     self.worker = worker
@@ -166,7 +166,7 @@ private struct Attendance {
       let ready = Readiness.wait(for: [worker.output, signals.descriptor], within: nextLook)
       if ready.contains(signals.descriptor), let signal = signals.received() {
         outcome.stoppedBy = outcome.stoppedBy ?? signal
-        if let stopping, ContinuousClock.now - stopping.since > WorkerRun.echo {
+        if let stopping, WorkingTime.now - stopping.since > WorkerRun.echo {
           return abandon(&outcome, heard)
         }
         askToStop()
@@ -199,7 +199,7 @@ private struct Attendance {
   private mutating func askToStop() {
     guard stopping == nil else { return }
     worker.askToStop()
-    stopping = (.now, Deadline(in: WorkerRun.patience))
+    stopping = (WorkingTime.now, Deadline(in: WorkerRun.patience))
     silence = Deadline(in: WorkerRun.patience)
   }
 
@@ -236,7 +236,7 @@ private struct Attendance {
   private mutating func abandon(_ outcome: inout WorkerRun.Outcome, _ heard: (WorkerRun.Event) -> Void) {
     let place = worker.waitingPlace()
     // What it was given once it was to stop, or all that a piece may take.
-    let limit = stopping.map { ContinuousClock.now - $0.since } ?? run.limit(current ?? next)
+    let limit = stopping.map { WorkingTime.now - $0.since } ?? run.limit(current ?? next)
     worker.kill()
     let isLeftBehind = worker.reap(within: .seconds(1)) == nil
     if isLeftBehind { outcome.leftBehind.append(worker.identifier) }

@@ -12,7 +12,11 @@ public struct CellReport: Hashable, Sendable, Codable {
     public var reason: String?
 
     /// Whether it could look if another program, or a permission, were not in its way.
-    public var isObstructed: Bool { [Errno.busy, .permissionDenied, .notPermitted].map(\.name).contains(errno) }
+    ///
+    /// What `gbm_bo_map` answers is Mesa's own, and says nothing of either.
+    public var isObstructed: Bool {
+      observer != .gbmMap && [Errno.busy, .permissionDenied, .notPermitted].map(\.name).contains(errno)
+    }
 
     init(_ observer: ObserverName, endedBy error: PrimeError) {
       self.observer = observer

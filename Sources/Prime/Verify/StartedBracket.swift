@@ -10,7 +10,12 @@ final class StartedBracket: Sendable {
     let flags: UInt64 = reading ? 1 : 2
     let began = Began()
     let bracket = BracketCall(own, flags: flags, began: began)
-    call = BackgroundCall { bracket.run() }
+    switch BackgroundCall.start({ bracket.run() }) {
+    case .success(let started): call = started
+    case .failure(let errno):
+      throw .untestable(
+        "pthread_create", on: subject, reason: "no thread could be started to wait in: \(errno) (\(errno.meaning))")
+    }
     let deadline = Deadline(in: FenceRules.patience)
     while !began.hasBegun {
       try deadline.check("pthread_create", on: subject)

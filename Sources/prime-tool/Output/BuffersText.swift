@@ -13,8 +13,8 @@ struct BuffersText {
     return (table(inventory.buffers) + ["", "\(count), \(Self.bytes(inventory.byteCount))", ""]).joined(separator: "\n")
   }
 
-  /// What a command left behind.
-  func text(_ leaks: DMABufLeaks, of command: String) -> String {
+  /// What a command left behind, and what it had while it ran.
+  func text(_ leaks: DMABufLeaks, _ growth: DMABufGrowth, of command: String) -> String {
     var lines: [String] = []
     if leaks.left.isEmpty {
       lines.append("\(TerminalText.word(command)) left no dma-buf behind")
@@ -28,7 +28,27 @@ struct BuffersText {
       lines.append("made meanwhile and held by processes that ran before:")
       lines += table(leaks.elsewhere)
     }
+    lines += course(growth)
     return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// The most that there was, and what grew.
+  private func course(_ growth: DMABufGrowth) -> [String] {
+    let peak = growth.peak
+    guard peak.buffers > 0 else { return [] }
+    let descriptors = "\(peak.descriptors) \(peak.descriptors == 1 ? "descriptor" : "descriptors")"
+    let most = "at most \(Self.counted(peak.buffers)), \(Self.bytes(peak.bytes)), \(descriptors) of them"
+    return [most]
+      + growth.growing.map { growth in
+        let what =
+          switch growth.what {
+          case .buffers: "dma-bufs"
+          case .bytes: "bytes"
+          case .descriptors: "descriptors of dma-bufs"
+          }
+        let lows = growth.lows.map { growth.what == .bytes ? Self.bytes($0) : "\($0)" }.joined(separator: ", ")
+        return style.paint("\(what) grew all the time: no fewer than \(lows) in the quarters of it", .yellow)
+      }
   }
 
   /// One line of `--watch`.
@@ -118,8 +138,16 @@ struct BuffersText {
       }
       return "\(TerminalText.word(holder.label)) \(ways.joined(separator: ", "))"
     }
-    if let count = entry.kernelReferences, count > 0 { parts.append("kernel ×\(count)") }
+    if let count = entry.kernelReferences, count > 0 { parts.append("kernel ×\(count)\(Self.openers(entry))") }
     return parts.isEmpty ? "nobody that can be seen" : parts.joined(separator: "; ")
+  }
+
+  /// Who has the attached devices open, and may be the reason that the kernel holds the buffer.
+  private static func openers(_ entry: DMABufInventory.Entry) -> String {
+    let told = (entry.attachedDevices ?? []).compactMap { device in
+      device.openIn.map { "\(device.label) is open in \($0.map(\.label).joined(separator: ", "))" }
+    }
+    return told.isEmpty ? "" : " (\(told.map(TerminalText.word).joined(separator: "; ")))"
   }
 
   private static func attached(_ devices: [DMABufInventory.AttachedDevice]) -> String {

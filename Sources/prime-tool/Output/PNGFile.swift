@@ -6,6 +6,8 @@ package import Prime
 package enum PNGFile {
   /// The largest width and height that is read.
   package static let largestSide = 16384
+  /// The most pixels that are read: a file of 32 KB may claim a billion, which are 4 GiB in memory.
+  package static let mostPixels = 8192 * 8192
 
   /// A file for a picture; see `OutputFile`.
   package static func output(_ path: String) throws(OutputError) -> OutputFile {
@@ -35,7 +37,7 @@ package enum PNGFile {
     }
   }
 
-  /// Reads an image of up to 16384 pixels in each direction.
+  /// Reads an image of up to 16384 pixels in each direction and 67,108,864 in all.
   ///
   /// Transparent pixels are composed on black: each component c with alpha a becomes (c * a + 127) / 255, on the stored
   /// values, as a display engine does. Deeper files are brought to eight bits by libpng.
@@ -43,7 +45,7 @@ package enum PNGFile {
     var reader: UnsafeMutablePointer<cpng_reader>?
     var status = cpng_status()
     // SAFETY: the pointers live as long as the call; after 0 the reader is one that the shim made.
-    var code = unsafe cpng_read_begin(path, UInt32(largestSide), &reader, &status)
+    var code = unsafe cpng_read_begin(path, UInt32(largestSide), UInt64(mostPixels), &reader, &status)
     guard code == 0, let begun = unsafe reader else { throw PNGError(path, code: code, status) }
     let width = Int(status.width)
     let height = Int(status.height)
@@ -74,7 +76,7 @@ package struct PNGError: Error, CustomStringConvertible {
     case CInt(CPNG_TOO_LARGE.rawValue):
       self.init(
         "\(path) has \(status.width)x\(status.height) pixels; use a picture of at most \(PNGFile.largestSide) in each "
-          + "direction")
+          + "direction and \(PNGFile.mostPixels) in all")
     case CInt(CPNG_DAMAGED.rawValue):
       self.init("\(path) is damaged: libpng says \"\(Self.message(in: status))\"")
     default: self.init(path, errno: -code)
