@@ -1,6 +1,7 @@
-/// How a person names devices: by the path of a node, wherever it is, `by-path` link, the kernel's name of a node (`card0`),
-/// driver, `driver:N`, the first letters of a driver that no other one begins with, or PCI address. All but paths may be in
-/// capitals.
+/// How a person names devices.
+///
+/// By the path of a node, wherever it is, `by-path` link, the kernel's name of a node (`card0`), driver, `driver:N`, the first
+/// letters of a driver that no other one begins with, or PCI address. All but paths may be in capitals.
 public struct DeviceSelector: Hashable, Sendable, CustomStringConvertible {
   /// The text as given.
   public let description: String

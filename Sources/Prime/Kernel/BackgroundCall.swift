@@ -34,8 +34,9 @@ package final class BackgroundCall<Value: Sendable>: Sendable {
     _ = cdrm_let_thread_go(thread.withLock { $0 }, isOver ? 1 : 0)
   }
 
-  /// Starts `body`, and returns when its thread has come to it: on a busy machine that takes a while. Fails with the errno of
-  /// `pthread_create` where there is no thread to be had.
+  /// Starts `body`, and returns when its thread has come to it.
+  ///
+  /// On a busy machine that takes a while. It fails with the errno of `pthread_create` where there is no thread to be had.
   package static func start(_ body: @escaping @Sendable () -> Value) -> CallResult<BackgroundCall> {
     let work = Work(body)
     return KernelThread.start { work.run() }.map { thread in
@@ -63,7 +64,9 @@ package final class BackgroundCall<Value: Sendable>: Sendable {
 
 /// A thread of this process.
 enum KernelThread {
-  /// Starts `body`; fails with the errno of `pthread_create`. The thread is to be joined or let go.
+  /// Starts `body`.
+  ///
+  /// It fails with the errno of `pthread_create`. The thread is to be joined or let go.
   static func start(_ body: @escaping @Sendable () -> Void) -> CallResult<pthread_t> {
     var started = pthread_t()
     let argument = unsafe Self.argument(body)
