@@ -125,9 +125,15 @@ struct CheckCommand: ParsableCommand {
         removable.append(device)
       }
     }
-    let machine = Machine(
-      selected: device.isEmpty ? present : selected, isNarrowed: !device.isEmpty, removable: removable,
-      unplugging: unplug.isEmpty ? nil : unplugCommand.map(Unplugging.command) ?? .sysfs, takesHeldDisplays: modeset)
+    let machine: Machine
+    do throws(PrimeError) {
+      machine = try Machine(
+        selected: device.isEmpty ? present : selected, isNarrowed: !device.isEmpty, removable: removable,
+        unplugging: unplug.isEmpty ? nil : unplugCommand.map(Unplugging.command) ?? .sysfs, takesHeldDisplays: modeset)
+    } catch {
+      StandardError.note("prime-tool: \(error)")
+      throw ExitStatus.failed
+    }
     let seed = seed ?? .random(in: 1...UInt64(UInt32.max))
     let runner = Runner(
       machine: machine,

@@ -162,6 +162,24 @@ struct DeviceTests {
     kernel.expectNothingLeft()
   }
 
+  /// A capability that is missing and one that could not be asked for are two things.
+  @Test(
+    "throws what a question failed with that is no answer",
+    arguments: [Errno.noMemory, .inputOutput, .noSuchDevice, .tooManyOpenFiles, .noSpace])
+  func failedQuestions(errno: Errno) throws {
+    for call in [KernelCall.capability, .setClientCapability, .kmsResources, .kmsConnector] {
+      let kernel = Fixture.kernel()
+      kernel.fail(call, with: errno)
+      do {
+        let device = try Device.open(Fixture.importerNode, kernel: kernel)
+        let error = primeError { try device.capabilities() }
+        #expect(error?.errno == errno, "\(call)")
+        #expect(error?.subject == "taker (/dev/dri/card1)")
+      }
+      kernel.expectNothingLeft()
+    }
+  }
+
   @Test("whose every question fails answers nothing and throws nothing")
   func noAnswers() throws {
     kernel.fail(.capability, with: .invalidArgument)

@@ -25,7 +25,7 @@ struct LineProtocolTests {
           result("B10", .knownDeviation, subject: "vgem", reason: "the page is ignored"),
           result("B11", .deviation, subject: "vgem", reason: "it differs"),
         ], stoppedBy: nil, ranOutOfTime: false),
-      of: [], machine: Machine(selected: []), allDevices: [], seed: 7)
+      of: [], machine: .standIn(), allDevices: [], seed: 7)
   }
 
   @Test func `are TAP with what differs as YAML`() {

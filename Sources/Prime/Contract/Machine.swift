@@ -55,14 +55,21 @@ package struct Machine: Sendable {
   /// vgem's description where it is loaded and can be opened.
   package var vgem: DeviceDescription? { devices.first { $0.driver == "vgem" && $0.primary == $0.usableNode } }
 
+  /// What says nothing of the exporter that was to make a buffer.
+  private static let errorsOfThisProcess: Set<Errno> = [
+    .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory, .interrupted, .tryAgain,
+  ]
+
   /// Looks around; `selected` are the devices that may be used, and `removable` those that may be pulled out.
   ///
   /// It `isNarrowed` where there may be devices beside the selected ones. Displays that other processes have open are left
   /// alone unless it `takesHeldDisplays`.
+  ///
+  /// - Throws: what kept a buffer from being made and says nothing of its exporter, which would be missed in silence.
   package init(
     selected: [DeviceDescription], isNarrowed: Bool = false, removable: [DeviceDescription] = [],
     unplugging: Unplugging? = nil, takesHeldDisplays: Bool = false
-  ) {
+  ) throws(PrimeError) {
     self.isNarrowed = isNarrowed
     let probe = KernelProbe()
     devices = selected
@@ -79,7 +86,13 @@ package struct Machine: Sendable {
       + (FileSystem.isWritable("/dev/dma_heap/system") ? [.heap] : [])
     var buffers: [(Subject.Exporter, ProbeBuffer)] = []
     for exporter in candidates {
-      if let buffer = try? ProbeBuffer.make(exporter, with: probe).get() { buffers.append((exporter, buffer)) }
+      switch ProbeBuffer.make(exporter, with: probe) {
+      case .success(let buffer): buffers.append((exporter, buffer))
+      case .failure(let errno) where Self.errorsOfThisProcess.contains(errno):
+        _ = try CallResult<Void>.failure(errno).orThrow("making a buffer to begin with", on: "this machine")
+      // What makes no buffers is no exporter.
+      case .failure: continue
+      }
     }
     exporters = buffers.map(\.0)
     hasSyncFiles =

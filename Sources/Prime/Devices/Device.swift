@@ -86,8 +86,10 @@ public final class Device: Sendable {
   }
 
   /// Asks the driver what it can do.
-  public func capabilities() -> DeviceCapabilities {
-    DeviceCapabilities.asking(self)
+  ///
+  /// - Throws: `drmGetCap`, `drmSetClientCap`, `drmModeGetResources` or `drmModeGetConnector` with an errno that is no answer.
+  public func capabilities() throws(PrimeError) -> DeviceCapabilities {
+    try DeviceCapabilities.asking(self)
   }
 
   static func openingReason(_ errno: Errno, path: String) -> String? {

@@ -40,35 +40,52 @@ public struct DeviceCapabilities: Hashable, Sendable, Codable {
   /// Asks an open device.
   ///
   /// Client capabilities stay switched on for its open file.
-  static func asking(_ device: Device) -> DeviceCapabilities {
-    func answer(_ number: UInt64) -> UInt64? {
-      try? device.kernel.capability(device.rawDescriptor, number).get()
+  ///
+  /// - Throws: what a question failed with that is no answer: a capability that could not be asked for is not one that is
+  ///   missing.
+  static func asking(_ device: Device) throws(PrimeError) -> DeviceCapabilities {
+    func answer(_ number: UInt64) throws(PrimeError) -> UInt64? {
+      try device.kernel.capability(device.rawDescriptor, number).unlessDeclined("drmGetCap", by: device)
     }
     var capabilities = DeviceCapabilities()
-    let prime = answer(Number.prime)
+    let prime = try answer(Number.prime)
     capabilities.primeImport = prime.map { $0 & Number.primeImport != 0 }
     capabilities.primeExport = prime.map { $0 & Number.primeExport != 0 }
-    capabilities.dumbBuffer = answer(Number.dumbBuffer).map { $0 != 0 }
-    capabilities.framebufferModifiers = answer(Number.framebufferModifiers).map { $0 != 0 }
-    capabilities.syncobj = answer(Number.syncobj).map { $0 != 0 }
-    capabilities.syncobjTimeline = answer(Number.syncobjTimeline).map { $0 != 0 }
-    guard device.node.kind == .primary, case .success = device.kernel.kmsResources(device.rawDescriptor)
-    else { return capabilities }
-    capabilities.atomic = device.enableAtomic().succeeded
-    guard capabilities.atomic == true, device.enableWriteback().succeeded else { return capabilities }
+    capabilities.dumbBuffer = try answer(Number.dumbBuffer).map { $0 != 0 }
+    capabilities.framebufferModifiers = try answer(Number.framebufferModifiers).map { $0 != 0 }
+    capabilities.syncobj = try answer(Number.syncobj).map { $0 != 0 }
+    capabilities.syncobjTimeline = try answer(Number.syncobjTimeline).map { $0 != 0 }
+    func resources() throws(PrimeError) -> KMSResources? {
+      try device.kernel.kmsResources(device.rawDescriptor).unlessDeclined("drmModeGetResources", by: device)
+    }
+    guard device.node.kind == .primary, try resources() != nil else { return capabilities }
+    let atomic: Void? = try device.enableAtomic().unlessDeclined("drmSetClientCap", by: device)
+    capabilities.atomic = atomic != nil
+    guard atomic != nil, try device.enableWriteback().unlessDeclined("drmSetClientCap", by: device) != nil else {
+      return capabilities
+    }
     // Read after the capability was granted: before it the list leaves writeback connectors out.
-    let connectors = (try? device.kernel.kmsResources(device.rawDescriptor).get())?.connectors ?? []
-    capabilities.writeback = connectors.contains { connector in
-      (try? device.kernel.kmsConnector(device.rawDescriptor, id: connector).get())?.type == Number.writebackConnector
+    capabilities.writeback = false
+    for connector in try resources()?.connectors ?? [] {
+      let answer = try device.kernel.kmsConnector(device.rawDescriptor, id: connector)
+        .unlessDeclined("drmModeGetConnector", by: device)
+      if answer?.type == Number.writebackConnector { capabilities.writeback = true }
     }
     return capabilities
   }
 }
 
 extension Result where Failure == Errno {
-  fileprivate var succeeded: Bool {
-    if case .success = self { return true }
-    return false
+  /// What a question to a driver was answered; nil where the driver has no such thing (`drm_getcap`, `drm_setclientcap`), or
+  /// has it no more.
+  fileprivate func unlessDeclined(_ operation: String, by device: Device) throws(PrimeError) -> Success? {
+    switch self {
+    case .success(let value): return value
+    case .failure(.invalidArgument), .failure(.notSupported), .failure(.notImplemented), .failure(.notATerminal),
+      .failure(.permissionDenied), .failure(.notPermitted), .failure(.noSuchFile):
+      return nil
+    case .failure: return try orThrow(operation, on: device.subject)
+    }
   }
 }
 

@@ -185,10 +185,20 @@ public struct DeviceDiscovery: Sendable {
         problem = problem ?? error
       }
     }
+    var capabilities: DeviceCapabilities?
+    if let opened {
+      problem = nil
+      do throws(PrimeError) {
+        capabilities = try opened.capabilities()
+      } catch {
+        if Self.errorsOfThisProcess.contains(error.errno) { throw error }
+        problem = error
+      }
+    }
     return DeviceDescription(
       driver: opened?.driver ?? device.driver, driverVersion: opened?.driverVersion, bus: device.bus,
       primary: group.primary, render: group.render, usableNode: opened?.node, usableNodes: usableNodes,
-      byPath: device.byPath, capabilities: opened?.capabilities(), problem: opened == nil ? problem : nil,
+      byPath: device.byPath, capabilities: capabilities, problem: problem,
       isAsleep: device.isAsleep, numbers: device.numbers)
   }
 

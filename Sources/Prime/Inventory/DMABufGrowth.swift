@@ -51,12 +51,17 @@ public struct DMABufGrowth: Hashable, Sendable, Codable {
 
   package init() {}
 
-  /// Adds a moment, later than those before.
-  package mutating func add(_ moment: Moment) {
+  /// Adds a moment of which only the most counts, since the command may have been at its end.
+  package mutating func addLast(_ moment: Moment) {
     if moment.buffers > peak.buffers { peak.seconds = moment.seconds }
     peak.buffers = max(peak.buffers, moment.buffers)
     peak.bytes = max(peak.bytes, moment.bytes)
     peak.descriptors = max(peak.descriptors, moment.descriptors)
+  }
+
+  /// Adds a moment, later than those before.
+  package mutating func add(_ moment: Moment) {
+    addLast(moment)
     if count.isMultiple(of: stride) { series.append(moment) }
     count += 1
     guard series.count == Self.limit else { return }

@@ -33,8 +33,16 @@ public struct DMABufLeakSearch: Sendable {
   /// What processes hold that ran before the command.
   private var elsewhere: Set<UInt64> = []
 
+  private var seen = DMABufGrowth()
+  /// The last moment, in which the command may have been at its end and let go of everything.
+  private var lastMoment: DMABufGrowth.Moment?
+
   /// What the command had while it ran, as far as `look` saw it.
-  public private(set) var growth = DMABufGrowth()
+  public var growth: DMABufGrowth {
+    var growth = seen
+    if let lastMoment { growth.addLast(lastMoment) }
+    return growth
+  }
 
   /// Begins with what was there before a command that has just been started.
   public init(before: DMABufInventory, command: Int32) {
@@ -43,7 +51,7 @@ public struct DMABufLeakSearch: Sendable {
     commandStart = ProcessState("/proc/\(command)")?.startTime ?? 0
   }
 
-  /// Looks at what the command has at this moment; does nothing where the last look was just now.
+  /// Looks at what the command has at this moment, in which it runs; does nothing where the last look was just now.
   public mutating func look() {
     let begin = ContinuousClock.now
     guard begin >= nextLook else { return }
@@ -52,12 +60,12 @@ public struct DMABufLeakSearch: Sendable {
     let leaks = DMABufLeaks(before: before, after: now, commandStart: commandStart)
     if isWhole { elsewhere = Set(leaks.elsewhere.map(\.inode)) }
     let made = leaks.left.filter { !elsewhere.contains($0.inode) }
-    growth.add(
-      DMABufGrowth.Moment(
-        seconds: (started.duration(to: begin) / .milliseconds(1)).rounded() / 1000, buffers: made.count,
-        bytes: made.reduce(0) { $0 + ($1.byteCount ?? 0) },
-        descriptors: made.flatMap(\.holders).filter { $0.startTime >= commandStart }
-          .reduce(0) { $0 + $1.descriptors.count }))
+    if let lastMoment { seen.add(lastMoment) }
+    lastMoment = DMABufGrowth.Moment(
+      seconds: (started.duration(to: begin) / .milliseconds(1)).rounded() / 1000, buffers: made.count,
+      bytes: made.reduce(0) { $0 + ($1.byteCount ?? 0) },
+      descriptors: made.flatMap(\.holders).filter { $0.startTime >= commandStart }
+        .reduce(0) { $0 + $1.descriptors.count })
     let end = ContinuousClock.now
     let pause = max(.milliseconds(30), begin.duration(to: end) * 2)
     nextLook = end.advanced(by: pause)

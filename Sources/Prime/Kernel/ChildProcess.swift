@@ -169,10 +169,15 @@ package enum Readiness {
   }
 
   /// What is there to read, up to 64 KiB; empty at the end.
+  ///
+  /// An error is no end. One that stays is taken for it, since nothing can be heard any more.
   package static func read(_ descriptor: CInt) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: 65536)
-    // Safe: read fills at most the array it is given.
-    let count = unsafe Glibc.read(descriptor, &bytes, bytes.count)
-    return Array(bytes.prefix(max(0, count)))
+    for _ in 0..<8 {
+      // Safe: read fills at most the array it is given.
+      let count = unsafe Glibc.read(descriptor, &bytes, bytes.count)
+      if count >= 0 { return Array(bytes.prefix(count)) }
+    }
+    return []
   }
 }
