@@ -72,6 +72,9 @@ private enum ProcessSetup {
     _ = signal(SIGXFSZ, SIG_IGN)
     // Where a supervisor ignores it, so would we, and no child could be waited for.
     _ = signal(SIGCHLD, SIG_DFL)
+    // Swift's runtime would take its time to print where the program is, and go on.
+    let quit = signal(SIGQUIT, SIG_DFL)
+    if unsafe unsafeBitCast(quit, to: Int.self) == 1 { _ = signal(SIGQUIT, SIG_IGN) }
     // Ctrl-Z in the middle of a run takes nothing of its time away.
     cprocess_count_stops()
     // A program that is started gets the descriptors that it is meant to get.

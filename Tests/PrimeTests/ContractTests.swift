@@ -313,7 +313,10 @@ extension Result where Failure == Errno {
 extension Machine {
   /// A machine without a device.
   static func standIn() -> Machine {
-    // It makes no buffer.
-    try! Machine(selected: [])
+    do {
+      return try Machine(selected: [])
+    } catch {
+      fatalError("\(error)")
+    }
   }
 }

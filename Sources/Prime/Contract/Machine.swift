@@ -57,7 +57,7 @@ package struct Machine: Sendable {
 
   /// What says nothing of the exporter that was to make a buffer.
   private static let errorsOfThisProcess: Set<Errno> = [
-    .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory, .interrupted, .tryAgain,
+    .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory, .interrupted, .tryAgain, .inputOutput, .noSpace,
   ]
 
   /// Looks around; `selected` are the devices that may be used, and `removable` those that may be pulled out.

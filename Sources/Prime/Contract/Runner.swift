@@ -264,6 +264,15 @@ package struct Runner {
     case (nil, .killed(let signal)):
       result = CheckResult(
         run.trial.statement, on: run.trial.subject, .error, reason: "signal \(signal) ended the check\(during)")
+    case (nil, .exited(ChildProcess.withoutThread)):
+      result = CheckResult(
+        run.trial.statement, on: run.trial.subject, .error,
+        reason: "its process got no thread from the kernel: raise `ulimit -u`, or the limit of processes of its "
+          + "control group")
+    case (nil, .exited(ChildProcess.threadEnded)):
+      result = CheckResult(
+        run.trial.statement, on: run.trial.subject, .error,
+        reason: "the kernel ended its thread in a call, as it does after an oops\(during); the kernel log says more")
     case (nil, .exited(let code)):
       result = CheckResult(
         run.trial.statement, on: run.trial.subject, .error, reason: "the check ended with code \(code)\(during)")

@@ -54,7 +54,11 @@ package struct Trial: Sendable {
     let dmaBufs = kernel.dmaBufs
     kernel.cleanUp()
     var findings = check.findings
-    let left = countsDescriptors ? Self.descriptors().subtracting(descriptorsBefore) : []
+    let descriptorsAfter = countsDescriptors ? Self.descriptors() : []
+    if descriptorsBefore == nil || descriptorsAfter == nil {
+      (result.outcome, result.reason) = (.error, "/proc/self/fd could not be read, so what is left open is not known")
+    }
+    let left = (descriptorsAfter ?? []).subtracting(descriptorsBefore ?? descriptorsAfter ?? [])
     if !left.isEmpty {
       findings.append(
         Finding(
@@ -137,10 +141,11 @@ package struct Trial: Sendable {
     }
   }
 
-  /// Open descriptors, as `number -> target`.
-  private static func descriptors() -> Set<String> {
-    Set(
-      FileSystem.entries(of: "/proc/self/fd").compactMap { number in
+  /// Open descriptors, as `number -> target`; none where there is no `/proc`, nil where it cannot be read.
+  private static func descriptors() -> Set<String>? {
+    guard let numbers = try? FileSystem.presentEntries(of: "/proc/self/fd") else { return nil }
+    return Set(
+      numbers.compactMap { number in
         FileSystem.linkTarget(of: "/proc/self/fd/\(number)").map { "\(number) -> \($0)" }
       }.filter { !$0.contains("/proc/") })
   }

@@ -57,8 +57,11 @@ public final class Device: Sendable {
         operation: "open", errno: .notATerminal, subject: node.path,
         reason: "this is not a DRM node: name one of /dev/dri/card* or /dev/dri/renderD*")
     }
-    let version = try kernel.version(rawValue).orThrow(
-      "drmGetVersion", on: node.path, reason: "the node does not answer as a DRM device: it may be going away")
+    let answer = kernel.version(rawValue)
+    let isGone = [.failure(.noSuchDevice), .failure(.noSuchAddress)].contains(answer)
+    let version = try answer.orThrow(
+      "drmGetVersion", on: node.path,
+      reason: isGone ? "the node does not answer as a DRM device: it may be going away" : nil)
     let device = Device(
       node: node, version: version, identity: DeviceIdentity(number), descriptor: descriptor)
     if node.kind == .primary && kernel.isMaster(rawValue) {

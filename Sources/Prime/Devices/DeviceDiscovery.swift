@@ -187,12 +187,14 @@ public struct DeviceDiscovery: Sendable {
     }
     var capabilities: DeviceCapabilities?
     if let opened {
-      problem = nil
+      // Where one node may be opened and the other not, or is not there, the device is used by what there is.
+      let absences: [Errno?] = [.permissionDenied, .notPermitted, .noSuchFile, .noSuchDevice, .noSuchAddress]
+      if absences.contains(problem?.errno) { problem = nil }
       do throws(PrimeError) {
         capabilities = try opened.capabilities()
       } catch {
         if Self.errorsOfThisProcess.contains(error.errno) { throw error }
-        problem = error
+        problem = problem ?? error
       }
     }
     return DeviceDescription(

@@ -71,8 +71,10 @@ public struct DMABufGrowth: Hashable, Sendable, Codable {
 
   /// What grew: the least of it was more in each quarter of the time than in the one before.
   ///
-  /// A program that makes what it needs and then works with that does not grow. Of fewer than eight moments nothing is said.
+  /// Its time begins with the first dma-buf: to start takes a program as long as it takes. One that makes what it needs and
+  /// then works with that does not grow. Of fewer than eight moments nothing is said.
   public var growing: [Growth] {
+    let series = series.drop { $0.buffers == 0 }
     guard series.count >= 8 else { return [] }
     return Growth.Kind.allCases.compactMap { kind in
       let numbers = series.map { moment in

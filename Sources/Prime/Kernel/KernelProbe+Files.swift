@@ -145,11 +145,13 @@ extension KernelProbe {
           Self.system(SYS_memfd_create, Int64(Int(bitPattern: name)), Int64(MFD_CLOEXEC | MFD_ALLOW_SEALING))
         }
         return descriptor.flatMap { number in
-          Self.system(SYS_ftruncate, number, byteCount)
+          let made = Self.system(SYS_ftruncate, number, byteCount)
             .flatMap { _ in
               seals == 0 ? .success(0) : Self.system(SYS_fcntl, number, Int64(MemorySeals.add), Int64(seals))
             }
             .map { _ in CInt(number) }
+          if case .failure = made { _ = Glibc.close(CInt(number)) }
+          return made
         }
       })
   }

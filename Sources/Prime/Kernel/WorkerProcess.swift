@@ -16,6 +16,8 @@ struct WorkerProcess {
     init(_ number: CInt) { self.number = number }
     deinit { _ = Glibc.close(number) }
 
+    /// Says the one word that there is.
+    ///
     /// A worker that is gone needs not be told. One that is not told would wait for ever, so an error is no end.
     func send() {
       var byte: UInt8 = 1

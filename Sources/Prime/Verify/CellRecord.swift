@@ -58,7 +58,7 @@ extension PrimeError {
   /// The control, SYNC and the questions about a dma-buf: every one that exists answers them.
   private static let callsNobodyDeclines: Set<String> = [
     "control", "DMA_BUF_IOCTL_SYNC(START)", "DMA_BUF_IOCTL_SYNC(END)", "poll for the fences", "fstatfs", "lseek",
-    "fcntl(F_GETFL)", "fstat", "fcntl(F_DUPFD_CLOEXEC)",
+    "fcntl(F_GETFL)", "fstat", "fcntl(F_DUPFD_CLOEXEC)", "drmGetVersion",
   ]
 }
 

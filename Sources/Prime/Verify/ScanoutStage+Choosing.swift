@@ -6,8 +6,14 @@ extension ScanoutStage {
     if let connector { return try DisplayRoute(on: display, to: .connector(connector), legacy: request.legacy) }
     // What cannot be seen cannot be proven, so a connector that shows it is preferred. One that writes what cannot be
     // compared shows less than a screen does.
-    if !request.legacy, let route = try? DisplayRoute(on: display, to: .writeback), canCompare(request, on: route) {
-      return route
+    if !request.legacy {
+      do throws(PrimeError) {
+        let route = try DisplayRoute(on: display, to: .writeback)
+        if canCompare(request, on: route) { return route }
+      } catch {
+        // That it has none is no error, and leaves the screens.
+        guard !error.isBreakage, error.errno != .noMemory else { throw error }
+      }
     }
     return try DisplayRoute(on: display, to: .connected, legacy: request.legacy)
   }
