@@ -4,7 +4,7 @@
 
 SWIFT ?= swift
 
-.PHONY: verify test test-kernels test-ci-example soak benchmark lint build packages lab-packages install clean help
+.PHONY: verify test test-kernels test-sanitizers test-ci-example soak benchmark lint build packages lab-packages install clean help
 
 verify: packages
 	@echo "verify: building prime-tool" >&2
@@ -35,6 +35,10 @@ test-kernels: packages lab-packages
 test-ci-example:
 	@scripts/install-packages examples/ci/packages
 	@scripts/test-ci-example
+
+# The unit tests under ThreadSanitizer and AddressSanitizer: a build of ten minutes each.
+test-sanitizers: packages
+	@SWIFT="$(SWIFT)" scripts/test-sanitizers
 
 # What must hold over and over: an hour or so.
 soak: packages lab-packages
@@ -77,6 +81,7 @@ help:
 	@echo "make test        lint, unit tests, and tests on a real kernel in the lab"
 	@echo "make test-kernels  what must hold on each of the lab's kernels: 6.1, 6.12 and 7.2"
 	@echo "make test-ci-example  runs the steps of examples/ci/hosted-runner.yml, as root, in a root file system like its image's"
+	@echo "make test-sanitizers  the unit tests under ThreadSanitizer and AddressSanitizer"
 	@echo "make soak        a million damaged messages, 10,000 hand-overs, 440 kills, 20 runs of check"
 	@echo "make benchmark   fill and check against memset and memcmp"
 	@echo "make build       everything, optimised"

@@ -150,8 +150,8 @@ extension OnARealKernel {
       let refused = try primeError { try other.becomeMaster() }
       #expect(
         refused?.description
-          == "drmSetMaster on vkms (\(other.node.path)): EBUSY (Device or resource busy): another program is master "
-          + "of this display: stop the compositor, or switch to a free virtual terminal")
+          == "drmSetMaster on vkms (\(other.node.path)): EBUSY (Device or resource busy): another open file of this "
+          + "process is master of this display: close that one, or drop the master there")
       #expect(try primeError { _ = try WritebackPipeline(on: other) }?.operation == "drmSetMaster")
       try pipeline.close()
       #expect(!device.kernel.isMaster(device.rawDescriptor))

@@ -135,7 +135,7 @@ extension ToolOnARealKernel {
       let program = """
         import fcntl, os, struct, time
         heap, kept = os.open("/dev/dma_heap/system", os.O_RDWR), []
-        for turn in range(100):
+        for turn in range(150):
             made = struct.unpack("QIIQ", fcntl.ioctl(heap, 0xc0184800, struct.pack("QIIQ", 8192, 0, 0o2000002, 0)))[1]
             time.sleep(0.06)
             \(keeps)
@@ -148,13 +148,15 @@ extension ToolOnARealKernel {
       let most = try #require(
         ran.standardError.firstMatch(of: #/\nat most (\d+) dma-bufs?, .* descriptors? of them\n/#))
       let count = try #require(Int(most.1))
-      #expect(grows ? (50...100).contains(count) : count == 1, "\(ran.standardError)")
+      #expect(grows ? (75...150).contains(count) : count == 1, "\(ran.standardError)")
       for what in ["dma-bufs", "bytes", "descriptors of dma-bufs"] {
         #expect(
           ran.standardError.contains("\n\(what) grew all the time: no fewer than ") == grows, "\(ran.standardError)")
       }
-      let strict = try Tool.run("buffers", "--leaks", "--strict", "--", "/usr/bin/python3", path)
-      #expect(strict.code == (grows ? 1 : 0))
+      if grows {
+        let strict = try Tool.run("buffers", "--leaks", "--strict", "--", "/usr/bin/python3", path)
+        #expect(strict.code == 1)
+      }
       #expect(Tool.hasNoDMABufs())
     }
 

@@ -168,8 +168,8 @@ extension ToolOnARealKernel {
       let ran = try RunningTool(Self.base).finish()
       #expect(
         steady(ran.standardOutput)
-          == "refused: drmSetMaster EBUSY: vkms (/dev/dri/cardN): another program is master of this display; "
-          + "prime-tool (pid \(holder.pid)) has it open: stop it, or switch to a free virtual terminal\n")
+          == "refused: drmSetMaster EBUSY: vkms (/dev/dri/cardN): prime-tool (pid \(holder.pid)) is master of this display: "
+          + "stop it, or switch to a free virtual terminal\n")
       #expect(ran.standardError == "")
       #expect(ran.code == 1)
       #expect(try Tool.displayState() == held)

@@ -4,6 +4,9 @@ enum MasterHolder {
   /// node open, as far as the caller may see them.
   static func reason(for errno: Errno, path: String, number: DeviceNumber) -> String {
     if errno == .busy, let master = master(of: number) {
+      if master.pid == FileSystem.linkTarget(of: "/proc/self") {
+        return "another open file of this process is master of this display: close that one, or drop the master there"
+      }
       return
         "\(master.name) (pid \(master.pid)) is master of this display: stop it, or switch to a free virtual terminal"
     }

@@ -63,10 +63,28 @@ public struct DMABufInventory: Hashable, Sendable {
   /// Looks at this machine.
   public static func current() -> DMABufInventory { look(systemRoot: "") }
 
-  /// Looks at this machine, and of its processes at those that were started at a time or after it, which is much quicker; in
-  /// clock ticks since the machine was.
-  static func current(ofProcessesSince startTime: UInt64) -> DMABufInventory {
-    readOnce(systemRoot: "", since: startTime).0
+  /// The dma-bufs of this machine with what processes hold by descriptors that were started at a time or after it, in clock
+  /// ticks since the machine was; nothing of devices and of other processes, which is much quicker.
+  static func holdings(ofProcessesSince startTime: UInt64) -> [Entry] {
+    var entries: [UInt64: Entry] = [:]
+    for process in FileSystem.entries(of: "/proc") {
+      guard let number = Int32(process), let state = ProcessState("/proc/\(process)"), state.startTime >= startTime
+      else {
+        continue
+      }
+      for (inode, holding) in ProcessHoldings(of: process, systemRoot: "").holdings {
+        var entry = entries[inode] ?? Entry(inode: inode, byteCount: holding.byteCount, holders: [])
+        entry.holders.append(
+          DMABufHolder(
+            process: number, command: "", user: 0, descriptors: holding.descriptors, mappings: holding.mappings,
+            startTime: state.startTime))
+        entries[inode] = entry
+      }
+    }
+    for buffer in DMABufList.listed(systemRoot: "") ?? [] where entries[buffer.inode] == nil {
+      entries[buffer.inode] = Entry(inode: buffer.inode, byteCount: buffer.byteCount, holders: [])
+    }
+    return Array(entries.values)
   }
 
   /// Looks at `systemRoot/proc` and `systemRoot/sys`.
@@ -84,9 +102,7 @@ public struct DMABufInventory: Hashable, Sendable {
     return inventory
   }
 
-  private static func readOnce(
-    systemRoot: String, since startTime: UInt64? = nil
-  ) -> (DMABufInventory, [ListedDMABuf]?) {
+  private static func readOnce(systemRoot: String) -> (DMABufInventory, [ListedDMABuf]?) {
     var entries: [UInt64: Entry] = [:]
     var hidden = 0
     let processes = FileSystem.entries(of: "\(systemRoot)/proc").filter { Int32($0) != nil }
@@ -94,9 +110,6 @@ public struct DMABufInventory: Hashable, Sendable {
     var openers = DeviceOpeners(systemRoot: systemRoot)
     for process in processes {
       guard let number = Int32(process) else { continue }
-      if let startTime, ProcessState("\(systemRoot)/proc/\(process)").map({ $0.startTime < startTime }) ?? true {
-        continue
-      }
       let found = ProcessHoldings(of: process, systemRoot: systemRoot)
       if !found.isVisible { hidden += 1 }
       let devices = found.openDevices.filter(openers.knows)
@@ -119,7 +132,7 @@ public struct DMABufInventory: Hashable, Sendable {
       let drivers = Drivers(systemRoot: systemRoot)
       entries = Dictionary(
         listed.map { buffer in
-          let isWhole = hidden == 0 && scope == .machine && startTime == nil
+          let isWhole = hidden == 0 && scope == .machine
           return (buffer.inode, joined(buffer, entries[buffer.inode], drivers, openers, isWhole: isWhole))
         },
         uniquingKeysWith: { first, _ in first })

@@ -56,10 +56,16 @@ public struct DMABufLeakSearch: Sendable {
     let begin = ContinuousClock.now
     guard begin >= nextLook else { return }
     let isWhole = begin >= nextWholeLook
-    let now = isWhole ? DMABufInventory.current() : .current(ofProcessesSince: commandStart)
-    let leaks = DMABufLeaks(before: before, after: now, commandStart: commandStart)
-    if isWhole { elsewhere = Set(leaks.elsewhere.map(\.inode)) }
-    let made = leaks.left.filter { !elsewhere.contains($0.inode) }
+    let made: [DMABufInventory.Entry]
+    if isWhole {
+      let leaks = DMABufLeaks(before: before, after: .current(), commandStart: commandStart)
+      elsewhere = Set(leaks.elsewhere.map(\.inode))
+      made = leaks.left
+    } else {
+      let old = Set(before.buffers.map(\.inode))
+      made = DMABufInventory.holdings(ofProcessesSince: commandStart)
+        .filter { !old.contains($0.inode) && !elsewhere.contains($0.inode) }
+    }
     if let lastMoment { seen.add(lastMoment) }
     lastMoment = DMABufGrowth.Moment(
       seconds: (started.duration(to: begin) / .milliseconds(1)).rounded() / 1000, buffers: made.count,
@@ -69,7 +75,7 @@ public struct DMABufLeakSearch: Sendable {
     let end = ContinuousClock.now
     let pause = max(.milliseconds(30), begin.duration(to: end) * 2)
     nextLook = end.advanced(by: pause)
-    if isWhole { nextWholeLook = end.advanced(by: pause * 5) }
+    if isWhole { nextWholeLook = end.advanced(by: pause * 10) }
   }
 
   /// What the command left, with everything that is there now.
