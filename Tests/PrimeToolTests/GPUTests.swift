@@ -134,7 +134,7 @@ extension ToolOnARealKernel {
     }
 
     @Test(arguments: [
-      ("crash", "was ended by SIGSEGV"), ("hang", "does not answer within 15 s"),
+      ("crash", "was ended by SIGSEGV"), ("hang", "does not answer within "),
     ])
     func `is not believed where its program does wrong`(way: String, sentence: String) throws {
       let ran = try Tool.run(

@@ -37,7 +37,7 @@ extension ToolOnARealKernel {
         {
           #expect(cell.verdict.passes, "\(cell.exporter): \(cell.reason ?? "")")
           let isObstructed = cell.tried.contains { $0.call == "drmSetMaster" && $0.errno == "EBUSY" }
-          #expect((cell.verdict == .proven) != isObstructed, "\(cell.exporter)")
+          #expect(cell.verdict == .proven || isObstructed, "\(cell.exporter)")
         }
         #expect(report.leaks.isClean)
       }

@@ -29,18 +29,15 @@ public final class GBMAllocator: Allocator {
       // `MODE_CREATE_DUMB` on a render node is EACCES (`drm_ioctl_permit`), and nothing else of Mesa's is.
       guard error.errno == .permissionDenied, device.node.kind == .render else { throw error }
       guard let primary else {
-        throw .untestable(
-          error.operation, on: error.subject,
-          reason: "Mesa has no driver for this GPU and allocates dumb buffers, "
-            + DumbAllocator.renderNodeHasNone)
+        throw error.untestable(
+          "Mesa has no driver for this GPU and allocates dumb buffers, " + DumbAllocator.renderNodeHasNone)
       }
       let other: GBMDevice
       do throws(PrimeError) {
         other = try GBMDevice(opening: primary, kernel: device.kernel)
       } catch let refusal {
-        throw .untestable(
-          error.operation, on: error.subject,
-          reason: "Mesa has no driver for this GPU and allocates dumb buffers, which need the primary node "
+        throw error.untestable(
+          "Mesa has no driver for this GPU and allocates dumb buffers, which need the primary node "
             + "\(primary.path): " + (refusal.reason ?? refusal.errno.meaning))
       }
       do throws(PrimeError) {

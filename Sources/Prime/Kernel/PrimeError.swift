@@ -8,7 +8,8 @@ public struct PrimeError: Error, Hashable, Sendable {
   public let subject: String
   /// Why it failed and what to do about it, in a sentence, where known.
   public let reason: String?
-  /// Whether nobody was asked: this library cannot try it, and `errno` comes from no kernel.
+  /// Whether it says nothing of a driver: this library cannot try it, and `errno` comes from no kernel; or the kernel was asked
+  /// on a node that cannot have it.
   ///
   /// Such a step is untested. No driver refused it.
   public let isUntestable: Bool
@@ -30,6 +31,11 @@ public struct PrimeError: Error, Hashable, Sendable {
   package static func untestable(_ operation: String, on subject: String, reason: String) -> PrimeError {
     PrimeError(
       operation: operation, errno: .notSupported, subject: subject, reason: reason, isUntestable: true)
+  }
+
+  /// The same error, of a question that was asked where nobody could have had it.
+  func untestable(_ reason: String) -> PrimeError {
+    PrimeError(operation: operation, errno: errno, subject: subject, reason: reason, isUntestable: true)
   }
 
   /// The same error with a reason, for the layer that knows more than the one that failed.
