@@ -234,19 +234,4 @@ struct ScanoutOnARealKernel {
     try pipe.close()
     #expect(try debugParameter() == before)
   }
-
-  /// Nothing here draws single pixels of several planes, so that nothing could tell whether a checksum is to be believed: no
-  /// kernel refused anything.
-  @Test func `a format of several planes is shown, and not compared`() throws {
-    try Lab.skip(on: "6.1", "6.12", because: "vkms shows no format of several planes")
-    var request = try request(2)
-    request.format = try #require(PixelFormat(.nv12))
-    request.mode = nil
-    let report = ScanoutCheck(request).run().report
-    #expect(report.verdict == .shared, "\(report.reason ?? "")")
-    #expect(report.frames.count == 2)
-    #expect(report.tried.map(\.observer) == [.crc])
-    #expect(report.tried.map(\.errno) == [nil])
-    #expect(report.tried.first?.reason?.hasSuffix("nothing here draws those in NV12") == true)
-  }
 }

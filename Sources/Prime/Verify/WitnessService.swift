@@ -95,7 +95,8 @@ package final class WitnessService {
         renderer.kind, name: renderer.name)
     }
     return WitnessAnswer(
-      error.isBreakage ? .failed : .refused, errno: error.isUntestable && error.errno == .notSupported ? 0 : UInt32(clamping: error.errno.rawValue),
+      error.isBreakage ? .failed : .refused,
+      errno: error.isUntestable && error.errno == .notSupported ? 0 : UInt32(clamping: error.errno.rawValue),
       operation: error.operation, sentence: error.reason ?? error.errno.meaning, renderer.kind, name: renderer.name)
   }
 
