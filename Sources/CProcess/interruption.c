@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 /* Between two looks at the time. A look counts as this much, so that time for which the process was stopped does not. */
 #define TICK_MILLISECONDS 100
 
@@ -26,12 +28,6 @@ static int echo_milliseconds;
 static const char *late_sentence;
 static const char *deaf_sentence;
 
-static int64_t milliseconds(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
-
 /* Runs in handlers and beside a thread that may hold any lock: write and _exit only. */
 static void end(const char *sentence, int code) {
   if (sentence != NULL && write(STDERR_FILENO, sentence, strlen(sentence)) < 0) code = code != 0 ? code : 1;
@@ -40,11 +36,11 @@ static void end(const char *sentence, int code) {
 
 static void request(int number) {
   int none = 0;
-  int64_t moment = milliseconds();
+  int64_t moment = cprocess_now();
   if (atomic_compare_exchange_strong(&requested, &none, number)) {
     atomic_store(&requested_at, moment);
     atomic_store(&ticks_at_request, atomic_load(&ticks));
-  } else if (moment - atomic_load(&requested_at) > echo_milliseconds) {
+  } else if (moment - atomic_load(&requested_at) > (int64_t)echo_milliseconds * 1000000) {
     end(NULL, 128 + number);
   }
 }

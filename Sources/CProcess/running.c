@@ -1,11 +1,11 @@
 #define _GNU_SOURCE
 #include "running.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
-#include <time.h>
+
+#include "clock.h"
 
 /* A shorter one is no more than a busy machine does to a process. */
 #define SHORTEST_STOP 500000000
@@ -13,15 +13,9 @@
 static atomic_int_fast64_t last_seen;
 static atomic_int_fast64_t stopped;
 
-static int64_t now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
 static void goes_on(int number) {
   (void)number;
-  int64_t moment = now();
+  int64_t moment = cprocess_now();
   int64_t seen = atomic_exchange(&last_seen, moment);
   if (seen != 0 && moment - seen > SHORTEST_STOP) atomic_fetch_add(&stopped, moment - seen);
 }
@@ -33,6 +27,6 @@ void cprocess_count_stops(void) {
   sigaction(SIGCONT, &action, NULL);
 }
 
-void cprocess_note_running(void) { atomic_store(&last_seen, now()); }
+void cprocess_note_running(void) { atomic_store(&last_seen, cprocess_now()); }
 
 int64_t cprocess_stopped_nanoseconds(void) { return atomic_load(&stopped); }

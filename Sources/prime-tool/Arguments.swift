@@ -38,8 +38,9 @@ enum Arguments {
     guard let format = Fourcc(parsing: text).flatMap(PixelFormat.init) else {
       let names = PixelFormat.known.map(\.fourcc.name)
       // Of codes as well: a slip in XR24 is no slip in XRGB8888.
-      let meant = Suggestion.sentence(for: text, among: names + PixelFormat.known.compactMap(\.fourcc.characters))
-      throw ValidationError("no such format\(meant.isEmpty ? ";" : meant) known are \(names.joined(separator: ", "))")
+      let meant = Suggestion.sentence(
+        for: text, among: names + PixelFormat.known.compactMap(\.fourcc.characters), otherwise: ";")
+      throw ValidationError("no such format\(meant) known are \(names.joined(separator: ", "))")
     }
     return format
   }

@@ -55,8 +55,8 @@ enum DeviceSelection {
     let present = devices.map { $0.label(among: devices) } + videos.map(\.name)
     let known = present.isEmpty ? "this machine has no DRM device" : "present are \(present.joined(separator: ", "))"
     guard text.hasPrefix("/") else {
-      let meant = Suggestion.sentence(for: text, among: present)
-      throw ExitStatus.usage("no device is called '\(text)'\(meant.isEmpty ? ":" : meant) \(known)")
+      let meant = Suggestion.sentence(for: text, among: present, otherwise: ":")
+      throw ExitStatus.usage("no device is called '\(text)'\(meant) \(known)")
     }
     // A path deserves to hear what it is: not there, no permission, or no DRM node.
     do throws(PrimeError) {

@@ -48,9 +48,9 @@ struct PrimeTool: ParsableCommand {
   private static func requireCommand(_ words: [String]) throws {
     let names = configuration.subcommands.compactMap { $0.configuration.commandName } + ["help"]
     guard let word = words.first, !word.hasPrefix("-"), !names.contains(word) else { return }
-    let meant = Suggestion.sentence(for: word, among: names)
+    let meant = Suggestion.sentence(for: word, among: names, otherwise: ":")
     throw ExitStatus.usage(
-      "there is no command '\(word)'\(meant.isEmpty ? ":" : meant) known are \(names.joined(separator: ", "))")
+      "there is no command '\(word)'\(meant) known are \(names.joined(separator: ", "))")
   }
 
   private static func exit(withCode code: ExitCode) -> Never { Glibc.exit(code.rawValue) }

@@ -1,8 +1,8 @@
 /// What a person may have meant who typed a name that is none.
 enum Suggestion {
-  /// `, did you mean NAME?` for the name that is nearest, in capitals or not; empty where none is near.
-  static func sentence(for text: String, among names: [String]) -> String {
-    closest(to: text, among: names).map { ", did you mean '\($0)'?" } ?? ""
+  /// `, did you mean NAME?` for the name that is nearest, in capitals or not; `punctuation` where none is near.
+  static func sentence(for text: String, among names: [String], otherwise punctuation: String = "") -> String {
+    closest(to: text, among: names).map { ", did you mean '\($0)'?" } ?? punctuation
   }
 
   /// The first of the names with the fewest slips of the finger between it and the text: at most one in three letters.

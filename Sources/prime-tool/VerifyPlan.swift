@@ -74,9 +74,9 @@ struct VerifyPlan {
       let heaps = try systemMemory([.heap])
       if let one = heaps.first(where: { $0.name.lowercased() == name }) { return [one] }
       let present = heaps.map(\.name)
-      let meant = Suggestion.sentence(for: text, among: present)
+      let meant = Suggestion.sentence(for: text, among: present, otherwise: ":")
       throw ExitStatus.usage(
-        "no exporter is called '\(text)'\(meant.isEmpty ? ":" : meant) present are \(present.joined(separator: ", "))")
+        "no exporter is called '\(text)'\(meant) present are \(present.joined(separator: ", "))")
     }
     if let named = DeviceSelection.gpu(text) {
       let program = try WitnessArgument.drawing(witness)

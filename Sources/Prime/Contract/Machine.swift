@@ -56,9 +56,7 @@ package struct Machine: Sendable {
   package var vgem: DeviceDescription? { devices.first { $0.driver == "vgem" && $0.primary == $0.usableNode } }
 
   /// What says nothing of the exporter that was to make a buffer.
-  private static let errorsOfThisProcess: Set<Errno> = [
-    .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory, .interrupted, .tryAgain, .inputOutput, .noSpace,
-  ]
+  private static let errorsOfThisProcess = Errno.ofThisProcess.union([.tryAgain, .inputOutput, .noSpace])
 
   /// Looks around; `selected` are the devices that may be used, and `removable` those that may be pulled out.
   ///

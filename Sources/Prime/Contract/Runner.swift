@@ -267,8 +267,7 @@ package struct Runner {
     case (nil, .exited(ChildProcess.withoutThread)):
       result = CheckResult(
         run.trial.statement, on: run.trial.subject, .error,
-        reason: "its process got no thread from the kernel: raise `ulimit -u`, or the limit of processes of its "
-          + "control group")
+        reason: "its process \(ChildProcess.gotNoThread)")
     case (nil, .exited(ChildProcess.threadEnded)):
       result = CheckResult(
         run.trial.statement, on: run.trial.subject, .error,

@@ -181,7 +181,7 @@ public struct DeviceDiscovery: Sendable {
         usableNodes.append(node)
         opened = opened ?? device
       } catch {
-        if Self.errorsOfThisProcess.contains(error.errno) { throw error }
+        if Errno.ofThisProcess.contains(error.errno) { throw error }
         problem = problem ?? error
       }
     }
@@ -193,7 +193,7 @@ public struct DeviceDiscovery: Sendable {
       do throws(PrimeError) {
         capabilities = try opened.capabilities()
       } catch {
-        if Self.errorsOfThisProcess.contains(error.errno) { throw error }
+        if Errno.ofThisProcess.contains(error.errno) { throw error }
         problem = problem ?? error
       }
     }
@@ -203,11 +203,6 @@ public struct DeviceDiscovery: Sendable {
       byPath: device.byPath, capabilities: capabilities, problem: problem,
       isAsleep: device.isAsleep, numbers: device.numbers)
   }
-
-  /// What says nothing of the device that was to be opened.
-  private static let errorsOfThisProcess: Set<Errno> = [
-    .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory, .interrupted,
-  ]
 
   /// Whether the device is suspended at runtime, or has no power at all.
   private func isAsleep(_ folder: String) throws(PrimeError) -> Bool {

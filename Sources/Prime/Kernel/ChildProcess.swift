@@ -30,6 +30,9 @@ package final class ChildProcess: Sendable {
 
   /// The exit code of a child that got no thread from the kernel.
   package static let withoutThread: CInt = 71
+  /// What is said of such a child, behind its name.
+  package static let gotNoThread =
+    "got no thread from the kernel: raise `ulimit -u`, or the limit of processes of its control group"
   /// The exit code of a child whose thread the kernel ended in the middle of its work, as it does after an oops.
   package static let threadEnded: CInt = 72
 

@@ -107,3 +107,8 @@ extension Errno {
   /// The corresponding C constant is `ENOTSOCK`.
   public static let notASocket = Errno(rawValue: ENOTSOCK)
 }
+
+extension Errno {
+  /// What says nothing of the device or file that was asked for, and all of the process that asks.
+  static let ofThisProcess: Set<Errno> = [.tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory, .interrupted]
+}

@@ -51,7 +51,7 @@ package struct VideoDiscovery: Sendable {
         number: number, path: path, driver: file.driver, card: file.card, bus: file.bus,
         capabilities: file.capabilities, problem: nil)
     } catch {
-      guard !Self.errorsOfThisProcess.contains(error.errno) else { throw error }
+      guard !Errno.ofThisProcess.contains(error.errno) else { throw error }
       // A device without a driver of the bus, as vivid's, is called like its driver, with a number.
       let folder = try FileSystem.presentTarget(of: "\(entry)/device").map(FileSystem.lastComponent)
       let driver = FileSystem.linkTarget(of: "\(entry)/device/driver").map(FileSystem.lastComponent)
@@ -61,9 +61,4 @@ package struct VideoDiscovery: Sendable {
         capabilities: nil, problem: error)
     }
   }
-
-  /// What says nothing of the node that was to be opened.
-  private static let errorsOfThisProcess: Set<Errno> = [
-    .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory, .interrupted,
-  ]
 }

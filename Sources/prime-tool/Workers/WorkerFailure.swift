@@ -8,8 +8,7 @@ extension WorkerRun.Failure {
       return
         "the process that ran this check (\(process)) died of \(ChildProcess.End.name(ofSignal: signal)); the kernel log may say why"
     case .exited(let process, ChildProcess.withoutThread):
-      return "the process that ran this check (\(process)) got no thread from the kernel: raise `ulimit -u`, or the "
-        + "limit of processes of its control group"
+      return "the process that ran this check (\(process)) \(ChildProcess.gotNoThread)"
     case .exited(let process, ChildProcess.threadEnded):
       return "the kernel ended the thread that ran this check (of process \(process)) in a call, as it does after an "
         + "oops; the kernel log says more"
