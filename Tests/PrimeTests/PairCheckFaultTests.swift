@@ -286,4 +286,20 @@ struct PairCheckFaultTests {
       #expect(report.reason?.hasSuffix("the device went away during the run") == true, "\(call) \(number): \(report)")
     }
   }
+
+  @Test(
+    "ends as an error where the device broke before the check, and is untested where it may not be opened",
+    arguments: [(Errno.inputOutput, Verdict.error), (.tooManyOpenFiles, .error), (.permissionDenied, .untested)])
+  func unusable(errno: Errno, verdict: Verdict) {
+    let problem = PrimeError(operation: "open", errno: errno, subject: "maker (/dev/dri/card0)")
+    let kernel = Fixture.kernel()
+    let outcome = PairCheck(
+      exporter: Exporter(name: "maker", node: Fixture.exporterNode, allocator: .dumb, problem: problem),
+      importer: Importer(name: "taker", node: Fixture.importerNode), request: Fixture.request, seed: 1,
+      kernel: kernel, deadline: Fixture.deadline
+    ).run()
+    #expect(outcome.report.verdict == verdict)
+    #expect(outcome.report.errno == errno.name)
+    #expect(outcome.report.call == "open")
+  }
 }

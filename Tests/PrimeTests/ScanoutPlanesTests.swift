@@ -48,6 +48,13 @@ struct ScanoutPlanesTests {
     #expect(report.reason == "taker (/dev/dri/card1): \(reason)", sourceLocation: sourceLocation)
   }
 
+  @Test func `fills formats that no picture can be drawn in with seeded bytes`() {
+    var request = request()
+    request.format = Fixture.format("NV12")
+    #expect(request.content(of: 3) == .pattern(Pattern(seed: 7, index: 3)))
+    #expect(request.wrongContent == .pattern(Pattern(seed: 6, index: 0)))
+  }
+
   // MARK: - Two planes
 
   @Test func `shows two exporters on two planes of one CRTC`() throws {

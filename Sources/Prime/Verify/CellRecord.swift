@@ -33,6 +33,12 @@ extension Stop {
       throw Stop(verdict: verdict, refusedBy: refuser, error: error)
     }
   }
+
+  /// Ends the check where a device or a memory cannot be used: untested, or an error where something broke.
+  static func require(noProblem problem: PrimeError?) throws {
+    guard let problem else { return }
+    try declining(.untested) { throw problem }
+  }
 }
 
 extension PrimeError {

@@ -84,7 +84,7 @@ public struct HandoverExport: Sendable {
     var report = HandoverReport(
       role: .exporter, device: exporter.name, node: exporter.node, allocator: exporter.allocator, requested: count)
     do {
-      if let problem = exporter.problem { throw Stop(verdict: .untested, error: problem) }
+      try Stop.require(noProblem: exporter.problem)
       try body(&report)
     } catch {
       let record = CellRecord(blank)

@@ -91,7 +91,7 @@ public struct HandoverImport: Sendable {
   }
 
   private func openDevice() throws -> Device {
-    if let problem = importer.problem { throw Stop(verdict: .untested, error: problem) }
+    try Stop.require(noProblem: importer.problem)
     return try Stop.declining(.untested) {
       guard let node = importer.node else {
         throw PrimeError(operation: "open", errno: .noSuchFile, subject: importer.name, reason: "it has no node")

@@ -3,9 +3,7 @@ extension PairCheck {
   func run(with way: VideoImport) -> Outcome {
     let record = CellRecord(emptyReport, onStep: onStep)
     do {
-      for problem in [exporter.problem, importer.problem].compactMap(\.self) {
-        try Stop.declining(.untested) { throw problem }
-      }
+      for problem in [exporter.problem, importer.problem] { try Stop.require(noProblem: problem) }
       try share(with: way, record)
     } catch {
       record.stopped(by: error)

@@ -64,9 +64,7 @@ package struct PairCheck {
     let record = CellRecord(emptyReport, onStep: onStep)
     var couldNotBeMapped = false
     do {
-      for problem in [exporter.problem, importer.problem] {
-        if let problem { throw Stop(verdict: .untested, error: problem) }
-      }
+      for problem in [exporter.problem, importer.problem] { try Stop.require(noProblem: problem) }
       let devices = try opened(record)
       defer { record.auditHandles([devices.exporter, devices.importer]) }
       do {

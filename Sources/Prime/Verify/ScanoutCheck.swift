@@ -42,10 +42,8 @@ public struct ScanoutCheck {
     let records = request.displays.map { ScanoutRecord(request, $0) }
     var inodes: Set<UInt64> = []
     do {
-      for exporter in [request.exporter, request.overlay?.exporter].compactMap(\.self) {
-        if let problem = exporter.problem { throw Stop(verdict: .untested, error: problem) }
-      }
-      if let problem = request.target?.video?.device.problem { throw Stop(verdict: .untested, error: problem) }
+      for exporter in [request.exporter, request.overlay?.exporter] { try Stop.require(noProblem: exporter?.problem) }
+      try Stop.require(noProblem: request.target?.video?.device.problem)
       try show(records, &inodes, chose: chose, progress: progress)
     } catch {
       let cause = records.first(where: \.hasStopped)

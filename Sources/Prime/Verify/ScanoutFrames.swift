@@ -119,11 +119,15 @@ extension ScanoutRequest {
     }
   }
 
-  /// Seeded bytes, where bytes are colours as they are; in other formats the colours that those bytes would be, since a
-  /// display engine converts colours and knows no bytes.
+  /// Seeded bytes, or the colours that those bytes would be.
+  ///
+  /// A display engine converts colours and knows no bytes, so only formats whose bytes are colours as they are get bytes.
+  /// So do formats that no picture can be drawn in: there the checksum is compared with that of a buffer of the same bytes.
   private func seeded(_ seed: UInt64, _ frame: Int) -> PictureContent {
     let pattern = Pattern(seed: seed, index: frame)
-    guard format.fourcc != .xrgb8888, format.fourcc != .argb8888 else { return .pattern(pattern) }
+    guard format.fourcc != .xrgb8888, format.fourcc != .argb8888, ColourEncoding(format.fourcc) != nil else {
+      return .pattern(pattern)
+    }
     // A picture of 256 by 256 colours, which is drawn in the middle of a larger one.
     return .picture(.image(Self.colours(of: pattern, width: 256, height: 256)))
   }
