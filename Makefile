@@ -56,6 +56,7 @@ lint:
 	@echo "test: checking the format and the layers"
 	@$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
 	@scripts/check-layers
+	@scripts/check-layers --prove
 
 build: packages
 	@$(SWIFT) build --quiet -c release

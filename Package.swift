@@ -23,6 +23,8 @@ let package = Package(
   name: "prime-tool",
   products: [
     .library(name: "Prime", targets: ["Prime"]),
+    .library(name: "PrimeVerify", targets: ["PrimeVerify"]),
+    .library(name: "PrimeContract", targets: ["PrimeContract"]),
     .executable(name: "prime-tool", targets: ["prime-tool"]),
     .executable(name: "prime-witness-gl", targets: ["prime-witness-gl"]),
     .executable(name: "prime-witness-vulkan", targets: ["prime-witness-vulkan"]),
@@ -39,28 +41,50 @@ let package = Package(
     // whole process; a header can hold neither.
     .target(name: "CProcess"),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
-    .target(name: "Prime", dependencies: ["CDrm", "CFaults", "CProcess"], swiftSettings: librarySettings),
+    // Share, fence and show buffers.
+    .target(
+      name: "Prime", dependencies: ["CDrm", "CFaults", "CProcess"], path: "Sources/Prime/Core",
+      swiftSettings: librarySettings),
+    // Work in processes that may die, and what the kernel says of them.
+    .target(
+      name: "PrimeProcesses", dependencies: ["Prime", "CDrm", "CProcess"], path: "Sources/Prime/Processes",
+      swiftSettings: librarySettings),
+    // Prove that a buffer arrives.
+    .target(
+      name: "PrimeVerify", dependencies: ["Prime", "PrimeProcesses", "CDrm"], path: "Sources/Prime/Verify",
+      swiftSettings: librarySettings),
+    // The conformance statements.
+    .target(
+      name: "PrimeContract", dependencies: ["Prime", "PrimeProcesses", "CDrm"], path: "Sources/Prime/Contract",
+      swiftSettings: librarySettings),
     .executableTarget(
       name: "prime-tool",
-      dependencies: ["Prime", "CProcess", "CPNG", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: [
+        "Prime", "PrimeProcesses", "PrimeVerify", "PrimeContract", "CProcess", "CPNG",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       swiftSettings: librarySettings),
     .systemLibrary(name: "CGL", pkgConfig: "egl glesv2", providers: [.apt(["libegl-dev", "libgles-dev"])]),
     // A program of its own: what a GPU's driver does to its process, it does not do to the tool.
     .executableTarget(
-      name: "prime-witness-gl", dependencies: ["Prime", "CGL"], swiftSettings: librarySettings),
+      name: "prime-witness-gl", dependencies: ["Prime", "PrimeVerify", "CGL"], swiftSettings: librarySettings),
     // Headers alone: the library is loaded at run time, where it is there.
     .systemLibrary(name: "CVulkan", providers: [.apt(["libvulkan-dev"])]),
     .executableTarget(
-      name: "prime-witness-vulkan", dependencies: ["Prime", "CVulkan"], swiftSettings: librarySettings),
+      name: "prime-witness-vulkan", dependencies: ["Prime", "PrimeVerify", "CVulkan"], swiftSettings: librarySettings),
     .executableTarget(
-      name: "prime-benchmark", dependencies: ["Prime"], swiftSettings: librarySettings),
+      name: "prime-benchmark", dependencies: ["Prime", "PrimeVerify"], swiftSettings: librarySettings),
     // prime-tool for its PNG files, prime-witness-vulkan for its choice of a device.
     .testTarget(
-      name: "PrimeTests", dependencies: ["Prime", "prime-tool", "prime-witness-vulkan"], cSettings: gnuSource,
+      name: "PrimeTests",
+      dependencies: ["Prime", "PrimeProcesses", "PrimeVerify", "PrimeContract", "prime-tool", "prime-witness-vulkan"],
+      cSettings: gnuSource,
       swiftSettings: testSettings),
     .testTarget(
-      name: "PrimeDeviceTests", dependencies: ["Prime"], cSettings: gnuSource, swiftSettings: testSettings),
+      name: "PrimeDeviceTests", dependencies: ["Prime", "PrimeProcesses", "PrimeVerify"], cSettings: gnuSource,
+      swiftSettings: testSettings),
     .testTarget(
-      name: "PrimeToolTests", dependencies: ["Prime"], cSettings: gnuSource, swiftSettings: testSettings),
+      name: "PrimeToolTests", dependencies: ["Prime", "PrimeProcesses", "PrimeVerify", "PrimeContract"],
+      cSettings: gnuSource, swiftSettings: testSettings),
   ]
 )

@@ -1,5 +1,6 @@
 import Glibc
 import Prime
+import PrimeVerify
 
 /// How long Prime's work on one picture takes beside the C library's on as many bytes.
 struct Measurement {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Prime
+import PrimeContract
 
 struct CheckCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Prime
+import PrimeVerify
 
 /// Finds the devices that a person named.
 enum DeviceSelection {

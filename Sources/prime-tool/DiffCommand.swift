@@ -1,6 +1,8 @@
 import ArgumentParser
 import Foundation
 import Prime
+import PrimeContract
+import PrimeVerify
 
 struct DiffCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

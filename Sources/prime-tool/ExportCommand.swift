@@ -1,5 +1,6 @@
 import ArgumentParser
 import Prime
+import PrimeVerify
 
 struct ExportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

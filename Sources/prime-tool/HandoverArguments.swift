@@ -1,5 +1,6 @@
 import ArgumentParser
 import Prime
+import PrimeVerify
 
 /// What `export` and `import` both take.
 struct HandoverArguments: ParsableArguments {

@@ -1,6 +1,7 @@
 import CProcess
 import Glibc
 import Prime
+import PrimeProcesses
 
 /// Turns SIGINT, SIGTERM, SIGHUP and SIGQUIT into a request to stop, and ends the process when the request or the deadline is not obeyed.
 ///

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Prime
+import PrimeVerify
 
 struct ListCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -44,13 +45,13 @@ struct ListReport: Codable {
   static let currentSchema = "prime-tool/list/1"
   var schema: String
   var host: HostDescription
-  var devices: [VerifyReport.DeviceEntry]
+  var devices: [DeviceEntry]
   var videoDevices: [VideoDeviceEntry]?
 
   init(_ devices: [DeviceDescription], _ videos: [VideoDevice]) {
     schema = Self.currentSchema
     host = .current()
-    self.devices = devices.map { VerifyReport.DeviceEntry($0, among: devices) }
+    self.devices = devices.map { DeviceEntry($0, among: devices) }
     videoDevices = VideoDeviceEntry.all(videos)
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Prime
+import PrimeVerify
 
 struct ScanoutCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Prime
+import PrimeVerify
 
 struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

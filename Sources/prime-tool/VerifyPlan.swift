@@ -1,5 +1,6 @@
 import ArgumentParser
 import Prime
+import PrimeVerify
 
 /// The exporters and importers of a run, from what the machine has and what the person named.
 struct VerifyPlan {

@@ -1,5 +1,6 @@
 import Foundation
 import Prime
+import PrimeVerify
 
 /// Which witness a person means.
 enum WitnessArgument {

@@ -1,5 +1,6 @@
 internal import CGL
 import Prime
+import PrimeVerify
 
 /// Reads and draws dma-bufs with the GPU of a DRM node, through EGL and OpenGL ES.
 ///

@@ -1,4 +1,5 @@
 import Prime
+import PrimeVerify
 
 /// What a Vulkan device says of itself.
 struct VulkanFacts: Hashable {

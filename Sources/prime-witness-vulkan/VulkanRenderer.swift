@@ -1,5 +1,6 @@
 internal import CVulkan
 import Prime
+import PrimeVerify
 
 /// Reads and draws dma-bufs with the GPU of a DRM node, through Vulkan.
 final class VulkanRenderer: WitnessRenderer {

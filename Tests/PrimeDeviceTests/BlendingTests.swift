@@ -1,4 +1,5 @@
 import Prime
+import PrimeVerify
 import Testing
 
 extension OnARealKernel {

@@ -2,6 +2,7 @@ import Glibc
 import Testing
 
 @testable import Prime
+@testable import PrimeVerify
 
 extension OnARealKernel {
   @Suite("Every allocator")

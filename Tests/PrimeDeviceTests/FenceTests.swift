@@ -1,5 +1,6 @@
 import Dispatch
 import Prime
+import PrimeContract
 import Synchronization
 import Testing
 

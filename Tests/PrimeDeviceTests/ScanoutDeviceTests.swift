@@ -2,6 +2,8 @@ import Foundation
 import Testing
 
 @testable import Prime
+@testable import PrimeProcesses
+@testable import PrimeVerify
 
 /// Buffers on displays, through the library.
 ///

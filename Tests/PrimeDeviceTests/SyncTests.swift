@@ -1,6 +1,7 @@
 import Dispatch
 import Glibc
 import Prime
+import PrimeContract
 import Testing
 
 extension OnARealKernel {

@@ -1,4 +1,5 @@
 import Prime
+import PrimeContract
 import Testing
 
 extension OnARealKernel {

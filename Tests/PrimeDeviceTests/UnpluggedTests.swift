@@ -1,6 +1,7 @@
 import Dispatch
 import Glibc
 import Prime
+import PrimeVerify
 import Testing
 
 extension OnARealKernel {

@@ -2,6 +2,7 @@ import Glibc
 import Testing
 
 @testable import Prime
+@testable import PrimeVerify
 
 extension OnARealKernel {
   /// V4L2 devices, which the lab has where it is asked for them.

@@ -2,6 +2,8 @@ import Glibc
 import Testing
 
 @testable import Prime
+@testable import PrimeProcesses
+@testable import PrimeVerify
 
 extension OnARealKernel.OnVideoDevices {
   /// Pixels of a copy that are not the pattern's.

@@ -1,5 +1,6 @@
 import Glibc
 import Prime
+import PrimeVerify
 import Testing
 
 extension OnARealKernel {

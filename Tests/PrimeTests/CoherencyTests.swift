@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Prime
+@testable import PrimeVerify
 
 /// What SYNC decides, over the fake kernel that bounces every import by one of three rules.
 @Suite("The coherency of a pair")

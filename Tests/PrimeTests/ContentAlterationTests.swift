@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Prime
+@testable import PrimeVerify
 
 @Suite("Content that is altered on purpose")
 struct ContentAlterationTests {

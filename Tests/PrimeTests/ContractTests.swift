@@ -2,6 +2,8 @@ import Glibc
 import Testing
 
 @testable import Prime
+@testable import PrimeContract
+@testable import PrimeVerify
 
 @Suite("The contract")
 struct ContractTests {

@@ -1,4 +1,5 @@
 import Prime
+import PrimeVerify
 import Testing
 
 /// What the tests over the fake kernel share: two devices, a small picture, and ways to look at errors and bytes.

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Prime
+@testable import PrimeVerify
 
 /// The fence checks over the fake kernel, whose faults are what they are for.
 @Suite("The fences of a pair")

@@ -2,6 +2,7 @@ import Synchronization
 import Testing
 
 @testable import Prime
+@testable import PrimeVerify
 
 @Suite("Damaged messages with any descriptors")
 struct HandoverFuzzTests {

@@ -2,6 +2,7 @@ import Synchronization
 import Testing
 
 @testable import Prime
+@testable import PrimeVerify
 
 /// One end of a hand-over on the fake kernel, with a peer that says what the test wants.
 @Suite("A hand-over between processes")

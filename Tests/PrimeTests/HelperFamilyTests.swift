@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Prime
+@testable import PrimeContract
 
 @Suite("What a driver is built on")
 struct HelperFamilyTests {

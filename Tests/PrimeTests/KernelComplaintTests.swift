@@ -2,6 +2,8 @@ import Foundation
 import Testing
 
 @testable import Prime
+@testable import PrimeContract
+@testable import PrimeProcesses
 
 @Suite("A complaint of the kernel")
 struct KernelComplaintTests {

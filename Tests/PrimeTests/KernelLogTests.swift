@@ -2,6 +2,7 @@ import Glibc
 import Testing
 
 @testable import Prime
+@testable import PrimeProcesses
 
 @Suite("What the kernel's log complains of")
 struct KernelLogTests {

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Prime
+@testable import PrimeVerify
 
 /// The lifetimes of a pair over the fake kernel.
 @Suite("The lifetimes of a pair")

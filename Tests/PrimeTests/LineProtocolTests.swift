@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Prime
+@testable import PrimeContract
 @testable import prime_tool
 
 @Suite("The reports that others read")

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Prime
+@testable import PrimeVerify
 
 /// Importers without writeback, whose CRTC has a checksum for each frame.
 @Suite("The checksum of a CRTC")

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Prime
+@testable import PrimeVerify
 
 /// Display engines whose calls all succeed and that did not write what they were shown.
 @Suite("A display engine that lies about what it wrote")

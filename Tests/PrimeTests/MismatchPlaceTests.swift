@@ -1,4 +1,5 @@
 import Prime
+import PrimeVerify
 import Testing
 
 private let patternA = Pattern(seed: 0x5eed, index: 0)

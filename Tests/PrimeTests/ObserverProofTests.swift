@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Prime
+@testable import PrimeVerify
 
 /// What a look is worth: not who looked, but what was looked at.
 @Suite("A look that proves nothing")

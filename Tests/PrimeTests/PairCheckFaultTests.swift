@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Prime
+@testable import PrimeVerify
 
 /// Every call of the pair check fails once, at each of its places, with each errno that may come.
 @Suite("A pair check whose calls fail")

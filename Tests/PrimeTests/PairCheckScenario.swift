@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Prime
+@testable import PrimeVerify
 
 /// A pair on the fake kernel, with what its check says when nothing fails.
 struct PairScenario: Sendable, CustomTestStringConvertible {

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Prime
+@testable import PrimeVerify
 
 /// Every call succeeds and the buffer is wrong all the same: this is what the tool is for.
 @Suite("A pair check of hardware that answers success and does it wrong")

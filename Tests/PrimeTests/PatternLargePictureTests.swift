@@ -1,5 +1,6 @@
 import Glibc
 import Prime
+import PrimeVerify
 import Testing
 
 @Suite("A picture larger than the caches")

@@ -1,4 +1,5 @@
 import Prime
+import PrimeVerify
 import Testing
 
 /// A format the tests name; the fallback is never met, because the table is tested by itself.

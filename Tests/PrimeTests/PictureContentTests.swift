@@ -1,4 +1,5 @@
 import Prime
+import PrimeVerify
 import Testing
 
 /// Memory with content in it; what is outside of the picture stays 0xee.

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Prime
+@testable import PrimeVerify
 
 /// What is said of an import that was refused, from what third parties do with both sides.
 @Suite("The reason of a refused import")

@@ -1,5 +1,6 @@
 import Foundation
 import Prime
+import PrimeVerify
 import Testing
 
 @Suite("Two reports compared")

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Prime
+@testable import PrimeVerify
 
 /// Displays that nobody can look at: the verdict is what the handle is worth.
 @Suite("A scanout that nobody can look at")

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Prime
+@testable import PrimeContract
 
 @Suite("A buffer that an importer takes")
 struct TakenBufferTests {

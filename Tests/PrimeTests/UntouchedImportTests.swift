@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Prime
+@testable import PrimeVerify
 
 /// amdgpu and xe move a buffer for the CPU's first look, so an import before it is another question than one behind it.
 @Suite("An import before the CPU touches the buffer")

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Prime
+@testable import PrimeContract
 
 @Suite("A V4L2 format")
 struct VideoFormatTests {

@@ -2,6 +2,7 @@ import Foundation
 import Testing
 
 @testable import Prime
+@testable import PrimeVerify
 @testable import prime_witness_vulkan
 
 /// Which device `prime-witness-vulkan` looks with, and what it says where it cannot.

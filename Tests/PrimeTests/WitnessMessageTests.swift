@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Prime
+@testable import PrimeVerify
 
 @Suite("The messages of a witness")
 struct WitnessMessageTests {

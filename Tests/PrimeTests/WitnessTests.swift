@@ -2,6 +2,7 @@ import Foundation
 import Testing
 
 @testable import Prime
+@testable import PrimeVerify
 
 /// Programs that look for the tool, started for real; memory stands in for the buffer.
 @Suite("A witness")

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Prime
+@testable import PrimeProcesses
 
 @Suite("What a worker tells its parent")
 struct WorkerMessageTests {

@@ -2,6 +2,7 @@ import Glibc
 import Testing
 
 @testable import Prime
+@testable import PrimeProcesses
 
 /// Each run is a process of its own: workers are forks, and the process of the tests has threads.
 @Suite("Pieces of work in worker processes")

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Prime
+@testable import PrimeVerify
 
 @Suite("What a writeback connector writes")
 struct WrittenFormatTests {

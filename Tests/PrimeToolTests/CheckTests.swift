@@ -1,6 +1,8 @@
 import Foundation
 import Testing
 
+@testable import PrimeContract
+
 extension ToolOnARealKernel {
   @Suite("check")
   struct Check {

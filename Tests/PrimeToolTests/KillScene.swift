@@ -3,6 +3,8 @@ import Glibc
 import Testing
 
 @testable import Prime
+@testable import PrimeContract
+@testable import PrimeVerify
 
 /// A run of `verify` that is killed at random moments, while another program's picture is on vkms.
 struct KillScene {

@@ -1,5 +1,7 @@
 import Foundation
 import Prime
+import PrimeContract
+import PrimeVerify
 import Testing
 
 extension ToolOnARealKernel {

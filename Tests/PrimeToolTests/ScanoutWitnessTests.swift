@@ -2,6 +2,7 @@ import Foundation
 import Testing
 
 @testable import Prime
+@testable import PrimeVerify
 
 extension ToolOnARealKernel {
   /// A display engine whose writeback is not there: the checksum of its CRTC is all that can tell what it fetched.

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Prime
+import PrimeVerify
 import Testing
 
 extension ToolOnARealKernel.OnVideoDevices {

@@ -1,5 +1,6 @@
 import Foundation
 import Prime
+import PrimeVerify
 import Testing
 
 extension Trait where Self == ConditionTrait {

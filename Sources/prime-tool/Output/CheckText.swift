@@ -1,4 +1,5 @@
 import Prime
+import PrimeContract
 
 /// The result of `check` as text: what differs, what could not be looked at, and a summary by group that fits a screen.
 struct CheckText {

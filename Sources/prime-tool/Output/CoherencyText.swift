@@ -1,4 +1,5 @@
 import Prime
+import PrimeVerify
 
 /// What SYNC decides, with a row for each pair, and the reasons beneath.
 struct CoherencyText {

@@ -1,4 +1,5 @@
 import Prime
+import PrimeVerify
 
 /// One end of a hand-over, as people read it.
 struct HandoverText {

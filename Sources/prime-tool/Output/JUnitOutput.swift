@@ -1,4 +1,5 @@
 import Prime
+import PrimeContract
 
 /// The result of `check` as JUnit XML, as most viewers read it: a test suite for each group.
 struct JUnitOutput {

@@ -1,4 +1,5 @@
 import Prime
+import PrimeContract
 
 /// The result of `check` in the line protocols that test runners read.
 ///

@@ -1,4 +1,5 @@
 import Prime
+import PrimeVerify
 
 /// The matrix of a run as a table, its legend, and the reasons beneath it.
 struct MatrixText {

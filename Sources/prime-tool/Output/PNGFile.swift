@@ -1,6 +1,7 @@
 import CPNG
 import Glibc
-package import Prime
+internal import Prime
+package import PrimeVerify
 
 /// Pictures as PNG files.
 package enum PNGFile {

@@ -1,4 +1,5 @@
 import Prime
+import PrimeVerify
 
 /// What was seen of fences or of lifetimes: a table with a row for each pair, and what is behind everything that did not hold.
 struct RuleText {

@@ -1,4 +1,5 @@
 import Prime
+import PrimeVerify
 
 /// A scanout run, as people read it.
 struct ScanoutText {

@@ -1,5 +1,6 @@
 import Glibc
 import Prime
+import PrimeVerify
 
 /// Colour on a terminal, unless NO_COLOR is set or the terminal cannot show it.
 struct TextStyle {

@@ -1,4 +1,6 @@
 import Prime
+import PrimeProcesses
+import PrimeVerify
 
 /// A report of something that was done with drivers, which the kernel may have complained of meanwhile.
 protocol Blamable {

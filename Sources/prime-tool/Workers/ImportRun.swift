@@ -1,5 +1,7 @@
 import Foundation
 import Prime
+import PrimeProcesses
+import PrimeVerify
 
 /// The hand-overs of `import` in a worker process, so that nothing a driver does to it costs the report.
 struct ImportRun {

@@ -1,5 +1,7 @@
 import Foundation
 import Prime
+import PrimeProcesses
+import PrimeVerify
 
 /// The work of `scanout` in a worker process, so that nothing a driver does to it costs the report or the display.
 struct ScanoutRun {

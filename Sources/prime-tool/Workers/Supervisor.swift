@@ -1,6 +1,8 @@
 import Foundation
 import Glibc
 import Prime
+import PrimeProcesses
+import PrimeVerify
 
 /// Runs pieces of work in worker processes and hears what comes of each; see `WorkerRun`.
 ///

@@ -1,5 +1,7 @@
 import Foundation
 import Prime
+import PrimeProcesses
+import PrimeVerify
 
 /// The cells, fences and lifetimes of `verify`, each in a worker process.
 struct VerifyRun {

@@ -1,4 +1,5 @@
 import Prime
+import PrimeProcesses
 
 extension WorkerRun.Failure {
   /// What became of the process, in a sentence.

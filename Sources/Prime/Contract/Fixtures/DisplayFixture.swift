@@ -1,0 +1,246 @@
+internal import Glibc
+internal import Prime
+
+/// A display that a statement may set modes on: its master's open file, and one way from a plane to a connector.
+///
+/// Finding it is not what statements are about, so those calls are not recorded. It begins switched off, and ends with what
+/// it showed before.
+struct DisplayFixture {
+  let kernel: KernelProbe
+  /// The primary node, open as its master; the probe closes it.
+  let node: CInt
+  let connector: UInt32
+  let crtc: UInt32
+  /// The primary plane.
+  let plane: UInt32
+  /// The connector's smallest mode of at least 640 pixels a row: buffers of its size are quickly made.
+  let mode: DisplayMode
+  /// What every picture is made of, which the primary plane fetches: 32 bits a pixel.
+  let format: UInt32
+  private let properties: [UInt32: [String: UInt32]]
+
+  /// Width and height of the mode, in pixels.
+  var width: UInt32 { UInt32(mode.hdisplay) }
+  var height: UInt32 { UInt32(mode.vdisplay) }
+
+  /// Becomes master of a device and finds a way; `isAtomic` asks for the client capabilities of atomic mode setting.
+  init(_ path: String, with kernel: KernelProbe, isAtomic: Bool) throws(Statement.Stop) {
+    self.kernel = kernel
+    let system = LinuxKernel()
+    let node = try Self.master(of: path, with: kernel, isAtomic: isAtomic)
+    self.node = node
+    guard let way = Self.way(node), let mode = Self.mode(of: way.connector, on: node) else {
+      throw .skipped("no display is connected to \(path)")
+    }
+    guard let format = PictureFormat.first(of: way.plane.formats) else {
+      throw .skipped("\(path) shows no format of 32 bits a pixel, which is what this looks with")
+    }
+    (connector, crtc, plane, self.format, self.mode) = (way.connector, way.crtc, way.plane.id, format, mode)
+    func names(_ object: UInt32, _ kind: KMSObjectKind) -> [String: UInt32] {
+      let list = (try? system.kmsProperties(node, object: object, kind: kind).get()) ?? []
+      return Dictionary(list.map { ($0.name, $0.id) }, uniquingKeysWith: { first, _ in first })
+    }
+    properties = [
+      crtc: names(crtc, .crtc), plane: names(plane, .plane), connector: names(connector, .connector),
+    ]
+    let saved: SavedDisplayState
+    do throws(PrimeError) {
+      // An open file of its own: what the kernel shows of a display, it shows to clients with atomic mode setting.
+      saved = try SavedDisplayState(of: Device.open(DRMNode(path: path, kind: .primary)))
+    } catch {
+      throw .broken("what \(path) shows cannot be read: \(error)")
+    }
+    DisplayCustody.take(path, saved)
+    // Nobody else is master then, and no statement's framebuffer is left.
+    kernel.afterClosing { Self.putBack(saved, path) }
+    _ = system.kmsSetCRTC(node, id: crtc, KMSCRTC(framebuffer: 0, x: 0, y: 0, mode: nil), connectors: [])
+  }
+
+  /// A display that cannot be put back is told by the runner, which looks at it when the statement's process is gone.
+  private static func putBack(_ saved: SavedDisplayState, _ path: String) {
+    do throws(PrimeError) {
+      let device = try Device.open(DRMNode(path: path, kind: .primary))
+      try device.becomeMaster()
+      defer { device.dropMaster() }
+      try saved.restore(on: device, deadline: Deadline(in: .seconds(10)))
+      DisplayCustody.giveBack(path)
+    } catch {
+      return
+    }
+  }
+
+  /// An open file that is master of a device, whether or not a display is connected to it.
+  static func master(of path: String, with kernel: KernelProbe, isAtomic: Bool) throws(Statement.Stop) -> CInt {
+    let system = LinuxKernel()
+    guard case .success(let node) = kernel.open(path, flags: O_RDWR) else { throw .broken("\(path) cannot be opened") }
+    if !system.isMaster(node), case .failure(let errno) = system.setMaster(node) {
+      throw .broken("nobody may become master of \(path): \(errno)")
+    }
+    if isAtomic {
+      // DRM_CLIENT_CAP_UNIVERSAL_PLANES comes first, DRM_CLIENT_CAP_ATOMIC after it.
+      for capability: UInt64 in [2, 3] {
+        guard case .success = system.setClientCapability(node, capability, 1) else {
+          throw .broken("\(path) grants no atomic mode setting")
+        }
+      }
+    } else {
+      // The planes are needed to name one; a statement about clients without the capability takes it back.
+      _ = system.setClientCapability(node, 2, 1)
+    }
+    return node
+  }
+
+  private static func way(_ node: CInt) -> (connector: UInt32, crtc: UInt32, plane: KMSPlane)? {
+    let system = LinuxKernel()
+    guard case .success(let resources) = system.kmsResources(node) else { return nil }
+    let planes = ((try? system.kmsPlanes(node).get()) ?? []).filter { plane in
+      let properties = (try? system.kmsProperties(node, object: plane, kind: .plane).get()) ?? []
+      // DRM_PLANE_TYPE_PRIMARY
+      return properties.contains { $0.name == "type" && $0.value == 1 }
+    }.compactMap { try? system.kmsPlane(node, id: $0).get() }
+    for connector in resources.connectors {
+      // Asking for the modes looks at the wire.
+      _ = system.kmsModes(node, connector: connector)
+      guard case .success(let found) = system.kmsConnector(node, id: connector), found.connection == 1 else { continue }
+      let mask = found.encoders.reduce(UInt32(0)) { $0 | ((try? system.kmsEncoderCRTCs(node, id: $1).get()) ?? 0) }
+      for (index, crtc) in resources.crtcs.enumerated() where mask & (1 << UInt32(index)) != 0 {
+        guard let plane = planes.first(where: { $0.possibleCRTCs & (1 << UInt32(index)) != 0 }) else { continue }
+        return (connector, crtc, plane)
+      }
+    }
+    return nil
+  }
+
+  private static func mode(of connector: UInt32, on node: CInt) -> DisplayMode? {
+    guard case .success(let list) = LinuxKernel().kmsModes(node, connector: connector) else { return nil }
+    let modes = list.compactMap { try? DisplayMode(parsing: $0) }
+    let wide = modes.filter { $0.hdisplay >= 640 && !$0.isInterlaced && !$0.isDoubleScan }
+    return wide.min { Int($0.hdisplay) * Int($0.vdisplay) < Int($1.hdisplay) * Int($1.vdisplay) } ?? modes.first
+  }
+
+  // MARK: - Assignments
+
+  /// One assignment to a property by its name.
+  func set(_ object: UInt32, _ name: String, _ value: UInt64) throws(Statement.Stop) -> KMSAssignment {
+    KMSAssignment(object: object, property: try property(object, name), value: value)
+  }
+
+  /// The plane waits for a sync_file before it shows its framebuffer; -1 is none.
+  func waiting(for syncFile: CInt) throws(Statement.Stop) -> KMSAssignment {
+    try set(plane, "IN_FENCE_FD", UInt64(bitPattern: Int64(syncFile)))
+  }
+
+  /// A property's id.
+  func property(_ object: UInt32, _ name: String) throws(Statement.Stop) -> UInt32 {
+    guard let id = properties[object]?[name] else { throw .broken("object \(object) has no property \(name)") }
+    return id
+  }
+
+  /// The primary plane shows a framebuffer of the mode's size, whole and unscaled.
+  func showing(_ framebuffer: UInt32) throws(Statement.Stop) -> [KMSAssignment] {
+    [
+      try set(plane, "FB_ID", UInt64(framebuffer)), try set(plane, "CRTC_ID", UInt64(crtc)),
+      try set(plane, "SRC_X", 0), try set(plane, "SRC_Y", 0), try set(plane, "SRC_W", UInt64(width) << 16),
+      try set(plane, "SRC_H", UInt64(height) << 16), try set(plane, "CRTC_X", 0), try set(plane, "CRTC_Y", 0),
+      try set(plane, "CRTC_W", UInt64(width)), try set(plane, "CRTC_H", UInt64(height)),
+    ]
+  }
+
+  /// Everything that switches the display on with a framebuffer; the mode is a blob's id.
+  func lighting(_ framebuffer: UInt32, mode blob: UInt32) throws(Statement.Stop) -> [KMSAssignment] {
+    try [set(connector, "CRTC_ID", UInt64(crtc)), set(crtc, "ACTIVE", 1), set(crtc, "MODE_ID", UInt64(blob))]
+      + showing(framebuffer)
+  }
+
+  /// What the plane, the CRTC and the connector are set to now, as property ids and values.
+  func state() -> CallResult<[UInt64]> {
+    kernel.properties(node, of: plane, .plane).flatMap { plane in
+      kernel.properties(node, of: crtc, .crtc).flatMap { crtc in
+        kernel.properties(node, of: connector, .connector).map { plane + crtc + $0 }
+      }
+    }
+  }
+
+  /// The framebuffer that the plane is set to.
+  func shownFramebuffer() throws(Statement.Stop) -> CallResult<UInt64> {
+    let wanted = UInt64(try property(plane, "FB_ID"))
+    return kernel.properties(node, of: plane, .plane).map { list in
+      stride(from: 0, to: list.count - 1, by: 2).first { list[$0] == wanted }.map { list[$0 + 1] } ?? UInt64.max
+    }
+  }
+}
+
+/// A buffer of a display with a framebuffer on it.
+struct DisplayPicture {
+  /// Its GEM handle on the display.
+  var handle: UInt32
+  var pitch: UInt32
+  var byteCount: Int
+  var framebuffer: UInt32
+}
+
+extension Check {
+  /// The subject's display, this process its master.
+  func display(isAtomic: Bool = true) throws(Statement.Stop) -> DisplayFixture {
+    guard let path = subject.device?.primary?.path else { throw .broken("this subject has no primary node") }
+    return try DisplayFixture(path, with: kernel, isAtomic: isAtomic)
+  }
+
+  /// The subject's node, this process its master; no display needs to be connected.
+  func masterNode(isAtomic: Bool = false) throws(Statement.Stop) -> CInt {
+    guard let path = subject.device?.primary?.path else { throw .broken("this subject has no primary node") }
+    return try DisplayFixture.master(of: path, with: kernel, isAtomic: isAtomic)
+  }
+
+  /// A fresh dumb buffer of the mode's size, with a framebuffer.
+  func picture(on display: DisplayFixture) throws(Statement.Stop) -> DisplayPicture {
+    let layout = try prepare(kernel.createDumb(display.node, width: display.width, height: display.height))
+    let framebuffer = try prepare(
+      kernel.addFramebuffer(display.node, display.request(handle: layout.handle, pitch: layout.pitch)))
+    return DisplayPicture(
+      handle: layout.handle, pitch: layout.pitch, byteCount: Int(layout.byteCount), framebuffer: framebuffer)
+  }
+
+  /// A fresh picture that the display shows, with its mode set.
+  func shownPicture(on display: DisplayFixture) throws(Statement.Stop) -> DisplayPicture {
+    let picture = try picture(on: display)
+    _ = try prepare(
+      kernel.setCRTC(
+        display.node, display.crtc, ProbeCRTC(framebuffer: picture.framebuffer, mode: display.mode.bytes),
+        connectors: [display.connector]))
+    return picture
+  }
+
+  /// Expects one flip event, and that it carries what was asked for and the CRTC.
+  func expectFlip(
+    on display: DisplayFixture, userData: UInt64, within milliseconds: Int32 = 10000
+  ) throws(Statement.Stop) {
+    let ready = try expect(kernel.poll(display.node, events: Int16(POLLIN), milliseconds: milliseconds))
+    expect("the event", ready, is: Int16(POLLIN))
+    guard ready == Int16(POLLIN) else { throw .failed }
+    let bytes = try expect(kernel.read(display.node, byteCount: 1024))
+    guard let events = try? DisplayEvent.parse(bytes) else {
+      return expect("the event", false, "events that can be read", got: "\(bytes)")
+    }
+    expect("the number of events", events.count, is: 1)
+    guard case .flipComplete(let data, let crtc, _, _) = events.first else {
+      return expect("the event", false, "DRM_EVENT_FLIP_COMPLETE", got: "\(events)")
+    }
+    expect("the event's size in bytes", bytes.count, is: 32)
+    expect("the event's user data", data, is: userData)
+    expect("the event's CRTC", crtc, is: display.crtc)
+  }
+
+  /// Expects that no event comes for a while.
+  func expectNoEvent(on display: DisplayFixture, for milliseconds: Int32) throws(Statement.Stop) {
+    let ready = try expect(kernel.poll(display.node, events: Int16(POLLIN), milliseconds: milliseconds))
+    expect("what the node tells", ready, is: 0)
+  }
+}
+
+extension DisplayFixture {
+  /// A framebuffer of the mode's size.
+  func request(handle: UInt32, pitch: UInt32) -> ProbeFramebuffer {
+    ProbeFramebuffer(width: width, height: height, fourcc: format, handle: handle, pitch: pitch)
+  }
+}

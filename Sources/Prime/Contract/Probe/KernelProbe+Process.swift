@@ -1,0 +1,77 @@
+internal import CDrm
+internal import Glibc
+package import Prime
+package import PrimeProcesses
+
+/// The two ends of a socket between a statement's process and its child.
+package struct ProbeSocketPair: Hashable, ProbeValue {
+  package let mine: CInt
+  package let theirs: CInt
+
+  package static var neutral: ProbeSocketPair { ProbeSocketPair(mine: -1, theirs: -1) }
+  package var distorted: ProbeSocketPair { .neutral }
+  package var shown: String { "\(mine), \(theirs)" }
+}
+
+extension KernelProbe {
+  /// `socketpair(2)`: two ends for packets, close-on-exec.
+  package func socketPair() -> CallResult<ProbeSocketPair> {
+    let made: CallResult<ProbeSocketPair> = call("socketpair", "AF_UNIX, SOCK_SEQPACKET") {
+      var ends: [CInt] = [-1, -1]
+      // Safe: the shim fills the two numbers it is given.
+      return unsafe LinuxKernel.shimmed(cdrm_socket_pair(&ends)).map { _ in
+        adopt(ends[0])
+        adopt(ends[1])
+        return ProbeSocketPair(mine: ends[0], theirs: ends[1])
+      }
+    }
+    return made
+  }
+
+  /// `sendmsg(2)` of one descriptor (`SCM_RIGHTS`); the sender's own stays open.
+  package func send(_ descriptor: CInt, through socket: CInt) -> CallResult<Int> {
+    call("sendmsg", "\(socket), SCM_RIGHTS \(descriptor)") {
+      LinuxKernel.shimmed(cdrm_send_descriptor(socket, descriptor)).map(Int.init)
+    }
+  }
+
+  /// `recvmsg(2)` of one descriptor (`SCM_RIGHTS`), close-on-exec; `ETIMEDOUT` where none came within the time.
+  package func receiveDescriptor(from socket: CInt, milliseconds: Int32) -> CallResult<CInt> {
+    adopting(
+      call("recvmsg", "\(socket), SCM_RIGHTS") {
+        LinuxKernel().poll(socket, events: Int16(POLLIN), milliseconds: milliseconds).flatMap { ready in
+          ready == 0 ? .failure(.timedOut) : LinuxKernel.shimmed(cdrm_receive_descriptor(socket))
+        }
+      })
+  }
+
+  /// All that a child told until it ended; `ETIMEDOUT` where it has not by then, and it is ended.
+  package func words(of child: ChildProcess, within limit: Duration) -> CallResult<[UInt8]> {
+    call("read", "what process \(child.identifier) tells") {
+      let deadline = Deadline(in: limit)
+      var words: [UInt8] = []
+      while deadline.remaining > .zero {
+        guard !Readiness.wait(for: [child.output], within: deadline.remaining).isEmpty else { continue }
+        let more = Readiness.read(child.output)
+        if more.isEmpty {
+          _ = child.reap(within: deadline.remaining)
+          return .success(words)
+        }
+        words += more
+      }
+      child.kill()
+      _ = child.reap(within: .seconds(1))
+      return .failure(.timedOut)
+    }
+  }
+
+  /// `delete_module(2)` with `O_NONBLOCK` and never with `O_TRUNC`, so that the kernel refuses where it is in use.
+  package func unloadModule(_ name: String) -> CallResult<Int> {
+    call("delete_module", "\(name), O_NONBLOCK") {
+      // Safe: the name is copied for the call.
+      unsafe name.withCString { text in
+        Self.system(SYS_delete_module, Int64(Int(bitPattern: text)), Int64(O_NONBLOCK)).map(Int.init)
+      }
+    }
+  }
+}

@@ -1,0 +1,211 @@
+internal import Synchronization
+
+/// GBM buffer objects of a device's Mesa driver (`gbm_bo_create`, `gbm_bo_create_with_modifiers2`).
+public final class GBMAllocator: Allocator {
+  private let current: Mutex<GBMDevice>
+  private let primary: DRMNode?
+
+  /// Allocates on a GBM device, which stays alive as long as a buffer of it lives.
+  ///
+  /// - Parameter primary: Where it allocates when the render node may not: without a driver for the GPU, Mesa makes dumb
+  ///   buffers, which render nodes do not have.
+  public init(device: GBMDevice, otherwise primary: DRMNode? = nil) {
+    current = Mutex(device)
+    self.primary = primary
+  }
+
+  /// `.gbm`.
+  public var kind: AllocatorKind { .gbm }
+
+  /// The node that buffers are allocated through; the primary one after the render node turned out not to allocate.
+  public var node: DRMNode? { current.withLock { $0.node } }
+
+  /// Allocates a buffer, of one of the modifiers asked for where a list is given.
+  public func allocate(_ request: AllocationRequest) throws(PrimeError) -> BufferObject {
+    let device = current.withLock { $0 }
+    do throws(PrimeError) {
+      return try Self.allocate(request, on: device)
+    } catch {
+      // `MODE_CREATE_DUMB` on a render node is EACCES (`drm_ioctl_permit`), and nothing else of Mesa's is.
+      guard error.errno == .permissionDenied, device.node.kind == .render else { throw error }
+      guard let primary else {
+        throw error.untestable(
+          "Mesa has no driver for this GPU and allocates dumb buffers, " + DumbAllocator.renderNodeHasNone)
+      }
+      let other: GBMDevice
+      do throws(PrimeError) {
+        other = try GBMDevice(opening: primary, kernel: device.kernel)
+      } catch let refusal {
+        throw error.untestable(
+          "Mesa has no driver for this GPU and allocates dumb buffers, which need the primary node "
+            + "\(primary.path): " + (refusal.reason ?? refusal.errno.meaning))
+      }
+      do throws(PrimeError) {
+        let object = try Self.allocate(request, on: other)
+        current.withLock { $0 = other }
+        return object
+      } catch let refusal where refusal.errno == .notImplemented && request.modifiers == nil {
+        // Nobody was there to be asked for a buffer: neither Mesa's driver for this GPU nor the kernel's dumb buffers.
+        throw .untestable(
+          refusal.operation, on: refusal.subject,
+          reason: "Mesa has no driver for this GPU here, and the kernel's makes no dumb buffers (ENOSYS): install "
+            + "Mesa's driver for it, or share what another device allocates")
+      }
+    }
+  }
+
+  private static func allocate(
+    _ request: AllocationRequest, on device: GBMDevice
+  ) throws(PrimeError) -> BufferObject {
+    let operation = request.modifiers == nil ? "gbm_bo_create" : "gbm_bo_create_with_modifiers2"
+    // Asks for the layout only to refuse an impossible size before Mesa sees it.
+    _ = try request.packedLayout(operation: operation, on: device.subject)
+    var request = request
+    // The CPU fills rows, and of the modifiers that can be used this is the one whose rows they are.
+    if request.modifiers?.contains(.linear) == true { request.modifiers = [.linear] }
+    // To ask for rows and for another arrangement at once contradicts itself.
+    if request.modifiers?.contains(.linear) == false { request.usage.remove(.linear) }
+    let buffer = try GBMBuffer(creating: request, on: device, operation: operation)
+    let answer = try device.kernel.gbmLayout(buffer.pointer).orThrow("gbm_bo_get_plane_count", on: device.subject)
+    let modifier = Modifier(rawValue: answer.modifier)
+    // GBM_BO_USE_LINEAR gives rows also where the modifier stays implicit.
+    guard modifier == .linear || modifier == .invalid && request.usage.contains(.linear) else {
+      throw .untestable(
+        operation, on: device.subject,
+        reason:
+          "its Mesa driver arranges the pixels as \(modifier), and the CPU would write rows into it: nothing here "
+          + "arranges them so")
+    }
+    let layout = try PictureLayout.checked(
+      format: request.format, width: request.width, height: request.height,
+      planes: answer.planes.map { PlaneLayout(offset: Int($0.offset), pitch: Int($0.pitch)) },
+      operation: operation, on: device.subject)
+    return BufferObject(BufferDescription(layout: layout, modifier: modifier), storage: .gbm(buffer))
+  }
+}
+
+/// A GBM device on an open file of its own, whose GEM handles nobody else closes.
+///
+/// The first one of a process loads Mesa, which takes long; make it when it is needed.
+public final class GBMDevice: Sendable {
+  let device: Device
+  package let pointer: GBMDevicePointer
+
+  /// Opens the device's node again for GBM alone (`gbm_create_device`).
+  public convenience init(on device: Device) throws(PrimeError) {
+    try self.init(opening: device.node, kernel: device.kernel)
+  }
+
+  init(opening node: DRMNode, kernel: any KernelCalls) throws(PrimeError) {
+    // The existential is opened here so that `open` keeps its generic form for tests.
+    let own = try Device.open(node, kernel: kernel)
+    self.pointer = try own.kernel.gbmCreateDevice(own.rawDescriptor).orThrow("gbm_create_device", on: own.subject)
+    self.device = own
+  }
+
+  deinit {
+    device.kernel.gbmDestroyDevice(pointer)
+  }
+
+  package var kernel: any KernelCalls { device.kernel }
+
+  /// The `struct gbm_device *`, for a library that takes one; it lives as long as this object.
+  package var rawPointer: OpaquePointer { unsafe pointer.raw }
+
+  /// The node that GBM was given.
+  public var node: DRMNode { device.node }
+
+  /// How messages name it.
+  public var subject: String { device.subject }
+
+  /// The kernel driver of the node.
+  package var driver: String { device.driver }
+}
+
+/// A `gbm_bo`, destroyed when its owner goes.
+package struct GBMBuffer: ~Copyable {
+  let pointer: GBMBufferPointer
+  let device: GBMDevice
+  /// Whether GBM made it with `CREATE_DUMB` on the file that it was given.
+  private let isDumb: Bool
+
+  init(creating request: AllocationRequest, on device: GBMDevice, operation: String) throws(PrimeError) {
+    guard let width = UInt32(exactly: request.width), let height = UInt32(exactly: request.height) else {
+      throw PrimeError(operation: operation, errno: .overflow, subject: device.subject)
+    }
+    self.pointer = try device.kernel.gbmCreateBuffer(
+      device.pointer, width: width, height: height, fourcc: request.format.fourcc.rawValue,
+      modifiers: request.modifiers?.map(\.rawValue), usage: request.usage
+    ).orThrow(
+      operation, on: device.subject,
+      reason: request.modifiers == nil
+        ? "its Mesa driver allocates no such buffer: try another --format or --size"
+        : "its Mesa driver allocates with none of these modifiers: leave --modifier out for an implicit one")
+    self.device = device
+    self.isDumb = request.usage.contains(.write)
+  }
+
+  /// Imports a dma-buf as Mesa does (`gbm_bo_import`).
+  package init(importing buffer: borrowing DMABuf, _ description: BufferDescription, on device: GBMDevice)
+    throws(PrimeError)
+  {
+    self.pointer = try device.kernel.gbmImport(
+      device.pointer, dmaBuf: buffer.rawDescriptor, width: UInt32(description.width),
+      height: UInt32(description.height), fourcc: description.fourcc.rawValue,
+      modifier: description.modifier.rawValue,
+      planes: description.layout.planes.map { (offset: UInt32($0.offset), pitch: UInt32($0.pitch)) }
+    ).orThrow("gbm_bo_import", on: device.subject)
+    self.device = device
+    self.isDumb = false
+  }
+
+  deinit {
+    device.kernel.gbmDestroyBuffer(pointer)
+  }
+
+  /// Exports it, with the access that is asked for.
+  ///
+  /// The handle of a buffer object may belong to a file of Mesa's own: where a display node has no GPU, another device's
+  /// driver allocates (kmsro). libgbm knows whose it is, but Mesa's software driver exports for reading alone, and the
+  /// first export decides for the buffer. So the handle is exported first, and libgbm's export tells whether that was the
+  /// same buffer.
+  borrowing func export(_ access: DMABuf.Access) throws(PrimeError) -> DMABuf {
+    let kernel = device.kernel
+    let subject = device.subject
+    let layout = try kernel.gbmLayout(pointer).orThrow("gbm_bo_get_handle_for_plane", on: subject)
+    guard let first = layout.planes.first, layout.planes.allSatisfy({ $0.handle == first.handle }) else {
+      throw .untestable(
+        "gbm_bo_get_fd_for_plane", on: subject,
+        reason: "the planes of this buffer lie in several buffers, which is not supported")
+    }
+    let byHandle = kernel.primeHandleToFD(
+      device.device.rawDescriptor, handle: first.handle, writable: access == .readWrite)
+    if case .failure(let errno) = byHandle, errno != .noSuchFile {
+      _ = try byHandle.orThrow("drmPrimeHandleToFD", on: subject)
+    }
+    // ENOENT: the number is no handle of this file.
+    guard case .success(let number) = byHandle else { return try exportThroughGBM(access) }
+    let ownFile = try adopted(number)
+    // Mesa 22.3 exports no buffer that it made for GBM_BO_USE_WRITE, and its handle needs no asking.
+    if isDumb { return ownFile }
+    let given = try exportThroughGBM(.read)
+    if ownFile.identity == given.identity { return ownFile }
+    return try exportThroughGBM(access)
+  }
+
+  private borrowing func exportThroughGBM(_ access: DMABuf.Access) throws(PrimeError) -> DMABuf {
+    let operation = "gbm_bo_get_fd_for_plane"
+    let given = try adopted(
+      device.kernel.gbmExport(pointer, plane: 0)
+        .orThrow(operation, on: device.subject, reason: "its Mesa driver exports no such buffer"))
+    guard access == .read || given.access == .readWrite else {
+      throw .untestable(
+        operation, on: device.subject, reason: "its Mesa driver exports for reading only, so nothing can be written")
+    }
+    return given
+  }
+
+  private borrowing func adopted(_ descriptor: CInt) throws(PrimeError) -> DMABuf {
+    try DMABuf(adopting: Descriptor(adopting: descriptor, kernel: device.kernel))
+  }
+}

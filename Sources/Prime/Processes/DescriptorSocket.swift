@@ -1,0 +1,87 @@
+internal import CDrm
+internal import Glibc
+package import Prime
+
+/// A pair of connected sockets through which descriptors go from one process to another (`SCM_RIGHTS`), or to oneself.
+package struct DescriptorSocket: ~Copyable, Sendable {
+  /// The two ends.
+  package enum End: Sendable {
+    case first
+    case second
+  }
+
+  private let first: CInt
+  private let second: CInt
+
+  /// Makes the pair, close-on-exec (`socketpair`, `SOCK_SEQPACKET`).
+  package init() throws(PrimeError) {
+    var ends: [CInt] = [-1, -1]
+    // Safe: the shim fills the two numbers it is given.
+    _ = try unsafe LinuxKernel.shimmed(cdrm_socket_pair(&ends)).orThrow("socketpair", on: "AF_UNIX")
+    (first, second) = (ends[0], ends[1])
+  }
+
+  deinit {
+    _ = Glibc.close(first)
+    _ = Glibc.close(second)
+  }
+
+  /// Both ends, each with an owner of its own.
+  package struct Ends: ~Copyable {
+    package let first: Descriptor
+    package let second: Descriptor
+
+    /// Gives the first end away, and closes the second.
+    package consuming func keepingFirst() -> Descriptor { first }
+  }
+
+  /// Gives both ends away.
+  package consuming func separated() -> Ends {
+    let (first, second) = (first, second)
+    discard self
+    return Ends(
+      first: Descriptor(adopting: first, kernel: LinuxKernel()),
+      second: Descriptor(adopting: second, kernel: LinuxKernel()))
+  }
+
+  private borrowing func descriptor(_ end: End) -> CInt { end == .first ? first : second }
+
+  /// Sends a descriptor in at one end; the sender's own stays open.
+  package borrowing func send(_ descriptor: CInt, into end: End) throws(PrimeError) {
+    _ = try LinuxKernel.shimmed(cdrm_send_descriptor(self.descriptor(end), descriptor))
+      .orThrow("sendmsg", on: "SCM_RIGHTS of descriptor \(descriptor)")
+  }
+
+  /// The descriptor that comes out at one end, close-on-exec; the caller closes it.
+  ///
+  /// - Throws: `poll for a descriptor` with `ETIMEDOUT`, `recvmsg` with `EPIPE` where nobody holds the other end any more.
+  package borrowing func receive(at end: End, deadline: Deadline) throws(PrimeError) -> CInt {
+    let socket = descriptor(end)
+    try LinuxKernel().awaitEvents(Int16(POLLIN), of: socket, "a descriptor", deadline: deadline, on: "the socket")
+    return try LinuxKernel.shimmed(cdrm_receive_descriptor(socket)).orThrow("recvmsg", on: "SCM_RIGHTS")
+  }
+
+  /// Sends a few bytes in at one end, as one packet.
+  package borrowing func send(_ bytes: [UInt8], into end: End) throws(PrimeError) {
+    // Safe: send reads at most the bytes it is given.
+    let count = unsafe bytes.withUnsafeBytes {
+      unsafe Glibc.send(descriptor(end), $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL))
+    }
+    guard count == bytes.count else {
+      throw PrimeError(operation: "send", errno: Errno(rawValue: Glibc.errno), subject: "the socket")
+    }
+  }
+
+  /// The packet that comes out at one end, of at most 4096 bytes.
+  package borrowing func receiveBytes(at end: End, deadline: Deadline) throws(PrimeError) -> [UInt8] {
+    let socket = descriptor(end)
+    try LinuxKernel().awaitEvents(Int16(POLLIN), of: socket, "a message", deadline: deadline, on: "the socket")
+    var bytes = [UInt8](repeating: 0, count: 4096)
+    // Safe: recv fills at most the array it is given.
+    let count = unsafe Glibc.recv(socket, &bytes, bytes.count, 0)
+    guard count > 0 else {
+      throw PrimeError(operation: "recv", errno: Errno(rawValue: EPIPE), subject: "the socket")
+    }
+    return Array(bytes.prefix(count))
+  }
+}

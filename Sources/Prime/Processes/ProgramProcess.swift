@@ -1,0 +1,96 @@
+internal import CDrm
+internal import Glibc
+package import Prime
+
+/// A program that works for this process through a descriptor that it inherits, and does not outlive it.
+///
+/// It is a process group of its own, which ends with this owner. The kernel ends it where this process is killed.
+package struct ProgramProcess: ~Copyable {
+  private let identifier: CInt
+  private var isGone = false
+
+  /// Starts it.
+  ///
+  /// - Parameters:
+  ///   - words: The program, which is looked for in `PATH`, and its arguments.
+  ///   - descriptor: What it inherits beside its standard descriptors.
+  ///   - variables: What its environment has besides this process's own.
+  ///   - isQuiet: Whether what it prints goes nowhere; else it goes to standard error.
+  /// - Throws: `exec` with the kernel's errno.
+  package init(
+    _ words: [String], inheriting descriptor: CInt, variables: [String: String], isQuiet: Bool
+  ) throws(PrimeError) {
+    guard let name = words.first else {
+      throw PrimeError(operation: "exec", errno: .noSuchFile, subject: "no program")
+    }
+    var environment = Self.environment()
+    for (name, value) in variables { environment[name] = value }
+    let arguments = CStringList(words)
+    let values = CStringList(environment.map { "\($0.key)=\($0.value)" })
+    // Safe: both lists end with NULL and live until the program was started.
+    let started = unsafe LinuxKernel.shimmed(
+      cdrm_start_program(arguments.list, values.list, descriptor, isQuiet ? 1 : 0))
+    identifier = try started.orThrow("exec", on: name)
+  }
+
+  /// Waits for its end; nil where that does not come within the time.
+  package mutating func awaitEnd(within limit: Duration) -> ChildProcess.End? {
+    guard !isGone else { return nil }
+    let end = ChildProcess.reap(identifier, within: limit)
+    if end != nil {
+      isGone = true
+      // What it started in its turn.
+      _ = Glibc.kill(-identifier, SIGKILL)
+    }
+    return end
+  }
+
+  /// Ends it and everything it started, at once.
+  package mutating func kill() {
+    guard !isGone else { return }
+    _ = Glibc.kill(-identifier, SIGKILL)
+    _ = awaitEnd(within: .seconds(1))
+  }
+
+  deinit {
+    guard !isGone else { return }
+    _ = Glibc.kill(-identifier, SIGKILL)
+    // A call of the kernel may hold it; it is not waited for longer then.
+    _ = ChildProcess.reap(identifier, within: .seconds(1))
+  }
+
+  /// The process's number.
+  package var number: CInt { identifier }
+
+  /// This process's own environment.
+  package static func environment() -> [String: String] {
+    var result: [String: String] = [:]
+    var index = 0
+    // Safe: environ is a list of C strings that ends with NULL, and nothing here changes it.
+    while let entry = unsafe environ[index] {
+      let text = unsafe String(cString: entry)
+      if let sign = text.firstIndex(of: "=") {
+        result[String(text[..<sign])] = String(text[text.index(after: sign)...])
+      }
+      index += 1
+    }
+    return result
+  }
+}
+
+/// Strings as C wants a list of them.
+///
+/// Safe to hold: the strings are freed with this object.
+@safe private final class CStringList {
+  let list: [UnsafeMutablePointer<CChar>?]
+
+  init(_ strings: [String]) {
+    // Safe: each copy is freed once, in deinit.
+    unsafe list = strings.map { unsafe strdup($0) } + [nil]
+  }
+
+  deinit {
+    // Safe: these are the copies that strdup made.
+    unsafe list.forEach { unsafe free($0) }
+  }
+}

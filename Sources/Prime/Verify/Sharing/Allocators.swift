@@ -1,0 +1,37 @@
+internal import Prime
+
+/// Makes the allocator that an exporter stands for.
+enum Allocators {
+  /// Opens the exporter's node where it has one; GBM opens it once more for itself.
+  static func make(_ exporter: Exporter, kernel: any KernelCalls) throws(PrimeError) -> any Allocator {
+    guard let node = exporter.node else { return try make(exporter, on: nil, kernel: kernel) }
+    return try make(exporter, on: Device.open(node, kernel: kernel), kernel: kernel)
+  }
+
+  /// Allocates on a device that is open already, or from system memory.
+  static func make(
+    _ exporter: Exporter, on device: Device?, kernel: any KernelCalls
+  ) throws(PrimeError) -> any Allocator {
+    switch (exporter.allocator, device) {
+    case (.v4l2, _):
+      guard let video = exporter.video else {
+        throw .untestable("open", on: exporter.name, reason: "it is no video device")
+      }
+      return VideoAllocator(video, kernel: kernel)
+    case (.udmabuf, _): return UDMABufAllocator(kernel: kernel)
+    case (.heap, _): return DMAHeapAllocator(heap: exporter.heap ?? DMAHeapAllocator.systemHeap, kernel: kernel)
+    case (.dumb, let device?): return DumbAllocator(device: device)
+    case (.gbm, let device?):
+      return GBMAllocator(device: try GBMDevice(on: device), otherwise: exporter.primary)
+    case (.gpu, let device?):
+      guard let program = exporter.program else {
+        throw .untestable(Witness.operation, on: exporter.name, reason: "no program is there that draws for it")
+      }
+      return GPUAllocator(program, on: device, otherwise: exporter.primary)
+    case (_, nil):
+      throw PrimeError(
+        operation: "open", errno: .noSuchFile, subject: exporter.name,
+        reason: "the allocator \(exporter.allocator.rawValue) needs a device")
+    }
+  }
+}

@@ -1,0 +1,66 @@
+package import Prime
+
+/// What a run left behind in this process and in the kernel.
+public struct LeakReport: Hashable, Sendable, Codable {
+  /// Open descriptors of DRM nodes, dma-bufs, fences and our own memory that were not open before.
+  public var descriptors: [String]
+  /// The inodes of dma-bufs of this run that the kernel still lists; nil where debugfs cannot be read.
+  public var dmaBufs: [UInt64]?
+
+  init(descriptors: [String], dmaBufs: [UInt64]?) {
+    self.descriptors = descriptors
+    self.dmaBufs = dmaBufs
+  }
+
+  /// Asks the kernel which of the dma-bufs with these inodes it still lists.
+  package init(descriptors: [String], leftOf inodes: Set<UInt64>, deadline: Deadline) {
+    self.descriptors = descriptors
+    dmaBufs = DMABufList.stillListed(of: inodes, deadline: deadline.atMost(.seconds(1))).map { $0.sorted() }
+  }
+
+  /// Whether nothing was left, as far as could be seen.
+  public var isClean: Bool { descriptors.isEmpty && (dmaBufs ?? []).isEmpty }
+
+  /// One sentence on what was left, nil when nothing was.
+  public var sentence: String? {
+    guard !isClean else { return nil }
+    let buffers = dmaBufs.map { "\($0.count) dma-bufs" } ?? "an unknown number of dma-bufs"
+    return "the run left \(descriptors.count) descriptors and \(buffers) behind: "
+      + (descriptors + (dmaBufs ?? []).map { "dma-buf \($0)" }).joined(separator: ", ")
+  }
+}
+
+/// Counts descriptors before and after a run, and asks debugfs for the run's own dma-bufs.
+package struct LeakAudit: Sendable {
+  private let before: [String: String]
+
+  package init() {
+    before = Self.descriptors()
+  }
+
+  /// What is left of a run that made the dma-bufs with these inodes.
+  package func report(inodes: Set<UInt64>, deadline: Deadline) -> LeakReport {
+    LeakReport(descriptors: leftDescriptors, leftOf: inodes, deadline: deadline)
+  }
+
+  /// The descriptors that were not open before, as `NUMBER -> FILE`.
+  package var leftDescriptors: [String] {
+    Self.descriptors().filter { before[$0.key] != $0.value }.map { "\($0.key) -> \($0.value)" }.sorted()
+  }
+
+  /// Descriptors of the kinds this library opens.
+  ///
+  /// Mesa keeps files of its own open, which are not ours to count.
+  private static func descriptors() -> [String: String] {
+    var found: [String: String] = [:]
+    for number in FileSystem.entries(of: "/proc/self/fd") {
+      guard let target = FileSystem.linkTarget(of: "/proc/self/fd/\(number)") else { continue }
+      let kinds = [
+        "/dmabuf:", "/dev/dri/", "/dev/udmabuf", "/dev/dma_heap/", "/memfd:prime-tool", "anon_inode:sync_file",
+        "socket:",
+      ]
+      if kinds.contains(where: target.hasPrefix) { found[number] = target }
+    }
+    return found
+  }
+}

@@ -1,0 +1,385 @@
+internal import Prime
+internal import PrimeProcesses
+
+/// Checks one exporter, one importer, one allocator, one format and one size, in the five steps of the pair check:
+/// write A and see it on the importer, write B after the import and see that, write C from the importer where it can be
+/// written and see it on the exporter, compare each look with a wrong expectation too, and close everything.
+package struct PairCheck {
+  let exporter: Exporter
+  let importer: Importer
+  var request: AllocationRequest
+  let seed: UInt64
+  let kernel: any KernelCalls
+  let deadline: Deadline
+  /// The devices that are asked about a refused import.
+  var neutral: [NeutralDevice] = []
+  /// Whether the importer claims to import, by its node's path.
+  var advertised: Bool?
+  /// Sees which mappings an import makes; nil where the kernel does not tell.
+  var trace: DMAMapTrace?
+  /// What earlier cells of this process showed of the devices.
+  var history = LookHistory()
+  /// A program that looks too; nil where none does.
+  var witness: WitnessChoice?
+  /// The kernel's number; nil where it is not known.
+  var release = KernelRelease.current
+  /// Hears of each step before it begins.
+  var onStep: @Sendable (String) -> Void = { _ in }
+
+  /// The patterns of one check: B is written after the import, C from the importer's side, `wrong` never.
+  struct Patterns {
+    let a: Pattern
+    let b: Pattern
+    let c: Pattern
+    let wrong: Pattern
+
+    init(seed: UInt64) {
+      a = Pattern(seed: seed, index: 0)
+      b = Pattern(seed: seed, index: 1)
+      c = Pattern(seed: seed, index: 2)
+      wrong = Pattern(seed: seed, index: 3)
+    }
+  }
+
+  /// The report of a check, and what the run that it belongs to must know besides.
+  package struct Outcome: Codable, Sendable {
+    package var report: CellReport
+    /// The inodes of the dma-bufs it made, for the leak audit.
+    package var inodes: Set<UInt64>
+    /// Whether somebody asked to stop while it ran.
+    package let wasCancelled: Bool
+    /// Whether the kernel could not map the buffer for the importer, which a smaller one may spare it.
+    package let couldNotBeMapped: Bool
+
+    package init(report: CellReport, inodes: Set<UInt64>, wasCancelled: Bool, couldNotBeMapped: Bool = false) {
+      self.report = report
+      self.inodes = inodes
+      self.wasCancelled = wasCancelled
+      self.couldNotBeMapped = couldNotBeMapped
+    }
+  }
+
+  /// Runs the check.
+  ///
+  /// Everything it opened is closed when it returns, whatever happened.
+  func run() -> Outcome {
+    if let way = importer.video { return run(with: way) }
+    let record = CellRecord(emptyReport, onStep: onStep)
+    var couldNotBeMapped = false
+    do {
+      for problem in [exporter.problem, importer.problem] { try Stop.require(noProblem: problem) }
+      let devices = try opened(record)
+      defer { record.auditHandles([devices.exporter, devices.importer]) }
+      do {
+        try share(devices, record)
+        // One observer gives way to the next also where the device itself is gone.
+        if record.report.verdict == .untested { try devices.checkPresence() }
+      } catch {
+        guard let failure = Self.failure(behind: error), devices.isGone(failure) else { throw error }
+        throw failure.explained(OpenDevices.goneReason)
+      }
+    } catch {
+      couldNotBeMapped = Self.failure(behind: error).map(BouncedImport.isFailure) ?? false
+      record.stopped(by: error)
+    }
+    return Outcome(
+      report: record.report, inodes: record.inodes, wasCancelled: record.wasCancelled,
+      couldNotBeMapped: couldNotBeMapped)
+  }
+
+  /// The call that ended a check; nil where none did.
+  private static func failure(behind error: any Error) -> PrimeError? {
+    (error as? Stop)?.error ?? error as? PrimeError
+  }
+
+  private struct OpenDevices {
+    /// Nil for system memory.
+    var exporter: Device?
+    var importer: Device
+
+    static let goneReason = "the device went away during the run"
+
+    /// Throws where a device does not even tell its version any more.
+    func checkPresence() throws(PrimeError) {
+      for case let device? in [exporter, importer] {
+        _ = try device.kernel.version(device.rawDescriptor).orThrow("drmGetVersion", on: device.subject)
+      }
+    }
+
+    /// Whether an error comes from a device that was unplugged: then it does not even tell its version any more.
+    func isGone(_ error: PrimeError) -> Bool {
+      guard error.errno == .noSuchDevice || error.errno == .noSuchAddress else { return false }
+      do throws(PrimeError) { try checkPresence() } catch { return true }
+      return false
+    }
+  }
+
+  /// What is said of a cell before anything is known.
+  var emptyReport: CellReport {
+    CellReport(
+      exporter: exporter.name, exporterNode: exporter.nodePath, importer: importer.name,
+      importerNode: importer.nodePath, allocator: exporter.allocator, format: request.format.fourcc.name,
+      modifier: request.modifiers?.first?.description, width: request.width, height: request.height)
+  }
+
+  /// Opens both sides.
+  ///
+  /// A node that was found before the run and is not there any more is no reason to skip.
+  private func opened(_ record: CellRecord) throws -> OpenDevices {
+    try Stop.declining(.untested) {
+      do throws(PrimeError) {
+        return try openDevices()
+      } catch {
+        guard [.noSuchFile, .noSuchDevice, .noSuchAddress].contains(error.errno) else { throw error }
+        throw Stop(verdict: .error, error: error.explained("the device went away during the run"))
+      }
+    }
+  }
+
+  private func openDevices() throws(PrimeError) -> OpenDevices {
+    guard let importerNode = importer.node else {
+      throw PrimeError(operation: "open", errno: .noSuchFile, subject: importer.name, reason: "it has no node")
+    }
+    let exporterDevice: Device?
+    if let node = exporter.node {
+      exporterDevice = try Device.open(node, kernel: kernel)
+    } else {
+      exporterDevice = nil
+    }
+    return OpenDevices(exporter: exporterDevice, importer: try Device.open(importerNode, kernel: kernel))
+  }
+
+  private func share(_ devices: OpenDevices, _ record: CellRecord) throws {
+    let patterns = Patterns(seed: seed)
+    try Stop.declining(.untested) {
+      let needed = try request.packedLayout(operation: "allocate", on: exporter.name)
+      try MemoryBudget.check(needed.byteCount, operation: "allocate", on: exporter.name)
+    }
+    let allocator = try Stop.declining(.refused, by: .exporter) {
+      try Allocators.make(exporter, on: devices.exporter, kernel: kernel)
+    }
+    let object = try record.timed("allocate") {
+      var request = request
+      request.pitch = try ImporterPitch(for: request, on: devices.importer)
+      return try Stop.declining(.refused, by: .exporter) { try allocator.allocate(request) }
+    }
+    let description = object.description
+    record.report.modifier = description.modifier.description
+    let buffer = try record.timed("export") {
+      try Stop.declining(.refused, by: .exporter) { try object.export(.readWrite) }
+    }
+    record.inodes.insert(buffer.identity.inode)
+    trace?.clear()
+    let untouched = try record.timed("import") { try importUntouched(buffer, devices) }
+    let measurement = SyncMeasurement(trace: trace, deadline: deadline)
+    var alone = SyncEffect.Observation()
+    try record.timed("write") {
+      do {
+        alone = try measurement.observe(buffer)
+        try write(patterns.a, to: buffer, description, by: allocator, record)
+      } catch let error as PrimeError where error.saysThatBuffersCannotBeMapped {
+        throw unmappable(error)
+      }
+    }
+    // The exporter's own view comes first: what is wrong there says nothing about sharing.
+    try record.timed("readBack") {
+      try examine(buffer, description, examination(patterns.a, wrong: patterns.wrong), record)
+    }
+    let written = try lookAtImport(
+      of: buffer, description, from: allocator, devices, after: untouched, alone: alone, measurement, record)
+    // The import is closed, and everything that looked through it.
+    try record.timed("afterImport") { try examineReleased(buffer, description, written, record) }
+  }
+
+  /// Imports the buffer, looks at it through the importer, rewrites it and looks again.
+  ///
+  /// - Returns: What the buffer has to hold when the import is closed.
+  private func lookAtImport(
+    of buffer: borrowing DMABuf, _ description: BufferDescription, from allocator: any Allocator,
+    _ devices: OpenDevices, after untouched: UntouchedImport, alone: SyncEffect.Observation,
+    _ measurement: SyncMeasurement, _ record: CellRecord
+  ) throws -> Examination {
+    let patterns = Patterns(seed: seed)
+    trace?.clear()
+    let handle = try record.timed("import") {
+      do throws(PrimeError) {
+        return try importing(buffer, devices)
+      } catch {
+        throw refusal(error, of: buffer, devices, after: untouched)
+      }
+    }
+    var mapping = ImportMapping(
+      by: devices.importer, from: devices.exporter?.identity, traced: trace?.devices(), release: release)
+    record.report.bounced = BouncedImport.isSeen(by: devices.importer.identity, in: trace, mapping: mapping)
+    let observers = ObserverSet(
+      deadline: deadline, record: record, history: history, witness: witness.map { ($0, importer.render) })
+    try record.timed("observe") {
+      try observers.firstLook(
+        at: handle, of: buffer, description, from: devices.exporter?.identity, allocator: allocator,
+        examination(patterns.a, wrong: patterns.wrong))
+    }
+    try record.timed("rewrite") { try write(patterns.b, to: buffer, description, by: allocator, record) }
+    var written = examination(patterns.b, earlier: [patterns.a], wrong: patterns.wrong)
+    try record.timed("observeAgain") { try observers.secondLook(written) }
+    try record.timed("writeBack") {
+      guard try observers.write(patterns.c) else { return }
+      written = examination(patterns.c, earlier: [patterns.a, patterns.b], wrong: patterns.wrong)
+      try examine(buffer, description, written, record)
+    }
+    try observers.close()
+    record.report.sync = try record.timed("sync") {
+      let fences = FenceWait(vgem: neutral.first { $0.isVGEM }?.node, kernel: kernel)
+      return SyncEffect(
+        of: buffer, from: devices.exporter, to: devices.importer,
+        waitsForFences: history.waitsForFences(exporter) { fences.isSeen(on: buffer) { record.inodes.insert($0) } },
+        alone: alone,
+        shared: try measurement.observe(buffer), isBounced: record.report.bounced)
+    }
+    var notShown: PrimeError?
+    if observers.verdict(mapping) == .held {
+      try record.timed("show") {
+        do throws(PrimeError) {
+          let display = try ImportOnDisplay(handle, of: buffer, description, operation: "commit")
+          mapping = try display.showOnce(deadline: deadline) {
+            mapping.afterShowing([buffer.identity.inode], by: devices.importer, traced: trace?.devices())
+          }
+        } catch {
+          guard !error.isBreakage else { throw error }
+          notShown = error
+        }
+      }
+    }
+    record.report.mapping = mapping
+    record.report.observers = observers.confirmed
+    record.report.verdict = observers.verdict(mapping)
+    record.report.proofs = observers.proofs
+    observers.noteWitness()
+    // An engine that was seen to read what was written reads no copy.
+    if record.report.verdict != .proven, record.report.warning == nil {
+      record.report.warning = BouncedImport.warning(
+        importer: importer.name, exporter: exporter.name, isBounced: record.report.bounced,
+        reach: record.report.sync?.reach, evidence: record.report.sync?.evidence)
+    }
+    record.report.shownAs = observers.shownAs?.name
+    record.report.formatObjection = observers.formatObjection
+    record.report.gbm = observers.gbm
+    let isHeld = record.report.verdict == .held
+    let onDisplay = notShown.map { error in
+      let what = error.isUntestable ? error.reason ?? "" : "\(error.operation) \(error.errno.name)"
+      return "no display of it shows the buffer, for which it would have to map it (\(what))"
+    }
+    let ofHandle = isHeld ? [mapping.objection(of: importer.name), onDisplay] : []
+    let objections = ([observers.objection] + ofHandle + [untouched.objection(exporter, importer)]).compactMap(\.self)
+    if !objections.isEmpty { record.report.reason = objections.joined(separator: "; ") }
+    return written
+  }
+
+  private func importing(_ buffer: borrowing DMABuf, _ devices: OpenDevices) throws(PrimeError) -> GEMHandle {
+    try GEMHandle(importing: buffer, into: devices.importer, deadline: deadline.atMost(.seconds(5)))
+  }
+
+  /// Imports the buffer as its exporter made it, and once more behind a look of the CPU where that is refused.
+  ///
+  /// - Throws: the refusal where both are.
+  private func importUntouched(_ buffer: borrowing DMABuf, _ devices: OpenDevices) throws -> UntouchedImport {
+    let refused: PrimeError
+    do throws(PrimeError) {
+      _ = try importing(buffer, devices)
+      return .taken
+    } catch {
+      guard !error.isBreakage else { throw refusal(error, of: buffer, devices, after: .taken) }
+      refused = error
+    }
+    try buffer.bracket(writing: false, deadline: deadline) {}
+    do throws(PrimeError) {
+      _ = try importing(buffer, devices)
+      return .refused(refused.errno)
+    } catch {
+      throw refusal(error, of: buffer, devices, after: .refused(refused.errno))
+    }
+  }
+
+  /// Asks third parties which side refused; what broke and is no refusal stays as it is.
+  private func refusal(
+    _ error: PrimeError, of buffer: borrowing DMABuf, _ devices: OpenDevices, after untouched: UntouchedImport
+  ) -> any Error {
+    if error.isBreakage {
+      let bounced = BouncedImport.refusal(
+        error, of: buffer.byteCount, request.format, into: importer.name, seen: trace?.seen(),
+        isImporter: devices.importer.identity.isNamed)
+      return bounced ?? error
+    }
+    let inquiry = RefusalInquiry(neutral: neutral, kernel: kernel, deadline: deadline.atMost(.seconds(5))) {
+      ImportMapping(by: $0, from: $1, traced: trace?.devices(), release: release)
+    }
+    let evidence = inquiry.evidence(
+      on: buffer, request, kind: exporter.allocator, exporter: devices.exporter?.identity, importer: devices.importer)
+    var reason = RefusalReason.sentence(
+      exporter: exporter.name, importer: importer.name, evidence, errno: error.errno, byteCount: buffer.byteCount,
+      advertised: advertised)
+    if case .taken = untouched {
+      reason = "\(importer.name) took this buffer before the CPU had touched it, and does not now: \(reason)"
+    }
+    return Stop(verdict: .refused, refusedBy: evidence.refuser, error: error, reason: reason)
+  }
+
+  /// Why nothing can be shown with an exporter whose buffers have no CPU mappings.
+  func unmappable(_ error: PrimeError) -> Stop {
+    Stop(
+      verdict: .untested,
+      reason: "\(exporter.name) exports the buffer and does not let the CPU map it (\(error.errno.name)), so "
+        + "nothing can be written there that an importer could be seen to read")
+  }
+
+  private func examination(_ expected: Pattern, earlier: [Pattern] = [], wrong: Pattern) -> Examination {
+    Examination(expected: expected, earlier: earlier, wrong: wrong, isDrawn: exporter.allocator == .gpu)
+  }
+
+  private func write(
+    _ pattern: Pattern, to buffer: borrowing DMABuf, _ description: BufferDescription, by allocator: any Allocator,
+    _ record: CellRecord
+  ) throws {
+    guard let gpu = allocator as? GPUAllocator else { return try write(pattern, to: buffer, description) }
+    try deadline.check("write", on: exporter.name)
+    // One that stops drawing shows nothing of the importer.
+    try Stop.declining(.untested) {
+      try gpu.draw(into: buffer, deadline: deadline) { bytes, layout in try pattern.fill(&bytes, layout: layout) }
+    }
+    record.report.drawnBy = gpu.report(on: buffer)
+    record.report.warning = gpu.warning(on: buffer)
+  }
+
+  /// Has the CPU write, in a bracket.
+  func write(_ pattern: Pattern, to buffer: borrowing DMABuf, _ description: BufferDescription) throws {
+    try deadline.check("write", on: exporter.name)
+    try buffer.write(deadline: deadline) { bytes in try pattern.fill(&bytes, layout: description.layout) }
+  }
+
+  /// Looks through the exporter's own descriptor once nobody imports the buffer any more.
+  ///
+  /// Where the importer reaches the memory through a bounce buffer (swiotlb), the kernel copies that back when the import is
+  /// closed: what the CPU wrote and SYNC did not carry to the importer is gone then, and the importer had never seen it.
+  func examineReleased(
+    _ buffer: borrowing DMABuf, _ description: BufferDescription, _ examination: Examination, _ record: CellRecord
+  ) throws {
+    do {
+      try examine(buffer, description, examination, record)
+    } catch let stop as Stop where stop.verdict == .mismatch {
+      throw Stop(
+        verdict: .mismatch, mismatch: stop.mismatch,
+        reason: "what the CPU wrote inside of SYNC brackets is gone since \(importer.name) has closed its import, so "
+          + "that it never reached \(importer.name): \(stop.mismatch?.sentence ?? "")")
+    }
+  }
+
+  /// Looks through the exporter's own descriptor.
+  func examine(
+    _ buffer: borrowing DMABuf, _ description: BufferDescription, _ examination: Examination, _ record: CellRecord
+  ) throws {
+    try deadline.check("read", on: exporter.name)
+    let mismatch = try buffer.read(deadline: deadline) { bytes in
+      try examination.look(at: bytes, layout: description.layout, ignoringUnusedBits: false)
+    }
+    try record.seen(mismatch, by: nil)
+  }
+}
