@@ -26,6 +26,7 @@
 #include <xf86drm.h>
 #include <xf86drmMode.h>
 
+#include "bpf.h"
 #include "gnu.h"
 #include "handover.h"
 #include "probe.h"

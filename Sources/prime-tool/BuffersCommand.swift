@@ -7,7 +7,8 @@ struct BuffersCommand: ParsableCommand {
     abstract: "Shows every dma-buf of the machine and who holds it; tells what a command leaves behind.",
     discussion: """
       A process holds a dma-buf by descriptors and by mappings. What the kernel holds beside these, GEM handles,
-      framebuffers and messages under way, and which devices are attached, is read from debugfs, for root.
+      framebuffers and messages under way, and which devices are attached, is read from debugfs, for root. Without
+      debugfs, sysfs or the kernel's BPF iterator (Linux 6.16; root) list sizes and exporters, the latter names as well.
       A user sees the processes that are theirs, and is told how many are not.
 
       With --leaks the command behind -- is run, and what was made meanwhile and is still there when it has ended is told
@@ -154,6 +155,7 @@ struct BuffersReport: Codable {
   var schema: String
   var host: HostDescription
   var showsKernel: Bool
+  var list: DMABufListSource?
   var hiddenProcesses: Int
   var processes: DMABufInventory.ProcessScope
   var buffers: [DMABufInventory.Entry]
@@ -163,6 +165,7 @@ struct BuffersReport: Codable {
     schema = Self.currentSchema
     host = .current()
     showsKernel = inventory.showsKernel
+    list = inventory.list
     hiddenProcesses = inventory.hiddenProcesses
     processes = inventory.scope
     buffers = inventory.buffers
@@ -175,6 +178,7 @@ struct LeaksReport: Codable {
   var schema: String
   var host: HostDescription
   var showsKernel: Bool
+  var list: DMABufListSource?
   var hiddenProcesses: Int
   var processes: DMABufInventory.ProcessScope
   /// The command's.
@@ -189,6 +193,7 @@ struct LeaksReport: Codable {
     schema = BuffersReport.currentSchema
     host = .current()
     showsKernel = after.showsKernel
+    list = after.list
     hiddenProcesses = after.hiddenProcesses
     processes = after.scope
     self.exitCode = exitCode

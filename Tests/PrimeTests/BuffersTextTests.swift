@@ -6,9 +6,9 @@ import Testing
 @Suite("Dma-bufs as people read them")
 struct BuffersTextTests {
   private func inventory(
-    _ buffers: [DMABufInventory.Entry], showsKernel: Bool = true, hidden: Int = 0
+    _ buffers: [DMABufInventory.Entry], list: DMABufListSource? = .debugfs, hidden: Int = 0
   ) -> DMABufInventory {
-    DMABufInventory(buffers: buffers, showsKernel: showsKernel, hiddenProcesses: hidden)
+    DMABufInventory(buffers: buffers, list: list, hiddenProcesses: hidden)
   }
 
   private func holder(_ command: String, _ descriptors: [Int32], mappings: Int = 0) -> DMABufHolder {
@@ -78,20 +78,42 @@ struct BuffersTextTests {
   @Test(
     "What could not be seen is said, with what to do",
     arguments: [
-      (true, 0, nil),
-      (true, 1, "1 process of others cannot be looked at: run it as root"),
+      (.debugfs, 0, nil),
+      (.debugfs, 1, "1 process of others cannot be looked at: run it as root"),
       (
-        false, 0,
+        nil, 0,
         "the kernel's list of dma-bufs cannot be read: run it as root, with debugfs mounted "
           + "(`mount -t debugfs none /sys/kernel/debug`)"
       ),
       (
-        false, 12,
+        nil, 12,
         "the kernel's list of dma-bufs cannot be read and 12 processes of others cannot be looked at: run it as root"
       ),
-    ] as [(Bool, Int, String?)])
-  func limits(showsKernel: Bool, hidden: Int, sentence: String?) {
-    #expect(BuffersText.limits(of: inventory([], showsKernel: showsKernel, hidden: hidden)) == sentence)
+      (
+        .iterator, 0,
+        "attached devices, fences and what the kernel itself holds are unknown, which the kernel's BPF iterator does "
+          + "not list: mount debugfs (`mount -t debugfs none /sys/kernel/debug`)"
+      ),
+      (
+        .sysfs, 2,
+        "2 processes of others cannot be looked at: run it as root; attached devices, fences and what the kernel "
+          + "itself holds are unknown, which sysfs does not list: run it as root, with debugfs mounted "
+          + "(`mount -t debugfs none /sys/kernel/debug`)"
+      ),
+    ] as [(DMABufListSource?, Int, String?)])
+  func limits(list: DMABufListSource?, hidden: Int, sentence: String?) {
+    #expect(BuffersText.limits(of: inventory([], list: list, hidden: hidden)) == sentence)
+  }
+
+  @Test("Why root was refused the kernel's iterator is said")
+  func refusal() {
+    var seen = inventory([], list: nil)
+    seen.listRefusal = "bpf(BPF_PROG_LOAD) on the BPF iterator over dma-bufs: EPERM (Operation not permitted)"
+    #expect(
+      BuffersText.limits(of: seen)
+        == "the kernel's list of dma-bufs cannot be read: run it as root, with debugfs mounted "
+        + "(`mount -t debugfs none /sys/kernel/debug`); bpf(BPF_PROG_LOAD) on the BPF iterator over dma-bufs: EPERM "
+        + "(Operation not permitted)")
   }
 
   @Test("Whose holdings are not there for the caller is said")

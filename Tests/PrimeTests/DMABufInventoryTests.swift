@@ -78,7 +78,7 @@ struct DMABufInventoryTests {
     try machine.tree.link(
       "/sys/bus/pci/devices/0000:00:02.0/driver", to: "../../../../bus/pci/drivers/i915")
     let inventory = machine.look()
-    #expect(inventory.showsKernel)
+    #expect(inventory.list == .debugfs)
     #expect(inventory.hiddenProcesses == 0)
     #expect(
       inventory.buffers == [
@@ -108,6 +108,25 @@ struct DMABufInventoryTests {
     #expect(entry.kernelReferences == nil)
     #expect(entry.attachedDevices == nil)
     #expect(inventory.byteCount == 0)
+  }
+
+  @Test("Of a list that tells no references, devices and fences, these are not known to be none")
+  func statistics() throws {
+    let machine = try FakeMachine()
+    try machine.addProcess(812, "weston")
+    try machine.map(812, inode: 4711, byteCount: 8192)
+    for inode in [4711, 4712] {
+      try machine.tree.write("8192\n", to: "/sys/kernel/dmabuf/buffers/\(inode)/size")
+      try machine.tree.write("drm\n", to: "/sys/kernel/dmabuf/buffers/\(inode)/exporter_name")
+    }
+    let inventory = machine.look()
+    #expect(inventory.list == .sysfs)
+    #expect(inventory.buffers.map(\.inode) == [4711, 4712])
+    #expect(inventory.buffers.map(\.holders.count) == [1, 0])
+    #expect(inventory.buffers.allSatisfy { $0.kernelReferences == nil && $0.attachedDevices == nil })
+    #expect(inventory.buffers.allSatisfy { $0.fences == nil })
+    let encoded = String(decoding: try JSONEncoder().encode(inventory.buffers), as: UTF8.self)
+    for key in ["kernelReferences", "attachedDevices", "fences"] { #expect(!encoded.contains(key)) }
   }
 
   @Test("A process that cannot be looked at is counted, one that has ended or is the kernel's own is not")
@@ -166,7 +185,7 @@ struct DMABufInventoryTests {
   }
 
   private func inventory(_ entries: [DMABufInventory.Entry]) -> DMABufInventory {
-    DMABufInventory(buffers: entries, showsKernel: true, hiddenProcesses: 0)
+    DMABufInventory(buffers: entries, list: .debugfs, hiddenProcesses: 0)
   }
 
   @Test("Changes are told, and a reused process number is another process")

@@ -68,6 +68,7 @@ struct DMABufListTests {
     #expect(list[0].byteCount == 4096)
     #expect(list[0].exporter == "system")
     #expect(list[0].attachedDevices == nil)
+    #expect(list[0].fences == nil)
     #expect(DMABufList.listed(systemRoot: "\(tree.root)/nowhere") == nil)
   }
 }

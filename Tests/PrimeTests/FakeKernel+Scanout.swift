@@ -40,6 +40,8 @@ extension FakeKernel {
       case .node where state.files[descriptor]?.events.isEmpty == false:
         defer { state.files[descriptor]?.events = [] }
         return .success(state.files[descriptor]?.events ?? [])
+      case .iterator(let program, let reads):
+        return state.readIterator(descriptor, program: program, reads: reads)
       default: return .failure(.badDescriptor)
       }
     }

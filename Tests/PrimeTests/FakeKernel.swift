@@ -79,6 +79,9 @@ final class FakeKernel: KernelCalls {
     case checksumData(device: Int)
     /// A socket, by its number in the books.
     case socket(Int)
+    case iteratorProgram, iteratorLink
+    /// How often the file of an iterator was read, and that it is that of the program with this number.
+    case iterator(program: Int, reads: Int)
   }
 
   struct State {
@@ -94,6 +97,7 @@ final class FakeKernel: KernelCalls {
     var fences = FakeFences()
     var sockets = FakeSockets()
     var video = FakeVideo()
+    var iterator = FakeIterator()
     var counts: [KernelCall: Int] = [:]
     var failures: [KernelCall: [ClosedRange<Int>: Errno]] = [:]
     var faults = Faults()

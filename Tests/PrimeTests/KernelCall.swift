@@ -14,6 +14,7 @@ enum KernelCall: String, CaseIterable, Sendable {
   case syncobjReset, syncobjWait, syncobjTimelineSignal, syncobjQuery, syncobjTransfer
   case socket, socketBind, socketListen, socketConnect, socketAccept, socketPeer, socketIsPacket, socketSend
   case socketReceive
+  case bpfLoadIterator, bpfLinkIterator, bpfOpenIterator, readIterator
 
   /// The calls about fences, which are checked on their own: comparing the bytes of two devices needs none of them.
   static let aboutFences: Set<KernelCall> = [
@@ -27,4 +28,7 @@ enum KernelCall: String, CaseIterable, Sendable {
     .socket, .socketBind, .socketListen, .socketConnect, .socketAccept, .socketPeer, .socketIsPacket, .socketSend,
     .socketReceive,
   ]
+
+  /// The calls that list the dma-bufs of the machine.
+  static let aboutBPF: Set<KernelCall> = [.bpfLoadIterator, .bpfLinkIterator, .bpfOpenIterator, .readIterator]
 }

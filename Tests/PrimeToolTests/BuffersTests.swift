@@ -42,6 +42,69 @@ extension ToolOnARealKernel {
       }
     }
 
+    /// A dma-buf of the system heap that only a message holds which nobody receives: no process shows it.
+    private static let underWay = """
+      import fcntl, os, socket, struct, time
+      heap = os.open("/dev/dma_heap/system", os.O_RDWR)
+      made = struct.unpack("QIIQ", fcntl.ioctl(heap, 0xc0184800, struct.pack("QIIQ", 8192, 0, 0o2000002, 0)))[1]
+      fcntl.ioctl(made, 0x40086201, b"under\\tway\\0")
+      ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+      socket.send_fds(ends[0], [b"x"], [made])
+      os.close(made)
+      time.sleep(60)
+      """
+
+    @Test func `without debugfs lists what the kernel's BPF iterator does, where it has one`() throws {
+      let path = NSTemporaryDirectory() + "prime-tool-buffers-under-way-\(getpid()).py"
+      try Data(Self.underWay.utf8).write(to: URL(fileURLWithPath: path))
+      defer { unlink(path) }
+      try holding { _ in
+        let sender = try RunningTool(command: ["/usr/bin/python3", path])
+        #expect(try sender.wait { try Tool.run("buffers").standardOutput.contains("8.0 KiB") })
+        let whole = try #require(try Tool.run("buffers", "--json").json()["buffers"] as? [[String: Any]])
+        let blind = "unshare -m sh -c 'umount /sys/kernel/debug; prime-tool buffers"
+        let (text, json) = (try Tool.shell("\(blind)'"), try Tool.shell("\(blind) --json'"))
+        let report = try json.json()
+        let buffers = try #require(report["buffers"] as? [[String: Any]])
+        #expect(text.code == 0)
+        let mount = "mount debugfs (`mount -t debugfs none /sys/kernel/debug`)"
+        let release = try #require(Tool.release)
+        if ["6.1.", "6.12."].contains(where: release.hasPrefix) {
+          #expect(
+            text.standardError == "prime-tool: the kernel's list of dma-bufs cannot be read: run it as root, with "
+              + "debugfs mounted (`mount -t debugfs none /sys/kernel/debug`)\n")
+          #expect(report["showsKernel"] as? Bool == false)
+          #expect(report["list"] == nil)
+          #expect(buffers.map { $0["exporter"] as? String } == ["udmabuf"])
+        } else {
+          #expect(
+            text.standardError == "prime-tool: attached devices, fences and what the kernel itself holds are unknown, "
+              + "which the kernel's BPF iterator does not list: \(mount)\n")
+          #expect(report["list"] as? String == "iterator")
+          #expect(whole.count == 2)
+          for key in ["inode", "byteCount"] {
+            #expect(buffers.map { $0[key] as? Int } == whole.map { $0[key] as? Int }, "\(key)")
+          }
+          for key in ["exporter", "name"] {
+            #expect(buffers.map { $0[key] as? String } == whole.map { $0[key] as? String }, "\(key)")
+          }
+          #expect(buffers.compactMap { $0["name"] as? String } == ["under\tway"])
+          #expect(text.standardOutput.contains(#/ 8\.0 KiB +system +under.way +nobody that can be seen\n/#))
+          // What the list does not tell is not said to be none.
+          for key in ["kernelReferences", "attachedDevices", "fences"] {
+            #expect(buffers.allSatisfy { $0[key] == nil } && whole.allSatisfy { $0[key] != nil }, "\(key)")
+          }
+          let user = try Tool.shell(
+            "unshare -m sh -c 'umount /sys/kernel/debug; "
+              + "setpriv --reuid 65534 --regid 65534 --clear-groups prime-tool buffers'")
+          #expect(user.standardError.contains("others cannot be looked at: run it as root\n"))
+          #expect(user.code == 77)
+        }
+        sender.send(SIGTERM)
+        _ = try sender.finish()
+      }
+    }
+
     @Test func `shows to a user what is that user's own`() throws {
       let ran = try Tool.shell(
         "setpriv --reuid 65534 --regid 65534 --groups video,render prime-tool export --from vgem --allocator dumb "

@@ -88,18 +88,31 @@ struct BuffersText {
     return sentences.isEmpty ? nil : sentences.joined(separator: "; ")
   }
 
-  /// What another user would see.
+  /// What another user, or a machine with debugfs mounted, would show.
   private static func limitsOfRights(_ inventory: DMABufInventory) -> String? {
     let list = "the kernel's list of dma-bufs cannot be read"
+    let mounted = "(`mount -t debugfs none /sys/kernel/debug`)"
     let hidden = inventory.hiddenProcesses
     let processes = "\(hidden) \(hidden == 1 ? "process" : "processes") of others cannot be looked at"
-    switch (inventory.showsKernel, hidden) {
-    case (true, 0): return nil
-    case (true, _): return "\(processes): run it as root"
-    // Where nothing is hidden this is root, or somebody alone.
-    case (false, 0):
-      return "\(list): run it as root, with debugfs mounted (`mount -t debugfs none /sys/kernel/debug`)"
-    case (false, _): return "\(list) and \(processes): run it as root"
+    let limits: [String?] =
+      switch (inventory.list, hidden) {
+      // Where nothing is hidden this is root, or somebody alone.
+      case (nil, 0): ["\(list): run it as root, with debugfs mounted \(mounted)", inventory.listRefusal]
+      case (nil, _): ["\(list) and \(processes): run it as root", inventory.listRefusal]
+      case (let source?, _):
+        [hidden == 0 ? nil : "\(processes): run it as root", limits(of: source).map { "\($0) \(mounted)" }]
+      }
+    let sentences = limits.compactMap(\.self)
+    return sentences.isEmpty ? nil : sentences.joined(separator: "; ")
+  }
+
+  /// What a list does not tell, and how it would be told; nil where it tells everything.
+  private static func limits(of source: DMABufListSource) -> String? {
+    let unknown = "attached devices, fences and what the kernel itself holds are unknown"
+    return switch source {
+    case .debugfs: nil
+    case .sysfs: "\(unknown), which sysfs does not list: run it as root, with debugfs mounted"
+    case .iterator: "\(unknown), which the kernel's BPF iterator does not list: mount debugfs"
     }
   }
 

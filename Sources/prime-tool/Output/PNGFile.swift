@@ -1,6 +1,6 @@
 import CPNG
 import Glibc
-internal import Prime
+import Prime
 package import PrimeVerify
 
 /// Pictures as PNG files.

@@ -142,7 +142,7 @@ extension Contract {
       check.expect("the devices that hold it", held.count == 1 && held[0] != "", "one name", got: "\(held)")
       guard importer == check.machine.vgem else { return }
       let fence = try check.prepare(check.kernel.attachVGEMFence(device, handle: handle, flags: 1))
-      let fences = try listed().fences.map(\.description)
+      let fences = (try listed().fences ?? []).map(\.description)
       check.expect("its fences", fences.contains { $0.contains("vgem") }, "one of vgem", got: "\(fences)")
       _ = try check.prepare(check.kernel.signalVGEMFence(device, fence: fence))
     },

@@ -1,17 +1,22 @@
 /// Every dma-buf of the machine that the caller may see, at one moment.
 ///
 /// Processes tell what they hold (`/proc`), the kernel's own list what nobody holds by descriptor or mapping and which
-/// devices are attached (debugfs, for root). A descriptor that lies in a socket's queue is in neither, and counts as one of the
+/// devices are attached (debugfs, for root; other lists tell less). A descriptor that lies in a socket's queue is in neither, and counts as one of the
 /// kernel's references.
 public struct DMABufInventory: Hashable, Sendable {
   /// The dma-bufs in the order in which they were made.
   public var buffers: [Entry]
-  /// Whether the kernel's list could be read; without it a dma-buf that no visible process holds is not seen.
-  public var showsKernel: Bool
+  /// Where the kernel's list was read; nil where none could be: a dma-buf that no visible process holds is not seen then.
+  public var list: DMABufListSource?
+  /// Why no list could be read, where the kernel has its iterator and root was refused it; nil otherwise.
+  public var listRefusal: String?
   /// How many processes could not be looked at.
   public var hiddenProcesses: Int
   /// Whose holdings could be seen at all.
   public var scope = ProcessScope.machine
+
+  /// Whether the kernel's list could be read.
+  public var showsKernel: Bool { list != nil }
 
   /// Which processes `/proc` shows.
   public enum ProcessScope: String, Hashable, Sendable, Codable {
@@ -36,9 +41,9 @@ public struct DMABufInventory: Hashable, Sendable {
     /// The processes that hold it, by their numbers.
     public var holders: [DMABufHolder]
     /// References that no descriptor or mapping explains: GEM handles, framebuffers, messages under way; nil where the kernel's
-    /// list or a process could not be looked at.
+    /// list does not tell, or it or a process could not be looked at.
     public var kernelReferences: Int?
-    /// The devices that are attached to it; nil where the kernel's list cannot be read.
+    /// The devices that are attached to it; nil where the kernel's list cannot be read or does not tell.
     public var attachedDevices: [AttachedDevice]?
     /// The fences that are attached to it; nil as above.
     public var fences: [ListedDMABuf.AttachedFence]?
@@ -92,7 +97,7 @@ public struct DMABufInventory: Hashable, Sendable {
   /// The two are read one after the other: where dma-bufs were made or freed meanwhile they are read again, a few times.
   package static func look(systemRoot: String) -> DMABufInventory {
     var before = DMABufList.listed(systemRoot: systemRoot)
-    var inventory = DMABufInventory(buffers: [], showsKernel: false, hiddenProcesses: 0)
+    var inventory = DMABufInventory(buffers: [], hiddenProcesses: 0)
     for _ in 0..<3 {
       let listed: [ListedDMABuf]?
       (inventory, listed) = readOnce(systemRoot: systemRoot)
@@ -127,8 +132,8 @@ public struct DMABufInventory: Hashable, Sendable {
       }
     }
     // Read last: what a process held and the list does not have is gone by now.
-    let listed = DMABufList.listed(systemRoot: systemRoot)
-    if let listed {
+    let reading = DMABufList.read(systemRoot: systemRoot)
+    if case .list(let listed, _) = reading {
       let drivers = Drivers(systemRoot: systemRoot)
       entries = Dictionary(
         listed.map { buffer in
@@ -138,10 +143,19 @@ public struct DMABufInventory: Hashable, Sendable {
         uniquingKeysWith: { first, _ in first })
     }
     for inode in entries.keys { entries[inode]?.holders.sort { $0.process < $1.process } }
-    let inventory = DMABufInventory(
-      buffers: entries.values.sorted { $0.inode < $1.inode }, showsKernel: listed != nil, hiddenProcesses: hidden,
-      scope: scope)
-    return (inventory, listed)
+    var inventory = DMABufInventory(
+      buffers: entries.values.sorted { $0.inode < $1.inode }, hiddenProcesses: hidden, scope: scope)
+    switch reading {
+    case .list(let listed, let source):
+      inventory.list = source
+      return (inventory, listed)
+    case .nothing(let error):
+      // Where a user is refused, or a kernel has no iterator, there is nothing to be said of it.
+      if let error, error.errno != .noSuchFile, FileSystem.effectiveUser == 0 {
+        inventory.listRefusal = "\(error)"
+      }
+      return (inventory, nil)
+    }
   }
 
   /// The machine's own PID namespace has a number that never changes (`PROC_PID_INIT_INO`, `linux/proc_ns.h`).
@@ -176,7 +190,7 @@ public struct DMABufInventory: Hashable, Sendable {
         let open = openers.openers(of: name)
         return AttachedDevice(name: name, driver: drivers.driver(of: name), openIn: open.isEmpty ? nil : open)
       },
-      fences: listed.attachedDevices == nil ? nil : listed.fences)
+      fences: listed.fences)
   }
 }
 

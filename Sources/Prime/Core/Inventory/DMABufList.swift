@@ -12,8 +12,8 @@ public struct ListedDMABuf: Hashable, Sendable {
   public var openFlags: UInt32?
   /// How many references its file has; nil where the list does not tell.
   public var references: Int?
-  /// The fences that are attached to it.
-  public var fences: [AttachedFence]
+  /// The fences that are attached to it; nil where the list does not tell.
+  public var fences: [AttachedFence]?
   /// The devices that are attached to it, by the names of the kernel's device model; nil where the list does not tell.
   public var attachedDevices: [String]?
 
@@ -28,27 +28,64 @@ public struct ListedDMABuf: Hashable, Sendable {
   }
 }
 
+/// Where the kernel's list of dma-bufs was read.
+public enum DMABufListSource: String, Hashable, Sendable, Codable {
+  /// debugfs, which tells everything.
+  case debugfs
+  /// The statistics of sysfs (`CONFIG_DMABUF_SYSFS_STATS`), which tell sizes and exporters.
+  case sysfs
+  /// The kernel's BPF iterator (Linux 6.16), which tells sizes, exporters and names.
+  case iterator
+
+  /// Whether it tells references, attached devices and fences.
+  public var isWhole: Bool { self == .debugfs }
+}
+
 /// The dma-bufs that the kernel lists, whoever holds them.
 package enum DMABufList {
   private static let path = "/sys/kernel/debug/dma_buf/bufinfo"
   private static let statistics = "/sys/kernel/dmabuf/buffers"
 
-  /// All of them, from debugfs, or from sysfs where the kernel was built with `CONFIG_DMABUF_SYSFS_STATS`; nil where neither
-  /// can be read.
+  /// What became of a try to read the list.
+  package enum Reading {
+    case list([ListedDMABuf], DMABufListSource)
+    /// No list can be read, with why the last of them, the iterator, could not.
+    case nothing(PrimeError?)
+  }
+
+  /// All of them, from the first source that can be read, in the order of `DMABufListSource`; nil where there is none.
+  ///
+  /// The iterator is this machine's, and not asked for another root.
   package static func listed(systemRoot: String = "") -> [ListedDMABuf]? {
-    // A list without its last line was cut off, and says nothing of what it does not have.
-    if let text = FileSystem.text(of: systemRoot + path, limit: 64 << 20), text.contains("\nTotal "),
-      text.hasSuffix(" bytes")
-    {
-      return parse(text)
+    guard case .list(let buffers, _) = read(systemRoot: systemRoot) else { return nil }
+    return buffers
+  }
+
+  /// All of them, with where they were read.
+  package static func read(systemRoot: String = "") -> Reading {
+    if let buffers = recorded(systemRoot + path) { return .list(buffers, .debugfs) }
+    if let buffers = counted(systemRoot + statistics) { return .list(buffers, .sysfs) }
+    guard systemRoot.isEmpty else { return .nothing(nil) }
+    do throws(PrimeError) {
+      return .list(try DMABufIterator.listed(), .iterator)
+    } catch {
+      return .nothing(error)
     }
-    let folder = systemRoot + statistics
-    return FileSystem.readableEntries(of: folder)?.compactMap { name in
+  }
+
+  private static func recorded(_ path: String) -> [ListedDMABuf]? {
+    // A list without its last line was cut off, and says nothing of what it does not have.
+    guard let text = FileSystem.text(of: path, limit: 64 << 20), text.contains("\nTotal "), text.hasSuffix(" bytes")
+    else { return nil }
+    return parse(text)
+  }
+
+  private static func counted(_ folder: String) -> [ListedDMABuf]? {
+    FileSystem.readableEntries(of: folder)?.compactMap { name in
       guard let inode = UInt64(name), let size = FileSystem.text(of: "\(folder)/\(name)/size").flatMap({ Int($0) }),
         let exporter = FileSystem.text(of: "\(folder)/\(name)/exporter_name")
       else { return nil }
-      return ListedDMABuf(
-        inode: inode, byteCount: size, exporter: exporter, name: nil, references: nil, fences: [], attachedDevices: nil)
+      return ListedDMABuf(inode: inode, byteCount: size, exporter: exporter)
     }
   }
 
@@ -78,7 +115,7 @@ package enum DMABufList {
       } else if listsDevices, line.hasPrefix("\t") {
         found[found.count - 1].attachedDevices?.append(String(line.dropFirst()))
       } else if let fence = fence(line) {
-        found[found.count - 1].fences.append(fence)
+        found[found.count - 1].fences?.append(fence)
       }
     }
     return found

@@ -4,7 +4,7 @@ package import Prime
 public struct LeakReport: Hashable, Sendable, Codable {
   /// Open descriptors of DRM nodes, dma-bufs, fences and our own memory that were not open before.
   public var descriptors: [String]
-  /// The inodes of dma-bufs of this run that the kernel still lists; nil where debugfs cannot be read.
+  /// The inodes of dma-bufs of this run that the kernel still lists; nil where its list cannot be read.
   public var dmaBufs: [UInt64]?
 
   init(descriptors: [String], dmaBufs: [UInt64]?) {
@@ -30,7 +30,7 @@ public struct LeakReport: Hashable, Sendable, Codable {
   }
 }
 
-/// Counts descriptors before and after a run, and asks debugfs for the run's own dma-bufs.
+/// Counts descriptors before and after a run, and asks the kernel's list for the run's own dma-bufs.
 package struct LeakAudit: Sendable {
   private let before: [String: String]
 
