@@ -98,7 +98,7 @@ struct DMABufIteratorTests {
   func inParts() throws {
     let kernel = FakeKernel([])
     let whole = (DMABufIterator.bufferByteCount - 1) / DMABufProgram.recordByteCount
-    // As before Linux 6.19: what does not fit is not listed.
+    // As in Linux 6.16: what does not fit is not listed.
     let count = UInt64(whole * 3 / 2)
     let program = program
     kernel.iterate { instructions in

@@ -42,66 +42,70 @@ extension ToolOnARealKernel {
       }
     }
 
-    /// A dma-buf of the system heap that only a message holds which nobody receives: no process shows it.
-    private static let underWay = """
+    /// Two dma-bufs of the system heap: one held by descriptor, and one by a message alone, which no process shows.
+    private static let holdsAndSends = """
       import fcntl, os, socket, struct, time
       heap = os.open("/dev/dma_heap/system", os.O_RDWR)
-      made = struct.unpack("QIIQ", fcntl.ioctl(heap, 0xc0184800, struct.pack("QIIQ", 8192, 0, 0o2000002, 0)))[1]
-      fcntl.ioctl(made, 0x40086201, b"under\\tway\\0")
+      def make(size):
+          return struct.unpack("QIIQ", fcntl.ioctl(heap, 0xc0184800, struct.pack("QIIQ", size, 0, 0o2000002, 0)))[1]
+      held, sent = make(4096), make(8192)
+      fcntl.ioctl(sent, 0x40086201, b"under\\tway\\0")
       ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-      socket.send_fds(ends[0], [b"x"], [made])
-      os.close(made)
-      time.sleep(60)
+      socket.send_fds(ends[0], [b"x"], [sent])
+      os.close(sent)
+      print("ready", flush=True)
+      time.sleep(600)
       """
 
     @Test func `without debugfs lists what the kernel's BPF iterator does, where it has one`() throws {
-      let path = NSTemporaryDirectory() + "prime-tool-buffers-under-way-\(getpid()).py"
-      try Data(Self.underWay.utf8).write(to: URL(fileURLWithPath: path))
-      defer { unlink(path) }
-      try holding { _ in
-        let sender = try RunningTool(command: ["/usr/bin/python3", path])
-        #expect(try sender.wait { try Tool.run("buffers").standardOutput.contains("8.0 KiB") })
-        let whole = try #require(try Tool.run("buffers", "--json").json()["buffers"] as? [[String: Any]])
-        let blind = "unshare -m sh -c 'umount /sys/kernel/debug; prime-tool buffers"
-        let (text, json) = (try Tool.shell("\(blind)'"), try Tool.shell("\(blind) --json'"))
-        let report = try json.json()
-        let buffers = try #require(report["buffers"] as? [[String: Any]])
-        #expect(text.code == 0)
-        let mount = "mount debugfs (`mount -t debugfs none /sys/kernel/debug`)"
-        let release = try #require(Tool.release)
-        if ["6.1.", "6.12."].contains(where: release.hasPrefix) {
-          #expect(
-            text.standardError == "prime-tool: the kernel's list of dma-bufs cannot be read: run it as root, with "
-              + "debugfs mounted (`mount -t debugfs none /sys/kernel/debug`)\n")
-          #expect(report["showsKernel"] as? Bool == false)
-          #expect(report["list"] == nil)
-          #expect(buffers.map { $0["exporter"] as? String } == ["udmabuf"])
-        } else {
-          #expect(
-            text.standardError == "prime-tool: attached devices, fences and what the kernel itself holds are unknown, "
-              + "which the kernel's BPF iterator does not list: \(mount)\n")
-          #expect(report["list"] as? String == "iterator")
-          #expect(whole.count == 2)
-          for key in ["inode", "byteCount"] {
-            #expect(buffers.map { $0[key] as? Int } == whole.map { $0[key] as? Int }, "\(key)")
-          }
-          for key in ["exporter", "name"] {
-            #expect(buffers.map { $0[key] as? String } == whole.map { $0[key] as? String }, "\(key)")
-          }
-          #expect(buffers.compactMap { $0["name"] as? String } == ["under\tway"])
-          #expect(text.standardOutput.contains(#/ 8\.0 KiB +system +under.way +nobody that can be seen\n/#))
-          // What the list does not tell is not said to be none.
-          for key in ["kernelReferences", "attachedDevices", "fences"] {
-            #expect(buffers.allSatisfy { $0[key] == nil } && whole.allSatisfy { $0[key] != nil }, "\(key)")
-          }
-          let user = try Tool.shell(
-            "unshare -m sh -c 'umount /sys/kernel/debug; "
-              + "setpriv --reuid 65534 --regid 65534 --clear-groups prime-tool buffers'")
-          #expect(user.standardError.contains("others cannot be looked at: run it as root\n"))
-          #expect(user.code == 77)
-        }
-        sender.send(SIGTERM)
-        _ = try sender.finish()
+      let path = NSTemporaryDirectory() + "prime-tool-buffers-holder-\(getpid())"
+      try Data(Self.holdsAndSends.utf8).write(to: URL(fileURLWithPath: "\(path).py"))
+      let holder = try RunningTool(command: ["sh", "-c", "exec /usr/bin/python3 \(path).py >\(path).ready"])
+      defer { for end in ["py", "ready"] { unlink("\(path).\(end)") } }
+      let ready = "\(path).ready"
+      #expect(holder.wait(.seconds(60)) { (try? String(contentsOfFile: ready, encoding: .utf8)) == "ready\n" })
+      let whole = try #require(try Tool.run("buffers", "--json").json()["buffers"] as? [[String: Any]])
+      let blind = "unshare -m sh -c 'umount /sys/kernel/debug; prime-tool buffers"
+      let (text, json) = (try Tool.shell("\(blind)'"), try Tool.shell("\(blind) --json'"))
+      let user = try Tool.shell(
+        "unshare -m sh -c 'umount /sys/kernel/debug; "
+          + "setpriv --reuid 65534 --regid 65534 --clear-groups prime-tool buffers'")
+      holder.send(SIGTERM)
+      #expect(try holder.finish(within: .seconds(600)).code == 143)
+      #expect(Tool.hasNoDMABufs())
+
+      let report = try json.json()
+      let buffers = try #require(report["buffers"] as? [[String: Any]])
+      #expect(whole.map { $0["byteCount"] as? Int } == [4096, 8192])
+      #expect(text.code == 0)
+      #expect(user.standardError.hasSuffix("others cannot be looked at: run it as root\n"))
+      #expect(user.code == 77)
+      let mount = "(`mount -t debugfs none /sys/kernel/debug`)\n"
+      let release = try #require(Tool.release)
+      guard !["6.1.", "6.12."].contains(where: release.hasPrefix) else {
+        #expect(
+          text.standardError == "prime-tool: the kernel's list of dma-bufs cannot be read: run it as root, with "
+            + "debugfs mounted \(mount)")
+        #expect(report["showsKernel"] as? Bool == false)
+        #expect(report["list"] == nil)
+        #expect(buffers.map { $0["byteCount"] as? Int } == [4096])
+        return
+      }
+      #expect(
+        text.standardError == "prime-tool: attached devices, fences and what the kernel itself holds are unknown, "
+          + "which the kernel's BPF iterator does not list: mount debugfs \(mount)")
+      #expect(report["list"] as? String == "iterator")
+      for key in ["inode", "byteCount"] {
+        #expect(buffers.map { $0[key] as? Int } == whole.map { $0[key] as? Int }, "\(key)")
+      }
+      for key in ["exporter", "name"] {
+        #expect(buffers.map { $0[key] as? String } == whole.map { $0[key] as? String }, "\(key)")
+      }
+      #expect(buffers.map { $0["name"] as? String } == [nil, "under\tway"])
+      #expect(text.standardOutput.contains(#/ 8\.0 KiB +system +under.way +nobody that can be seen\n/#))
+      // What the list does not tell is not said to be none.
+      for key in ["kernelReferences", "attachedDevices", "fences"] {
+        #expect(buffers.allSatisfy { $0[key] == nil } && whole.allSatisfy { $0[key] != nil }, "\(key)")
       }
     }
 

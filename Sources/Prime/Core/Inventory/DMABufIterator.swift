@@ -32,8 +32,8 @@ package enum DMABufIterator {
 
   /// Lists all of them with a program of this kernel's, by their inodes.
   ///
-  /// Before Linux 6.19 the iterator ends for good where the file's buffer is full. A list that may have been cut off there is
-  /// read in two parts, in four, and so on.
+  /// In Linux 6.16 the iterator is at its end where the file's buffer is full (`dmabuf_iter_seq_start`), as nothing says; later
+  /// kernels go on. A list that may have been cut off there is read in two parts, in four, and so on.
   package static func listed(
     _ program: DMABufProgram, kernel: any KernelCalls
   ) throws(PrimeError) -> [ListedDMABuf] {
