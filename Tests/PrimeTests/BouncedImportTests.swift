@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Prime
+@testable import PrimeProcesses
 @testable import PrimeVerify
 
 /// Imports through bounce buffers, by what the kernel's trace tells.

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Prime
+@testable import PrimeProcesses
 @testable import PrimeVerify
 
 @Suite("What a handle is worth")

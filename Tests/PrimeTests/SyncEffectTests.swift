@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Prime
+@testable import PrimeProcesses
 @testable import PrimeVerify
 
 /// What SYNC does for importers, seen on a kernel that bounces imports, and judged by what a trace tells.

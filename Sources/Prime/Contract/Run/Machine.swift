@@ -59,6 +59,15 @@ package struct Machine: Sendable {
   /// What says nothing of the exporter that was to make a buffer.
   private static let errorsOfThisProcess = Errno.ofThisProcess.union([.tryAgain, .inputOutput, .noSpace])
 
+  /// Whether an errno leaves open what an exporter can do.
+  ///
+  /// A driver may make no buffers, and say so as it likes; memory of no device is there where its node is.
+  private static func tellsNothing(_ errno: Errno, of exporter: Subject.Exporter) -> Bool {
+    if errorsOfThisProcess.contains(errno) { return true }
+    if case .dumb = exporter { return false }
+    return [.noSuchDevice, .noSuchAddress].contains(errno)
+  }
+
   /// Looks around; `selected` are the devices that may be used, and `removable` those that may be pulled out.
   ///
   /// It `isNarrowed` where there may be devices beside the selected ones. Displays that other processes have open are left
@@ -87,7 +96,7 @@ package struct Machine: Sendable {
     for exporter in candidates {
       switch ProbeBuffer.make(exporter, with: probe) {
       case .success(let buffer): buffers.append((exporter, buffer))
-      case .failure(let errno) where Self.errorsOfThisProcess.contains(errno):
+      case .failure(let errno) where Self.tellsNothing(errno, of: exporter):
         _ = try CallResult<Void>.failure(errno).orThrow("making a buffer to begin with", on: "this machine")
       // What makes no buffers is no exporter.
       case .failure: continue

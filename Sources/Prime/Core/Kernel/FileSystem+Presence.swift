@@ -4,34 +4,40 @@ internal import Glibc
 extension FileSystem {
   /// Names in a folder without `.` and `..`, sorted; empty where there is no such folder.
   package static func presentEntries(of folder: String) throws(PrimeError) -> [String] {
-    Glibc.errno = 0
-    if let names = readableEntries(of: folder) { return names }
-    try requireAbsence("opendir", folder)
-    return []
+    try present("opendir", folder, readableEntries) ?? []
   }
 
   /// A text file without its last line break; nil where there is no such file.
   package static func presentText(of path: String) throws(PrimeError) -> String? {
-    Glibc.errno = 0
-    if let text = text(of: path) { return text }
-    try requireAbsence("read", path)
-    return nil
+    try present("read", path) { text(of: $0) }
   }
 
   /// The path with every symbolic link followed; nil where it leads nowhere.
   package static func presentTarget(of path: String) throws(PrimeError) -> String? {
-    Glibc.errno = 0
-    if let target = resolved(path) { return target }
-    try requireAbsence("realpath", path)
+    try present("realpath", path, resolved)
+  }
+
+  /// What `look` answers; nil where it failed because nothing is there.
+  ///
+  /// A device that goes while its files are read answers `ENODEV`, and its files are gone a moment later. Where they stay,
+  /// it is no absence.
+  private static func present<Answer>(
+    _ operation: String, _ path: String, _ look: (String) -> Answer?
+  ) throws(PrimeError) -> Answer? {
+    var errno = Errno(rawValue: 0)
+    for _ in 0..<looksWhileGoing {
+      Glibc.errno = 0
+      if let answer = look(path) { return answer }
+      errno = Errno(rawValue: Glibc.errno)
+      if [.noSuchFile, Errno(rawValue: ENOTDIR)].contains(errno) { return nil }
+      guard [.noSuchDevice, .noSuchAddress].contains(errno) else { break }
+      guard exists(path) else { return nil }
+      Pause.milliseconds(5)
+    }
+    _ = try CallResult<Void>.failure(errno).orThrow(operation, on: path)
     return nil
   }
 
-  /// Throws what the last call failed with, but for what says that nothing is there.
-  ///
-  /// A device that goes while its files are read answers `ENODEV`.
-  private static func requireAbsence(_ operation: String, _ path: String) throws(PrimeError) {
-    let errno = Errno(rawValue: Glibc.errno)
-    guard ![.noSuchFile, .noSuchDevice, .noSuchAddress, Errno(rawValue: ENOTDIR)].contains(errno) else { return }
-    _ = try CallResult<Void>.failure(errno).orThrow(operation, on: path)
-  }
+  /// A tenth of a second in all.
+  private static let looksWhileGoing = 20
 }

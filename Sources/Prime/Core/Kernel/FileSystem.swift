@@ -39,8 +39,7 @@ package enum FileSystem {
 
   /// Reads to the end, or with `O_NONBLOCK` until there is no more for now.
   private static func bytes(of path: String, limit: Int, flags: CInt) -> [UInt8]? {
-    // Safe: the path is copied for the call.
-    let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC | flags)
+    let descriptor = open(path, O_RDONLY | flags)
     guard descriptor >= 0 else { return nil }
     defer { _ = Glibc.close(descriptor) }
     var bytes: [UInt8] = []
@@ -49,8 +48,7 @@ package enum FileSystem {
       // What is longer than a file of sysfs may be a megabyte.
       if bytes.count == chunk.count { chunk = [UInt8](repeating: 0, count: 1 << 18) }
       // Safe: read fills at most the chunk it is given.
-      let count = unsafe Glibc.read(descriptor, &chunk, chunk.count)
-      if count < 0 && Glibc.errno == EINTR { continue }
+      let count = restarted { unsafe Glibc.read(descriptor, &chunk, chunk.count) }
       if count < 0 && Glibc.errno == EAGAIN && flags & O_NONBLOCK != 0 { break }
       guard count >= 0 else { return nil }
       guard count > 0 else { break }
@@ -62,13 +60,27 @@ package enum FileSystem {
   /// Writes a short text in one call, as sysfs wants it; false where that fails.
   @discardableResult
   package static func write(_ text: String, to path: String) -> Bool {
-    // Safe: the path is copied for the call.
-    let descriptor = unsafe Glibc.open(path, O_WRONLY | O_CLOEXEC)
+    let descriptor = open(path, O_WRONLY)
     guard descriptor >= 0 else { return false }
     defer { _ = Glibc.close(descriptor) }
     let bytes = Array(text.utf8)
     // Safe: all of the bytes are read and no more.
-    return unsafe Glibc.write(descriptor, bytes, bytes.count) == bytes.count
+    return restarted { unsafe Glibc.write(descriptor, bytes, bytes.count) } == bytes.count
+  }
+
+  /// Opens a file close-on-exec; a signal that came meanwhile is no failure.
+  private static func open(_ path: String, _ flags: CInt) -> CInt {
+    // Safe: the path is copied for the call.
+    CInt(restarted { Int(unsafe Glibc.open(path, flags | O_CLOEXEC)) })
+  }
+
+  /// Makes a call again while a signal interrupts it, which no signals do a hundred times.
+  private static func restarted(_ call: () -> Int) -> Int {
+    for _ in 0..<99 {
+      let answer = call()
+      if answer >= 0 || Glibc.errno != EINTR { return answer }
+    }
+    return call()
   }
 
   /// What a symbolic link says, as it says it.
