@@ -192,6 +192,19 @@ struct DiscoveryTests {
     kernel.expectNothingLeft()
   }
 
+  @Test("is an error where a device's file stays and cannot be read: nothing is left out")
+  func unreadable() throws {
+    let tree = try FixtureTree()
+    try tree.addNode("card0", minor: 0, of: "platform/vgem")
+    try tree.makeUnreadable("/sys/devices/platform/vgem/drm/card0/dev")
+    let kernel = FakeKernel([.init(driver: "vgem", primary: "\(tree.root)/dev/dri/card0")])
+    let error = try #require(throws: PrimeError.self) {
+      try DeviceDiscovery(systemRoot: tree.root, kernel: kernel).devices()
+    }
+    #expect(error.operation == "read" && error.errno == .noSuchAddress)
+    #expect(error.subject == "\(tree.root)/sys/class/drm/card0/dev")
+  }
+
   /// The recorded tree with a cirrus and a virtio_gpu that sleep.
   private func sleepyTree() throws -> FixtureTree {
     let tree = try FixtureTree(copyOf: FixtureTree.lab)

@@ -51,6 +51,12 @@ final class FixtureTree {
 
   func remove(_ path: String) throws { try FileManager.default.removeItem(atPath: root + path) }
 
+  /// Puts something in the place of a file that is there and answers `ENXIO` whoever opens it.
+  func makeUnreadable(_ path: String) throws {
+    try remove(path)
+    try #require(mknod(root + path, S_IFSOCK | 0o644, 0) == 0)
+  }
+
   /// Adds a node of a device as the kernel shows it.
   func addNode(_ name: String, minor: Int, of device: String) throws {
     try write("226:\(minor)\n", to: "/sys/devices/\(device)/drm/\(name)/dev")
