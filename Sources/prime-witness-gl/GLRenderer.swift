@@ -97,7 +97,7 @@ import PrimeVerify
     case .xbgr8888, .abgr8888: false
     default:
       throw PrimeError(
-        operation: "format", errno: .notSupported, subject: fourcc.name,
+        operation: .format, errno: .notSupported, subject: fourcc.name,
         reason: "\(fourcc) is not looked at: this witness reads four formats of eight bits a component")
     }
   }
@@ -111,6 +111,6 @@ import PrimeVerify
       0x0500: "GL_INVALID_ENUM", 0x0501: "GL_INVALID_VALUE", 0x0502: "GL_INVALID_OPERATION", 0x0505: "GL_OUT_OF_MEMORY",
       0x0506: "GL_INVALID_FRAMEBUFFER_OPERATION",
     ]
-    return .untestable(call, on: subject, reason: known[code] ?? "error 0x\(String(code, radix: 16))")
+    return .untestable(.call(call), on: subject, reason: known[code] ?? "error 0x\(String(code, radix: 16))")
   }
 }

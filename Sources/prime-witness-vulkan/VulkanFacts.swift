@@ -55,7 +55,7 @@ struct VulkanChoice: Hashable {
     // Of a device that has not the extension nobody knows whose it is.
     let silent = devices.filter { !$0.extensions.contains(VulkanFacts.nodesExtension) }.map(\.name)
     throw .untestable(
-      VulkanFacts.nodesExtension, on: path,
+      .call(VulkanFacts.nodesExtension), on: path,
       reason: silent.isEmpty
         ? "no Vulkan driver here has a device of \(path)"
         : "\(silent.joined(separator: ", ")) lacks it, and no other Vulkan device is \(path)'s")

@@ -7,7 +7,7 @@ enum VulkanFailure {
   static func error(_ code: Int32, _ operation: UnsafePointer<CChar>?, on subject: String) -> PrimeError {
     // Safe: a literal of the shim's.
     let call = unsafe operation.map { unsafe String(cString: $0) } ?? "Vulkan"
-    return .untestable(call, on: subject, reason: name(of: code))
+    return .untestable(.call(call), on: subject, reason: name(of: code))
   }
 
   /// The name of a result, else its number.

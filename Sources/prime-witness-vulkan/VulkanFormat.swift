@@ -15,7 +15,7 @@ enum VulkanFormat {
     case .rgb565: return VK_FORMAT_R5G6B5_UNORM_PACK16
     default:
       throw .untestable(
-        "format", on: fourcc.name, reason: "this witness makes no image of \(fourcc), and reads it where it is linear")
+        .format, on: fourcc.name, reason: "this witness makes no image of \(fourcc), and reads it where it is linear")
     }
   }
 }

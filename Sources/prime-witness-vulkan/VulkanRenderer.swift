@@ -62,7 +62,7 @@ final class VulkanRenderer: WitnessRenderer {
     case .linear where device.takesBuffers: picture = try PictureInRows(of: buffer, description, on: device)
     case .invalid:
       throw .untestable(
-        "modifier", on: device.name, reason: "Vulkan takes no buffer whose arrangement is implicit, without a modifier")
+        .modifier, on: device.name, reason: "Vulkan takes no buffer whose arrangement is implicit, without a modifier")
     default: picture = try PictureInImage(of: buffer, description, on: device)
     }
     imported = (buffer.identity, description, picture)

@@ -171,7 +171,7 @@ extension OnARealKernel {
     func `is the only one that writes back`(driver: String, operation: String, reason: String) throws {
       let device = try Lab.open(driver)
       let refused = try primeError { _ = try WritebackPipeline(on: device) }
-      #expect(refused?.operation == operation)
+      #expect(refused?.operation.description == operation)
       #expect(refused?.errno == .notSupported)
       #expect(refused?.subject == device.subject)
       // What cirrus has at its end is called VGA up to 6.12 and Virtual in 7.2.

@@ -18,7 +18,7 @@ struct AllocatorTests {
     case .udmabuf: UDMABufAllocator(kernel: kernel)
     case .heap: DMAHeapAllocator(kernel: kernel)
     case .v4l2: Self.makeVideo(kernel)
-    case .gpu: throw PrimeError.untestable("witness", on: "the fake kernel", reason: "no GPU is here")
+    case .gpu: throw PrimeError.untestable(.witness, on: "the fake kernel", reason: "no GPU is here")
     }
   }
 

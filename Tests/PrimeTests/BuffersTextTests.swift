@@ -108,12 +108,13 @@ struct BuffersTextTests {
   @Test("Why root was refused the kernel's iterator is said")
   func refusal() {
     var seen = inventory([], list: nil)
-    seen.listRefusal = "bpf(BPF_PROG_LOAD) on the BPF iterator over dma-bufs: EPERM (Operation not permitted)"
+    seen.listRefusal =
+      "bpf(BPF_PROG_LOAD) on the BPF iterator over dma-bufs: EPERM (PrimeError.Operation not permitted)"
     #expect(
       BuffersText.limits(of: seen)
         == "the kernel's list of dma-bufs cannot be read: run it as root, with debugfs mounted "
         + "(`mount -t debugfs none /sys/kernel/debug`); bpf(BPF_PROG_LOAD) on the BPF iterator over dma-bufs: EPERM "
-        + "(Operation not permitted)")
+        + "(PrimeError.Operation not permitted)")
   }
 
   @Test("Whose holdings are not there for the caller is said")

@@ -86,7 +86,7 @@ func expect(
   sourceLocation: SourceLocation = #_sourceLocation
 ) {
   guard let error else { return }
-  #expect(error.operation == operation, sourceLocation: sourceLocation)
+  #expect(error.operation.description == operation, sourceLocation: sourceLocation)
   #expect(error.errno == errno, sourceLocation: sourceLocation)
   if let subject { #expect(error.subject == subject, sourceLocation: sourceLocation) }
   // The sentence that a person reads holds all of it.

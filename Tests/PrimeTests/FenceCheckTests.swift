@@ -39,7 +39,7 @@ struct FenceCheckTests {
 
   @Test func `that cannot be tried here are skipped, without an errno that no kernel gave`() {
     let report = Scenario().pair.report("commit", expected: "it waits", withControl: true) { _ in
-      throw PrimeError.untestable("witness", on: "prime-witness-gl", reason: "it does not answer")
+      throw PrimeError.untestable(.witness, on: "prime-witness-gl", reason: "it does not answer")
     }
     #expect(report.verdict == .skipped)
     #expect(report.call == nil && report.errno == nil)

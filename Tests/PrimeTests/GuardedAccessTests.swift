@@ -25,7 +25,7 @@ import Testing
           range.baseAddress.load(fromByteOffset: page + 5, as: UInt8.self)
         }
       }
-      #expect(error?.operation == "read of the mapping")
+      #expect(error?.operation == .step(.mappingRead))
       #expect(error?.errno == .badAddress)
       #expect(error?.reason?.contains("byte \(page + 5) (SIGBUS)") == true)
     }
@@ -40,7 +40,7 @@ import Testing
           reachedTheEnd = true
         }
       }
-      #expect(error?.operation == "write of the mapping")
+      #expect(error?.operation == .step(.mappingWrite))
       #expect(reachedTheEnd)
     }
   }

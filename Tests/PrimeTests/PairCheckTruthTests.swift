@@ -212,7 +212,7 @@ struct PairCheckTruthTests {
     #expect(mismatch == nil)
     let blind = Examination(expected: pattern(0), wrong: pattern(0))
     let error = primeError { try blind.look(at: bytes.span, layout: layout, ignoringUnusedBits: false) }
-    #expect(error?.operation == "control")
+    #expect(error?.operation == .control)
     #expect(error?.errno == .inputOutput)
   }
 

@@ -29,7 +29,7 @@ public struct DumbAllocator: Allocator {
 
   /// Allocates a buffer that holds every plane, one below the other, at the pitch the driver chose.
   public func allocate(_ request: AllocationRequest) throws(PrimeError) -> BufferObject {
-    let operation = "DRM_IOCTL_MODE_CREATE_DUMB"
+    let operation: PrimeError.Operation = "DRM_IOCTL_MODE_CREATE_DUMB"
     try request.requireLinear("dumb buffers are", operation: operation, on: device.subject)
     _ = try request.packedLayout(operation: operation, on: device.subject)
     let created = try allocate(request, operation)
@@ -51,7 +51,7 @@ public struct DumbAllocator: Allocator {
   }
 
   /// Makes the buffer with the pitch that the importer wants, where asking for a wider one gives that.
-  private func allocate(_ request: AllocationRequest, _ operation: String) throws(PrimeError) -> Made {
+  private func allocate(_ request: AllocationRequest, _ operation: PrimeError.Operation) throws(PrimeError) -> Made {
     let natural = try create(request, rowBytes: request.widestRow, operation)
     guard let wanted = request.pitch, natural.pitch != wanted.own else { return natural }
     if wanted.own > request.widestRow, let made = try? create(request, rowBytes: wanted.own, operation),
@@ -76,7 +76,7 @@ public struct DumbAllocator: Allocator {
     "which only a primary node makes (EACCES on a render node): make the device's /dev/dri/card* visible here"
 
   private func create(
-    _ request: AllocationRequest, rowBytes: Int, _ operation: String
+    _ request: AllocationRequest, rowBytes: Int, _ operation: PrimeError.Operation
   ) throws(PrimeError) -> Made {
     let elementBytes = request.format.planes[0].bytesPerElement
     guard let width = UInt32(exactly: (rowBytes + elementBytes - 1) / elementBytes),
@@ -171,7 +171,7 @@ extension AllocationRequest {
   /// Throws where linear memory has none of the modifiers that were asked for.
   ///
   /// Its bytes could be called anything, but nothing would have arranged them so.
-  func requireLinear(_ whatIs: String, operation: String, on subject: String) throws(PrimeError) {
+  func requireLinear(_ whatIs: String, operation: PrimeError.Operation, on subject: String) throws(PrimeError) {
     guard let modifiers, !modifiers.contains(.linear) else { return }
     throw .untestable(
       operation, on: subject, reason: "\(whatIs) linear, and linear is not among the modifiers asked for")
@@ -187,7 +187,7 @@ extension AllocationRequest {
 
   /// Lays the planes one below the other at one pitch.
   func stackedLayout(
-    pitch: Int, operation: String, on subject: String
+    pitch: Int, operation: PrimeError.Operation, on subject: String
   ) throws(PrimeError) -> PictureLayout {
     var planes: [PlaneLayout] = []
     var firstRow = 0
@@ -201,7 +201,7 @@ extension AllocationRequest {
 
   /// The smallest layout that holds the picture, with an impossible size as an error of the call that was not made.
   package func packedLayout(
-    pitchAlignment: Int = 1, operation: String, on subject: String
+    pitchAlignment: Int = 1, operation: PrimeError.Operation, on subject: String
   ) throws(PrimeError) -> PictureLayout {
     do throws(LayoutError) {
       return try PictureLayout.packed(format: format, width: width, height: height, pitchAlignment: pitchAlignment)
@@ -214,7 +214,8 @@ extension AllocationRequest {
 extension PictureLayout {
   /// The layout that a kernel or library answered, with an impossible one as an error of that call.
   package static func checked(
-    format: PixelFormat, width: Int, height: Int, planes: [PlaneLayout], operation: String, on subject: String
+    format: PixelFormat, width: Int, height: Int, planes: [PlaneLayout], operation: PrimeError.Operation,
+    on subject: String
   ) throws(PrimeError) -> PictureLayout {
     do throws(LayoutError) {
       return try PictureLayout(format: format, width: width, height: height, planes: planes)

@@ -57,7 +57,7 @@ public final class GBMAllocator: Allocator {
   private static func allocate(
     _ request: AllocationRequest, on device: GBMDevice
   ) throws(PrimeError) -> BufferObject {
-    let operation = request.modifiers == nil ? "gbm_bo_create" : "gbm_bo_create_with_modifiers2"
+    let operation: PrimeError.Operation = request.modifiers == nil ? "gbm_bo_create" : "gbm_bo_create_with_modifiers2"
     // Asks for the layout only to refuse an impossible size before Mesa sees it.
     _ = try request.packedLayout(operation: operation, on: device.subject)
     var request = request
@@ -129,7 +129,7 @@ package struct GBMBuffer: ~Copyable {
   /// Whether GBM made it with `CREATE_DUMB` on the file that it was given.
   private let isDumb: Bool
 
-  init(creating request: AllocationRequest, on device: GBMDevice, operation: String) throws(PrimeError) {
+  init(creating request: AllocationRequest, on device: GBMDevice, operation: PrimeError.Operation) throws(PrimeError) {
     guard let width = UInt32(exactly: request.width), let height = UInt32(exactly: request.height) else {
       throw PrimeError(operation: operation, errno: .overflow, subject: device.subject)
     }
@@ -194,7 +194,7 @@ package struct GBMBuffer: ~Copyable {
   }
 
   private borrowing func exportThroughGBM(_ access: DMABuf.Access) throws(PrimeError) -> DMABuf {
-    let operation = "gbm_bo_get_fd_for_plane"
+    let operation: PrimeError.Operation = "gbm_bo_get_fd_for_plane"
     let given = try adopted(
       device.kernel.gbmExport(pointer, plane: 0)
         .orThrow(operation, on: device.subject, reason: "its Mesa driver exports no such buffer"))

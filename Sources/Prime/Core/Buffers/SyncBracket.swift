@@ -88,7 +88,7 @@ extension DMABuf {
     return result
   }
 
-  private borrowing func sync(_ flags: UInt64, name: String, deadline: Deadline) throws(PrimeError) {
+  private borrowing func sync(_ flags: UInt64, name: PrimeError.Operation, deadline: Deadline) throws(PrimeError) {
     // Asked for by linux/dma-buf.h.
     try deadline.restarting(name, on: subject) { kernel.dmaBufSync(rawDescriptor, flags: flags) }
   }

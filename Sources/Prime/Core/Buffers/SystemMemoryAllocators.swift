@@ -114,7 +114,7 @@ enum SystemMemory {
   static let pitchAlignment = 256
 
   static func allocate(
-    _ request: AllocationRequest, from path: String, kernel: any KernelCalls, operation: String,
+    _ request: AllocationRequest, from path: String, kernel: any KernelCalls, operation: PrimeError.Operation,
     _ create: (_ node: CInt, _ byteCount: Int) throws(PrimeError) -> CInt
   ) throws(PrimeError) -> BufferObject {
     try request.requireLinear("this memory is", operation: operation, on: path)

@@ -78,7 +78,7 @@ public struct DeviceCapabilities: Hashable, Sendable, Codable {
 extension Result where Failure == Errno {
   /// What a question to a driver was answered; nil where the driver has no such thing (`drm_getcap`, `drm_setclientcap`), or
   /// has it no more.
-  fileprivate func unlessDeclined(_ operation: String, by device: Device) throws(PrimeError) -> Success? {
+  fileprivate func unlessDeclined(_ operation: PrimeError.Operation, by device: Device) throws(PrimeError) -> Success? {
     switch self {
     case .success(let value): return value
     case .failure(.invalidArgument), .failure(.notSupported), .failure(.notImplemented), .failure(.notATerminal),

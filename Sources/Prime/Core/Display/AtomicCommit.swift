@@ -29,7 +29,7 @@ package struct AtomicCommit {
     on device: Device, flags: Flags, outFences: [KMSAssignment] = [], userData: UInt64 = 0,
     deadline: Deadline
   ) throws(PrimeError) -> [CInt] {
-    let operation = "DRM_IOCTL_MODE_ATOMIC"
+    let operation: PrimeError.Operation = "DRM_IOCTL_MODE_ATOMIC"
     while true {
       switch device.kernel.kmsCommit(
         device.rawDescriptor, assignments: assignments, outFences: outFences, flags: flags.rawValue,

@@ -11,7 +11,7 @@ extension PrimeError {
 
 extension Result where Failure == Errno {
   /// As `orThrow`, with what a display means by the errno.
-  func asDisplayCall(_ operation: String, on subject: String) throws(PrimeError) -> Success {
+  func asDisplayCall(_ operation: PrimeError.Operation, on subject: String) throws(PrimeError) -> Success {
     do throws(PrimeError) {
       return try orThrow(operation, on: subject)
     } catch {

@@ -267,7 +267,7 @@ extension DisplayRoute {
 
   /// What the kernel says and this library cannot read is the kernel's or this library's fault, and worth a report.
   private static func parsed<Value>(
-    _ name: String, on device: Device, _ body: () throws(BlobError) -> Value
+    _ name: PrimeError.Operation, on device: Device, _ body: () throws(BlobError) -> Value
   ) throws(PrimeError) -> Value {
     do throws(BlobError) {
       return try body()

@@ -12,7 +12,7 @@ public struct Framebuffer: ~Copyable, Sendable {
   ///
   /// - Throws: `drmModeAddFB2WithModifiers` with its errno.
   public init(_ handle: borrowing GEMHandle, _ description: BufferDescription) throws(PrimeError) {
-    let operation = "drmModeAddFB2WithModifiers"
+    let operation: PrimeError.Operation = "drmModeAddFB2WithModifiers"
     let device = handle.device
     guard let width = UInt32(exactly: description.width), let height = UInt32(exactly: description.height) else {
       throw PrimeError(operation: operation, errno: .overflow, subject: device.subject)

@@ -37,7 +37,7 @@ extension DisplayRoute {
   public func secondPlanes() throws(PrimeError) -> [SecondPlane] {
     guard let objects else {
       throw PrimeError(
-        operation: "scanout", errno: .notSupported, subject: device.subject,
+        operation: .scanout, errno: .notSupported, subject: device.subject,
         reason: "two planes in one commit need atomic mode setting, which this display is not driven by")
     }
     let floor = objects.plane.value("zpos")
@@ -72,14 +72,14 @@ extension DisplayRoute {
     let planes = try secondPlanes()
     guard let first = planes.first else {
       throw PrimeError(
-        operation: "scanout", errno: .notSupported, subject: device.subject,
+        operation: .scanout, errno: .notSupported, subject: device.subject,
         reason: "CRTC \(crtcIndex) has no second plane: neither an overlay nor a cursor plane feeds it")
     }
     if let plane = planes.first(where: { $0.formats.objection(to: fourcc, modifier, plane: $0.id) == nil }) {
       return plane
     }
     throw PrimeError(
-      operation: "scanout", errno: .invalidArgument, subject: device.subject,
+      operation: .scanout, errno: .invalidArgument, subject: device.subject,
       reason: first.formats.objection(to: fourcc, modifier, plane: first.id))
   }
 }

@@ -152,7 +152,7 @@ package final class PipeCRC {
       if end.remaining == .zero && count >= Self.passedOver + 6 { break }
     }
     throw .untestable(
-      "crc", on: subject,
+      .crc, on: subject,
       reason: count == 0
         ? "no frame checksum came within \(Self.longestFrame.wholeSeconds)"
         : "no two of \(count) frame checksums of one picture agree (dithering, PSR or DSC make them so)")

@@ -71,7 +71,7 @@ package struct WritebackJob: ~Copyable {
   private borrowing func isWritten(
     within patience: Duration, on device: Device, deadline: Deadline
   ) throws(PrimeError) -> Bool {
-    let operation = "poll for the writeback fence"
+    let operation: PrimeError.Operation = "poll for the writeback fence"
     let end = deadline.atMost(patience)
     while true {
       switch device.kernel.poll(fence.rawValue, events: DisplayPipe.readable, milliseconds: end.pollSlice) {

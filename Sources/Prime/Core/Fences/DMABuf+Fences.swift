@@ -58,7 +58,7 @@ extension DMABuf {
   ///
   /// - Throws: `DMA_BUF_IOCTL_EXPORT_SYNC_FILE` with `ENOTTY` on a kernel before 6.0 or without `CONFIG_SYNC_FILE`.
   public borrowing func exportSyncFile(for access: FenceAccess) throws(PrimeError) -> SyncFile {
-    let operation = "DMA_BUF_IOCTL_EXPORT_SYNC_FILE"
+    let operation: PrimeError.Operation = "DMA_BUF_IOCTL_EXPORT_SYNC_FILE"
     switch kernel.dmaBufExportSyncFile(rawDescriptor, flags: Self.flags(access)) {
     case .success(let file): return SyncFile(adopting: Descriptor(adopting: file, kernel: kernel))
     case .failure(let errno):
@@ -75,7 +75,7 @@ extension DMABuf {
   /// - Throws: `DMA_BUF_IOCTL_IMPORT_SYNC_FILE` with `ENOTTY` on a kernel before 6.0 or without `CONFIG_SYNC_FILE`, and with
   ///   `EINVAL` for a file that is not a sync_file.
   public borrowing func importSyncFile(_ file: borrowing SyncFile, as access: FenceAccess) throws(PrimeError) {
-    let operation = "DMA_BUF_IOCTL_IMPORT_SYNC_FILE"
+    let operation: PrimeError.Operation = "DMA_BUF_IOCTL_IMPORT_SYNC_FILE"
     let syncFile = file.rawDescriptor
     switch kernel.dmaBufImportSyncFile(rawDescriptor, flags: Self.flags(access), syncFile: syncFile) {
     case .success: return

@@ -47,7 +47,7 @@ public struct SyncFile: ~Copyable, Sendable {
   /// - Throws: `SYNC_IOC_MERGE` with `EINVAL` without asking the kernel for a name that does not fit, which the kernel would
   ///   cut; `ENOENT` where the other is no sync_file.
   public borrowing func merge(with other: borrowing SyncFile, name: String) throws(PrimeError) -> SyncFile {
-    let operation = "SYNC_IOC_MERGE"
+    let operation: PrimeError.Operation = "SYNC_IOC_MERGE"
     guard name.utf8.count <= Self.longestName, !name.utf8.contains(0) else {
       throw PrimeError(
         operation: operation, errno: .invalidArgument, subject: subject,
@@ -92,7 +92,7 @@ public struct SyncFile: ~Copyable, Sendable {
       name: answer.name, status: FenceStatus(kernelStatus: answer.status), fences: answer.fences.map(FenceInfo.init))
   }
 
-  private static let infoOperation = "SYNC_IOC_FILE_INFO"
+  private static let infoOperation: PrimeError.Operation = "SYNC_IOC_FILE_INFO"
   private static let mostFences = 4096
   private static let noSyncFile = "this file is not a sync_file"
 

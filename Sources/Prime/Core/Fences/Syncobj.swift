@@ -107,7 +107,7 @@ public struct Syncobj: ~Copyable, Sendable {
 extension Syncobj {
   static let noFence = "no fence was submitted to it yet: signal it, import one, or wait for the submission too"
 
-  static func operation(_ call: String) -> String { "DRM_IOCTL_SYNCOBJ_\(call)" }
+  static func operation(_ call: String) -> PrimeError.Operation { "DRM_IOCTL_SYNCOBJ_\(call)" }
 
   /// The value, or the error with what is known about it.
   @discardableResult static func answer<Value>(

@@ -18,7 +18,7 @@ public struct VGEMFence: ~Copyable, Sendable {
   ///   buffer has a fence that stands in the way: a writer's, and for a writer a reader's too.
   public init(attachingTo handle: borrowing GEMHandle, as access: FenceAccess) throws(PrimeError) {
     let device = handle.device
-    let operation = "DRM_IOCTL_VGEM_FENCE_ATTACH"
+    let operation: PrimeError.Operation = "DRM_IOCTL_VGEM_FENCE_ATTACH"
     // The number of the call is a private one of each driver: another one would do something else.
     guard device.driver == "vgem" else {
       throw PrimeError(

@@ -137,7 +137,7 @@ public struct HandoverConnection: ~Copyable {
     }
   }
 
-  private borrowing func gone(_ operation: String, _ errno: Errno, _ when: String) -> PrimeError {
+  private borrowing func gone(_ operation: PrimeError.Operation, _ errno: Errno, _ when: String) -> PrimeError {
     let isEnd = [Errno.brokenPipe, .connectionReset].contains(errno)
     return PrimeError(
       operation: operation, errno: errno, subject: subject, reason: isEnd ? "the other end went away \(when)" : nil)
@@ -147,6 +147,6 @@ public struct HandoverConnection: ~Copyable {
 extension PrimeError {
   /// A message that does not keep to the format.
   package static func broken(_ error: HandoverError, _ subject: String) -> PrimeError {
-    PrimeError(operation: "handover", errno: .protocolError, subject: subject, reason: error.description)
+    PrimeError(operation: .handover, errno: .protocolError, subject: subject, reason: error.description)
   }
 }

@@ -90,7 +90,7 @@ public struct Deadline: Sendable {
   package var isCancelled: Bool { cancellation?.isRequested == true }
 
   /// Throws `ETIMEDOUT` when the moment has passed, and `ECANCELED` when somebody asked to stop before it had.
-  public func check(_ operation: String, on subject: @autoclosure () -> String) throws(PrimeError) {
+  public func check(_ operation: PrimeError.Operation, on subject: @autoclosure () -> String) throws(PrimeError) {
     // The time comes first: whoever waits for this work asks it to stop as well, once its time is over.
     if remaining == .zero {
       throw PrimeError(

@@ -22,7 +22,7 @@ extension FileSystem {
   /// A device that goes while its files are read answers `ENODEV`, and its files are gone a moment later. Where they stay,
   /// it is no absence.
   private static func present<Answer>(
-    _ operation: String, _ path: String, _ look: (String) -> Answer?
+    _ operation: PrimeError.Operation, _ path: String, _ look: (String) -> Answer?
   ) throws(PrimeError) -> Answer? {
     var errno = Errno(rawValue: 0)
     for _ in 0..<looksWhileGoing {

@@ -14,7 +14,7 @@ extension MappedRange {
   ) throws -> Result {
     // Safe: only the address is taken here; the guard touches the range when a page of it faults.
     let begun = unsafe cfaults_begin(baseAddress, byteCount)
-    let operation = writing ? PrimeError.writeOfMapping : PrimeError.readOfMapping
+    let operation = PrimeError.Operation.step(writing ? .mappingWrite : .mappingRead)
     guard begun == 0 else {
       throw PrimeError(operation: operation, errno: Errno(rawValue: begun), subject: subject())
     }
@@ -29,11 +29,4 @@ extension MappedRange {
     }
     return try result.get()
   }
-}
-
-extension PrimeError {
-  /// The name of a read that the kernel refused when a page was touched.
-  static let readOfMapping = "read of the mapping"
-  /// The name of a write that the kernel refused when a page was touched.
-  static let writeOfMapping = "write of the mapping"
 }

@@ -1,7 +1,7 @@
 /// One failed operation: which call, on what, with which errno, and why where that is known.
 public struct PrimeError: Error, Hashable, Sendable {
-  /// The C name of the call that failed, for example `drmPrimeFDToHandle`.
-  public let operation: String
+  /// The call or the step that failed.
+  public let operation: PrimeError.Operation
   /// What the kernel, or libdrm in its name, answered.
   public let errno: Errno
   /// Which device or buffer it was about, for example `virtio_gpu (/dev/dri/card2)`.
@@ -15,11 +15,11 @@ public struct PrimeError: Error, Hashable, Sendable {
   public let isUntestable: Bool
 
   /// Makes an error; `reason` is a sentence a person can act on.
-  public init(operation: String, errno: Errno, subject: String, reason: String? = nil) {
+  public init(operation: PrimeError.Operation, errno: Errno, subject: String, reason: String? = nil) {
     self.init(operation: operation, errno: errno, subject: subject, reason: reason, isUntestable: false)
   }
 
-  private init(operation: String, errno: Errno, subject: String, reason: String?, isUntestable: Bool) {
+  private init(operation: PrimeError.Operation, errno: Errno, subject: String, reason: String?, isUntestable: Bool) {
     self.operation = operation
     self.errno = errno
     self.subject = subject
@@ -28,7 +28,7 @@ public struct PrimeError: Error, Hashable, Sendable {
   }
 
   /// What this library cannot try, with the reason; the kernel was not asked.
-  package static func untestable(_ operation: String, on subject: String, reason: String) -> PrimeError {
+  package static func untestable(_ operation: PrimeError.Operation, on subject: String, reason: String) -> PrimeError {
     PrimeError(
       operation: operation, errno: .notSupported, subject: subject, reason: reason, isUntestable: true)
   }
@@ -60,7 +60,7 @@ package typealias CallResult<Success> = Result<Success, Errno>
 extension Result where Failure == Errno {
   /// The value, or a `PrimeError` that names the call and what it was made on.
   package func orThrow(
-    _ operation: String, on subject: @autoclosure () -> String, reason: @autoclosure () -> String? = nil
+    _ operation: PrimeError.Operation, on subject: @autoclosure () -> String, reason: @autoclosure () -> String? = nil
   ) throws(PrimeError) -> Success {
     switch self {
     case .success(let value): return value

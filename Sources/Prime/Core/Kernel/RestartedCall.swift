@@ -5,7 +5,7 @@ extension Deadline {
   ///
   /// - Throws: `operation` with the call's errno; with `ETIMEDOUT` or `ECANCELED` where the deadline ends it.
   package func restarting<Value>(
-    _ operation: String, on subject: @autoclosure () -> String, _ call: () -> CallResult<Value>
+    _ operation: PrimeError.Operation, on subject: @autoclosure () -> String, _ call: () -> CallResult<Value>
   ) throws(PrimeError) -> Value {
     var tries = 0
     while true {

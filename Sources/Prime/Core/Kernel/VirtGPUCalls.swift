@@ -8,7 +8,7 @@ package enum VirtGPUTransfer: Hashable, Sendable {
   case fromHost
 
   /// The call's name.
-  package var operation: String {
+  package var operation: PrimeError.Operation {
     switch self {
     case .toHost: "DRM_IOCTL_VIRTGPU_TRANSFER_TO_HOST"
     case .fromHost: "DRM_IOCTL_VIRTGPU_TRANSFER_FROM_HOST"

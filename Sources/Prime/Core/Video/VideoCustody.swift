@@ -14,7 +14,7 @@ package enum VideoChange: Hashable, Sendable, Codable {
   /// Puts it back; nil where it is as it was.
   func putBack(on file: VideoFile) -> PrimeError? {
     let (kernel, descriptor) = (file.kernel, file.rawDescriptor)
-    let answer: (operation: String, result: CallResult<Void>)
+    let answer: (operation: PrimeError.Operation, result: CallResult<Void>)
     switch self {
     case .connection(let isOutput, let index):
       answer = (

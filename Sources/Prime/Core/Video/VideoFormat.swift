@@ -39,7 +39,7 @@ public struct VideoFormat: Hashable, Sendable, CustomStringConvertible {
   /// - Throws: `VIDIOC_G_FMT`, untestable, where the format has no DRM name here or several memory planes; with `EIO`
   ///   where the driver's answer describes no picture, or a buffer that does not hold it.
   public func layout(on subject: @autoclosure () -> String) throws(PrimeError) -> PictureLayout {
-    let operation = "VIDIOC_G_FMT"
+    let operation: PrimeError.Operation = "VIDIOC_G_FMT"
     guard let format = fourcc.drm.flatMap(PixelFormat.init) else {
       throw .untestable(
         operation, on: subject(), reason: "the V4L2 format \(fourcc) has no DRM format of the same bytes here")

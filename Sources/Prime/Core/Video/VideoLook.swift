@@ -80,7 +80,7 @@ public final class VideoLook {
     let made = try Self.makeTarget(target, description, &writer)
     guard made.buffer.identity != buffer.identity else {
       throw PrimeError(
-        operation: "control", errno: .inputOutput, subject: capture.subject,
+        operation: .control, errno: .inputOutput, subject: capture.subject,
         reason: "the device would write into the very buffer that it reads, so its copy could not be told from that")
     }
     try reader.request(.dmaBuf, count: 1)
@@ -175,7 +175,7 @@ extension VideoLook {
     try target.write(deadline: deadline) { bytes in
       guard before.count >= source.byteCount, bytes.count >= copy.byteCount else {
         throw PrimeError(
-          operation: "control", errno: .inputOutput, subject: subject,
+          operation: .control, errno: .inputOutput, subject: subject,
           reason: "a buffer is smaller than the picture that it is said to hold")
       }
       for (plane, (from, to)) in zip(source.planes, copy.planes).enumerated() {
@@ -190,7 +190,7 @@ extension VideoLook {
     // Two dma-bufs may still be one memory.
     guard try buffer.copyOfBytes(deadline: deadline).isSame(as: before) else {
       throw PrimeError(
-        operation: "control", errno: .inputOutput, subject: subject,
+        operation: .control, errno: .inputOutput, subject: subject,
         reason: "writing to the target changed the buffer that is to be read: they are one memory")
     }
   }

@@ -123,7 +123,7 @@ extension VideoQueue {
   public mutating func setFormat(
     _ fourcc: VideoFourcc, width: Int, height: Int, pitch: Int? = nil
   ) throws(PrimeError) -> VideoFormat {
-    let operation = "VIDIOC_S_FMT"
+    let operation: PrimeError.Operation = "VIDIOC_S_FMT"
     guard let width = UInt32(exactly: width), let height = UInt32(exactly: height),
       let pitch = UInt32(exactly: pitch ?? 0)
     else { throw PrimeError(operation: operation, errno: .overflow, subject: subject) }
@@ -146,7 +146,7 @@ extension VideoQueue {
   ///
   /// - Throws: `VIDIOC_S_FMT`, untestable, where the driver has no such format, size or pitch.
   mutating func setFormat(of layout: PictureLayout) throws(PrimeError) {
-    let operation = "VIDIOC_S_FMT"
+    let operation: PrimeError.Operation = "VIDIOC_S_FMT"
     let offered = try formats()
     guard
       let code = VideoFourcc.codes(of: layout.format.fourcc).first(where: {
@@ -230,7 +230,7 @@ extension VideoQueue {
   package borrowing func enqueue(
     _ index: Int, _ descriptors: [CInt], byteCounts: [Int], deadline: Deadline
   ) throws(PrimeError) {
-    let operation = "VIDIOC_QBUF"
+    let operation: PrimeError.Operation = "VIDIOC_QBUF"
     var buffer = try empty(index, operation)
     for (plane, memory) in format.memoryPlanes.enumerated() {
       // What is to be read has to be said: 0 is taken for the whole buffer and warned of (vb2_warn_zero_bytesused).
@@ -253,7 +253,7 @@ extension VideoQueue {
   /// - Throws: `poll for a picture` with `ETIMEDOUT` or `ECANCELED` when the deadline ends it, `EIO` where the queue does not
   ///   run; `VIDIOC_DQBUF` with its errno, `EIO` where the driver says that the picture is damaged.
   public borrowing func dequeue(deadline: Deadline) throws(PrimeError) -> VideoBuffer {
-    let operation = "VIDIOC_DQBUF"
+    let operation: PrimeError.Operation = "VIDIOC_DQBUF"
     try file.kernel.awaitEvents(
       Int16(direction == .capture ? POLLIN : POLLOUT), of: file.rawDescriptor, "a picture", deadline: deadline,
       on: subject)
@@ -273,7 +273,8 @@ extension VideoQueue {
   /// `V4L2_BUF_FLAG_ERROR`.
   private static let damaged: UInt32 = 0x40
 
-  private borrowing func empty(_ index: Int, _ operation: String) throws(PrimeError) -> KernelVideoBuffer {
+  private borrowing func empty(_ index: Int, _ operation: PrimeError.Operation) throws(PrimeError) -> KernelVideoBuffer
+  {
     guard let memory, let number = UInt32(exactly: index) else {
       throw PrimeError(
         operation: operation, errno: .invalidArgument, subject: subject, reason: "the queue has no buffers yet")

@@ -38,7 +38,7 @@ struct CoherencyCheck {
       report.answer = .untold
       report.reason = "\(error)"
       if let error = error as? PrimeError {
-        report.call = error.operation
+        report.call = error.operation.description
         report.errno = error.isUntestable ? nil : error.errno.name
       }
     }
@@ -83,7 +83,7 @@ struct CoherencyCheck {
       of: bench.buffer, from: bench.exporter, to: bench.importer, waitsForFences: nil, alone: alone,
       shared: try measurement.observe(bench.buffer), isBounced: report.bounced)
     withExtendedLifetime(handle) {}
-    return (mapping == .own, TwoCopies.areKept(by: bench.importer) ? VirtGPUTransfer.toHost.operation : nil)
+    return (mapping == .own, TwoCopies.areKept(by: bench.importer) ? VirtGPUTransfer.toHost.operation.description : nil)
   }
 
   private func importing(_ bench: borrowing Bench) throws(PrimeError) -> GEMHandle {

@@ -24,9 +24,9 @@ final class CoherencyEngine {
   ) throws(PrimeError) {
     let pipeline = try WritebackPipeline(on: importer)
     guard pipeline.supports(.xrgb8888) else {
-      throw .untestable("writeback", on: importer.subject, reason: "its display engine does not write XRGB8888 back")
+      throw .untestable(.writeback, on: importer.subject, reason: "its display engine does not write XRGB8888 back")
     }
-    let fetch = try FetchWindow(onto: description, bytes: buffer.byteCount, for: pipeline.route, operation: "writeback")
+    let fetch = try FetchWindow(onto: description, bytes: buffer.byteCount, for: pipeline.route, operation: .writeback)
     let window = fetch.description
     let target = try WritebackTarget(
       AllocationRequest(beside: window, width: window.width, height: window.height, on: importer), on: importer,
@@ -37,7 +37,7 @@ final class CoherencyEngine {
     self.mode = try DisplayMode.withoutWire(width: window.width, height: window.height)
     self.layout = try PictureLayout.checked(
       format: window.layout.format, width: fetch.shown.width, height: fetch.shown.height,
-      planes: target.description.layout.planes, operation: "writeback", on: importer.subject)
+      planes: target.description.layout.planes, operation: .writeback, on: importer.subject)
     self.targetBuffer = try target.buffer.duplicate()
     self.pipeline = pipeline
   }

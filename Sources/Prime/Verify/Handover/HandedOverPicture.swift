@@ -54,7 +54,7 @@ struct HandedOverPicture: ~Copyable {
     } catch {
       // What a descriptor is not, was never the kernel's failure.
       throw PrimeError(
-        operation: "handover", errno: error.errno, subject: subject,
+        operation: .handover, errno: error.errno, subject: subject,
         reason: "descriptor \(index): \(error.reason ?? "\(error.operation) failed with \(error.errno)")")
     }
   }

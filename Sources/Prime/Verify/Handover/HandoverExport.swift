@@ -134,8 +134,8 @@ public struct HandoverExport: Sendable {
         return try Device.open(node, kernel: plan.kernel)
       }
       try Stop.declining(.untested) {
-        let needed = try plan.request.packedLayout(operation: "allocate", on: exporter.name)
-        try MemoryBudget.check(needed.byteCount, operation: "allocate", on: exporter.name)
+        let needed = try plan.request.packedLayout(operation: .allocate, on: exporter.name)
+        try MemoryBudget.check(needed.byteCount, operation: .allocate, on: exporter.name)
       }
       let device = device
       allocator = try Stop.declining(.refused, by: .exporter) {
@@ -146,7 +146,7 @@ public struct HandoverExport: Sendable {
     /// Allocates, exports, writes pattern 0 and sees it; what is wrong here says nothing about sharing.
     func make(seed: UInt64) throws -> PreparedBuffer {
       let name = plan.exporter.name
-      try plan.deadline.check("allocate", on: name)
+      try plan.deadline.check(.allocate, on: name)
       let object = try Stop.declining(.refused, by: .exporter) { try allocator.allocate(plan.request) }
       let buffer = try Stop.declining(.refused, by: .exporter) { try object.export(.readWrite) }
       let description = object.description

@@ -137,7 +137,7 @@ public struct HandoverImport: Sendable {
       let picture = try HandedOverPicture(offering: bytes, descriptors, from: subject)
       guard !writesBack || picture.offer.access == .readWrite else {
         throw PrimeError(
-          operation: "handover", errno: .permissionDenied, subject: subject,
+          operation: .handover, errno: .permissionDenied, subject: subject,
           reason: "the buffer is handed over for reading only, and --write-back needs to write")
       }
       return picture

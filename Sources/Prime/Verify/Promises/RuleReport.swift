@@ -125,12 +125,12 @@ struct RulePair: Sendable {
     } catch let skip as RuleSkip {
       report.verdict = .skipped
       report.reason = skip.reason
-      report.call = skip.error?.operation
+      report.call = skip.error?.operation.description
       report.errno = skip.error?.errno.name
     } catch let error as PrimeError where error.isUntestable {
       // The kernel was not asked, so there is neither a call nor an errno of it.
       report.verdict = .skipped
-      report.reason = "\(error.subject): \(error.reason ?? error.operation)"
+      report.reason = "\(error.subject): \(error.reason ?? error.operation.description)"
     } catch let error as PrimeError {
       report.fail(error)
     } catch {

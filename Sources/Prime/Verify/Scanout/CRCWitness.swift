@@ -133,7 +133,7 @@ final class CRCWitness: ScanoutWitness {
     .untestable(Self.operation, on: route.device.subject, reason: reason)
   }
 
-  static let operation = "crc"
+  static let operation = PrimeError.Operation.crc
 
   /// How long sources are looked for that can be believed, after the first.
   private static let patience = Duration.seconds(3)

@@ -45,7 +45,7 @@ final class ScanoutRecord {
       ?? Stop(
         verdict: .error,
         error: error as? PrimeError
-          ?? PrimeError(operation: "scanout", errno: .inputOutput, subject: report.display, reason: "\(error)"))
+          ?? PrimeError(operation: .scanout, errno: .inputOutput, subject: report.display, reason: "\(error)"))
     wasCancelled = stop.error?.errno == .cancelled
     // What was seen before somebody ended the hold stays true.
     guard !wasCancelled || !report.verdict.arrives else { return }
@@ -56,7 +56,7 @@ final class ScanoutRecord {
       report.reason = stop.reason ?? report.reason
       return
     }
-    report.call = error.operation
+    report.call = error.operation.description
     report.errno = error.errno.name
     // One pair gives no evidence for the side of a refused import; `verify` has the whole matrix.
     let meaning =

@@ -69,6 +69,6 @@ extension ScanoutStage {
   static func declined(_ reason: String, _ route: DisplayRoute) -> Stop {
     Stop(
       verdict: .refused, refusedBy: .importer,
-      error: PrimeError(operation: "scanout", errno: .invalidArgument, subject: route.device.subject, reason: reason))
+      error: PrimeError(operation: .scanout, errno: .invalidArgument, subject: route.device.subject, reason: reason))
   }
 }

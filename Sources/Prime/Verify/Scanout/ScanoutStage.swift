@@ -150,7 +150,7 @@ final class ScanoutStage {
       giveWay(
         .writeback,
         .untestable(
-          "writeback", on: route.device.subject,
+          .writeback, on: route.device.subject,
           reason: WritebackWitness.objection(to: request.format.fourcc, route)))
     } else if route.connector.isWriteback {
       let above = request.overlay.map { (format: $0.format.fourcc, alpha: $0.alpha) }

@@ -49,7 +49,7 @@ final class WritebackWitness: ScanoutWitness {
       let format = PixelFormat(written.fourcc)
     else {
       throw .untestable(
-        "writeback", on: device.subject, reason: Self.objection(to: description.fourcc, route))
+        .writeback, on: device.subject, reason: Self.objection(to: description.fourcc, route))
     }
     self.written = written
     let request = AllocationRequest(format: format, width: description.width, height: description.height)
@@ -121,7 +121,7 @@ final class WritebackWitness: ScanoutWitness {
     }
     guard try !expected.wrong.matches(bytes, layout: layout, tolerance: written.tolerance) else {
       throw PrimeError(
-        operation: "control", errno: .inputOutput, subject: pipe.route.device.subject,
+        operation: .control, errno: .inputOutput, subject: pipe.route.device.subject,
         reason: "the written picture also matches content that was never shown, so this comparison proves nothing")
     }
     return nil

@@ -30,7 +30,7 @@ extension Stop {
       return try body()
     } catch let error as PrimeError where error.isUntestable {
       // Nothing was declined: the errno is not the kernel's.
-      throw Stop(verdict: .untested, reason: "\(error.subject): \(error.reason ?? error.operation)")
+      throw Stop(verdict: .untested, reason: "\(error.subject): \(error.reason ?? error.operation.description)")
     } catch let error as PrimeError where !error.isBreakage {
       throw Stop(verdict: verdict, refusedBy: refuser, error: error)
     }
@@ -64,8 +64,8 @@ extension PrimeError {
   }
 
   /// The control, SYNC and the questions about a dma-buf: every one that exists answers them.
-  private static let callsNobodyDeclines: Set<String> = [
-    "control", "DMA_BUF_IOCTL_SYNC(START)", "DMA_BUF_IOCTL_SYNC(END)", "poll for the fences", "fstatfs", "lseek",
+  private static let callsNobodyDeclines: Set<PrimeError.Operation> = [
+    .control, "DMA_BUF_IOCTL_SYNC(START)", "DMA_BUF_IOCTL_SYNC(END)", "poll for the fences", "fstatfs", "lseek",
     "fcntl(F_GETFL)", "fstat", "fcntl(F_DUPFD_CLOEXEC)", "drmGetVersion",
   ]
 }
@@ -113,14 +113,14 @@ final class CellRecord {
     default:
       stop = Stop(
         verdict: .error,
-        error: PrimeError(operation: "check", errno: .invalidArgument, subject: report.exporter, reason: "\(error)"))
+        error: PrimeError(operation: .check, errno: .invalidArgument, subject: report.exporter, reason: "\(error)"))
     }
     report.verdict = stop.verdict
     report.refusedBy = stop.refusedBy
     report.reason = stop.reason
     if let error = stop.error {
       wasCancelled = error.errno == .cancelled
-      report.call = error.operation
+      report.call = error.operation.description
       report.errno = error.errno.name
       report.reason = stop.reason ?? "\(error.subject): \(error.reason ?? error.errno.meaning)"
     }

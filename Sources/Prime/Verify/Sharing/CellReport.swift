@@ -22,7 +22,7 @@ public struct CellReport: Hashable, Sendable, Codable {
 
     init(_ observer: ObserverName, endedBy error: PrimeError) {
       self.observer = observer
-      call = error.operation
+      call = error.operation.description
       errno = error.isUntestable ? nil : error.errno.name
       reason = "\(error.subject): \(error.reason ?? error.errno.meaning)"
     }

@@ -13,7 +13,7 @@ struct FetchWindow {
 
   /// Fits a buffer of `bytes` bytes to a route; `operation` names the observer that wants it.
   init(
-    onto picture: BufferDescription, bytes: Int, for route: DisplayRoute, operation: String
+    onto picture: BufferDescription, bytes: Int, for route: DisplayRoute, operation: PrimeError.Operation
   ) throws(PrimeError) {
     func unavailable(_ reason: String) -> PrimeError {
       .untestable(operation, on: route.device.subject, reason: reason)

@@ -20,7 +20,8 @@ final class ImportOnDisplay {
   /// - Throws: an untestable error where no display is connected or no mode is large enough; `drmSetMaster` where another
   ///   process holds the display; `drmModeAddFB2` where the importer's display does not take the buffer.
   init(
-    _ handle: borrowing GEMHandle, of buffer: borrowing DMABuf, _ description: BufferDescription, operation: String,
+    _ handle: borrowing GEMHandle, of buffer: borrowing DMABuf, _ description: BufferDescription,
+    operation: PrimeError.Operation,
     prepare: (DisplayRoute) throws(PrimeError) -> Void = { _ throws(PrimeError) in }
   ) throws(PrimeError) {
     let importer = handle.device
@@ -65,7 +66,7 @@ final class ImportOnDisplay {
   func showOnce<Seen>(deadline: Deadline, _ look: () -> Seen) throws(PrimeError) -> Seen {
     guard try !mustCover(deadline: deadline) else {
       throw .untestable(
-        "commit", on: route.device.subject,
+        .commit, on: route.device.subject,
         reason: "its plane has to cover a mode of \(mode.width)x\(mode.height), which is larger than the buffer")
     }
     try pipe.show(picture, mode: mode, deadline: deadline)

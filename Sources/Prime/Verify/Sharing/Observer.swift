@@ -47,7 +47,7 @@ final class NativeMapObserver: Observer {
   ) throws(PrimeError) {
     guard let exporter, exporter.isSameDevice(as: importer.identity) else {
       throw .untestable(
-        "native-map", on: importer.subject,
+        .nativeMap, on: importer.subject,
         reason: exporter == nil
           ? "nothing says that the buffer is this device's own, and its mapping of another's would be the exporter's view"
           : "the buffer is another device's, and a mapping of that is at best the exporter's own")
@@ -78,7 +78,7 @@ final class NativeMapObserver: Observer {
 /// The importer's handle exported again: the same dma-buf by number, and read through it.
 final class IdentityObserver: Observer {
   /// No call failed where the two are different buffers.
-  static let operation = "identity"
+  static let operation = PrimeError.Operation.identity
   let name = ObserverName.identity
   let isProof = false
   private let exported: DMABuf

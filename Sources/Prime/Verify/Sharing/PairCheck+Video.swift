@@ -17,8 +17,8 @@ extension PairCheck {
     let patterns = Patterns(seed: seed)
     let object = try record.timed("allocate") {
       try Stop.declining(.untested) {
-        let needed = try request.packedLayout(operation: "allocate", on: exporter.name)
-        try MemoryBudget.check(needed.byteCount, operation: "allocate", on: exporter.name)
+        let needed = try request.packedLayout(operation: .allocate, on: exporter.name)
+        try MemoryBudget.check(needed.byteCount, operation: .allocate, on: exporter.name)
       }
       return try Stop.declining(.refused, by: .exporter) {
         var request = request

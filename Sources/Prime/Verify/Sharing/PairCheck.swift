@@ -152,8 +152,8 @@ package struct PairCheck {
   private func share(_ devices: OpenDevices, _ record: CellRecord) throws {
     let patterns = Patterns(seed: seed)
     try Stop.declining(.untested) {
-      let needed = try request.packedLayout(operation: "allocate", on: exporter.name)
-      try MemoryBudget.check(needed.byteCount, operation: "allocate", on: exporter.name)
+      let needed = try request.packedLayout(operation: .allocate, on: exporter.name)
+      try MemoryBudget.check(needed.byteCount, operation: .allocate, on: exporter.name)
     }
     let allocator = try Stop.declining(.refused, by: .exporter) {
       try Allocators.make(exporter, on: devices.exporter, kernel: kernel)
@@ -239,7 +239,7 @@ package struct PairCheck {
     if observers.verdict(mapping) == .held {
       try record.timed("show") {
         do throws(PrimeError) {
-          let display = try ImportOnDisplay(handle, of: buffer, description, operation: "commit")
+          let display = try ImportOnDisplay(handle, of: buffer, description, operation: .commit)
           mapping = try display.showOnce(deadline: deadline) {
             mapping.afterShowing([buffer.identity.inode], by: devices.importer, traced: trace?.devices())
           }

@@ -43,7 +43,7 @@ final class TwoCopies {
     let descriptor = device.rawDescriptor
     _ = try device.kernel.virtGPUTransfer(descriptor, handle: handle.rawValue, width: width, height: height, transfer)
       .orThrow(transfer.operation, on: device.subject)
-    let wait = "DRM_IOCTL_VIRTGPU_WAIT"
+    let wait: PrimeError.Operation = "DRM_IOCTL_VIRTGPU_WAIT"
     while try device.kernel.virtGPUIsBusy(descriptor, handle: handle.rawValue).orThrow(wait, on: device.subject) {
       try deadline.check(wait, on: device.subject)
       Pause.milliseconds(1)

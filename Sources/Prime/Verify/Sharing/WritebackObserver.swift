@@ -25,12 +25,12 @@ final class WritebackObserver: Observer {
     let pipeline = try WritebackPipeline(on: importer)
     guard pipeline.supports(.xrgb8888) else {
       throw .untestable(
-        "writeback", on: importer.subject, reason: "its display engine does not write XRGB8888 back")
+        .writeback, on: importer.subject, reason: "its display engine does not write XRGB8888 back")
     }
     let fetch = try FetchWindow(
-      onto: description, bytes: buffer.byteCount, for: pipeline.route, operation: "writeback")
+      onto: description, bytes: buffer.byteCount, for: pipeline.route, operation: .writeback)
     let window = fetch.description
-    try MemoryBudget.check(window.layout.byteCount, operation: "writeback", on: importer.subject)
+    try MemoryBudget.check(window.layout.byteCount, operation: .writeback, on: importer.subject)
     let target = try WritebackTarget(
       AllocationRequest(beside: window, width: window.width, height: window.height, on: importer), on: importer,
       otherwise: allocator)
@@ -45,7 +45,7 @@ final class WritebackObserver: Observer {
     self.mode = try DisplayMode.withoutWire(width: window.width, height: window.height)
     self.seen = try PictureLayout.checked(
       format: window.layout.format, width: fetch.shown.width, height: fetch.shown.height,
-      planes: target.description.layout.planes, operation: "writeback", on: importer.subject)
+      planes: target.description.layout.planes, operation: .writeback, on: importer.subject)
     self.pictureLayout = description.layout
     self.showing = Showing(description, as: window.fourcc, on: pipeline.route)
     self.buffer = try buffer.duplicate()
@@ -56,7 +56,7 @@ final class WritebackObserver: Observer {
   /// Why nothing is proven where the target is what was shown.
   static func sharesMemory(_ subject: String, _ reason: String) -> PrimeError {
     PrimeError(
-      operation: "control", errno: .inputOutput, subject: subject,
+      operation: .control, errno: .inputOutput, subject: subject,
       reason: "the second buffer is no other than the first: \(reason); what is written back could not be told from "
         + "what was shown")
   }

@@ -77,7 +77,7 @@ public struct WitnessReport: Hashable, Sendable, Codable {
 /// A running witness: a socket to it, the memory that it shares with this process, and nothing of it that is believed.
 final class Witness {
   /// What errors of it are called.
-  static let operation = "witness"
+  static let operation = PrimeError.Operation.witness
   /// How long one request may take, where the check has time for it: a driver compiles its shaders in the first.
   private static let limit = Duration.seconds(20)
   /// How much of what a check may still take: others have to look as well.
@@ -282,5 +282,5 @@ final class Witness {
   }
 
   /// Notes which transfer it takes for the device to see what was written.
-  func needs(_ transfer: VirtGPUTransfer) { report?.transfer = transfer.operation }
+  func needs(_ transfer: VirtGPUTransfer) { report?.transfer = transfer.operation.description }
 }

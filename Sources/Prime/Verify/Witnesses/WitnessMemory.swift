@@ -20,7 +20,7 @@ struct WitnessMemory: ~Copyable {
 
   /// Makes the memory for a picture that lies in one plane.
   init(for picture: PictureLayout, subject: String) throws(PrimeError) {
-    let operation = "memfd_create"
+    let operation: PrimeError.Operation = "memfd_create"
     let rowBytes = (picture.rowBytes(ofPlane: 0) + 3) / 4 * 4
     let layout = try PictureLayout.checked(
       format: picture.format, width: picture.width, height: picture.height,

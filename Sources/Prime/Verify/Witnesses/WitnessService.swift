@@ -99,7 +99,8 @@ package final class WitnessService {
     return WitnessAnswer(
       error.isBreakage ? .failed : .refused,
       errno: error.isUntestable && error.errno == .notSupported ? 0 : UInt32(clamping: error.errno.rawValue),
-      operation: error.operation, sentence: error.reason ?? error.errno.meaning, renderer.kind, name: renderer.name)
+      operation: error.operation.description, sentence: error.reason ?? error.errno.meaning, renderer.kind,
+      name: renderer.name)
   }
 
   /// Takes over what comes with a first request, and makes the buffer that is to be drawn into.

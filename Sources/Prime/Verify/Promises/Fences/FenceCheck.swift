@@ -49,7 +49,7 @@ struct FenceCheck {
     let bench = Result { try FenceBench(pair, vgem: vgem, size: (64, 16), kernel: kernel, deadline: deadline) }
     let reports = Self.rules.map { rule in
       pair.report(rule.name, expected: rule.expected, withControl: true) { withCause in
-        try deadline.check(rule.name, on: pair.importer.name)
+        try deadline.check(.promise(rule.name), on: pair.importer.name)
         return try rule.observe(bench.get(), withCause)
       }
     }
@@ -66,7 +66,7 @@ struct FenceCheck {
       return pair.report(
         name, expected: "a nonblocking commit \(cause) \(way)\(content)", withControl: true
       ) { withCause in
-        try deadline.check(name, on: pair.importer.name)
+        try deadline.check(.promise(name), on: pair.importer.name)
         return try display.get().commitWaits(explicit: explicit, withCause)
       }
     }
@@ -85,7 +85,7 @@ extension RuleReport {
   /// Makes it the report of a check that broke.
   mutating func fail(_ error: PrimeError) {
     verdict = .error
-    call = error.operation
+    call = error.operation.description
     errno = error.errno.name
     reason = "\(error.subject): \(error.reason ?? error.errno.meaning)"
   }

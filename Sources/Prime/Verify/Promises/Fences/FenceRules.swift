@@ -86,7 +86,7 @@ enum FenceRules {
       facts.expect(try !isFree(bench, access), else: "the fence was over before it was signalled")
     }
     try FenceBench.signal(&fence)
-    guard let errno = early ?? bracket.end(within: patience) else { throw notReturning(name, bench) }
+    guard let errno = early ?? bracket.end(within: patience) else { throw notReturning(.call(name), bench) }
     facts.expect("\(name) after the signal", errno.map(\.name) ?? "returned", is: "returned")
     return facts
   }
@@ -96,7 +96,7 @@ enum FenceRules {
     return access == .write ? ready.forReading : ready.forWriting
   }
 
-  private static func notReturning(_ call: String, _ bench: FenceBench) -> PrimeError {
+  private static func notReturning(_ call: PrimeError.Operation, _ bench: FenceBench) -> PrimeError {
     PrimeError(
       operation: call, errno: .timedOut, subject: bench.importer.subject,
       reason: "it did not return within \(patience.wholeSeconds), though nothing is left to wait for")

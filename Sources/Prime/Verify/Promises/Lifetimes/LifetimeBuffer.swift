@@ -35,7 +35,7 @@ final class LifetimeBuffer {
     if pair.exporter.allocator == .dumb, let node = pair.exporter.node {
       let file = try Self.open(node, kernel)
       exporter = file
-      let operation = "DRM_IOCTL_MODE_CREATE_DUMB"
+      let operation: PrimeError.Operation = "DRM_IOCTL_MODE_CREATE_DUMB"
       let made = try kernel.createDumb(file, width: 64, height: 16, bitsPerPixel: 32)
         .orThrow(operation, on: pair.exporter.name)
       exporterHandle = made.handle

@@ -67,7 +67,7 @@ struct LifetimeCheck {
     var made: Set<UInt64> = []
     defer { inodes.formUnion(made) }
     return pair.report(name, expected: expected, withControl: true) { withCause in
-      try deadline.check(name, on: pair.importer.name)
+      try deadline.check(.promise(name), on: pair.importer.name)
       var facts = RuleFacts()
       let buffer = try LifetimeBuffer(pair, seed: seed, variant: 0, kernel: kernel, deadline: deadline)
       let other = try LifetimeBuffer(pair, seed: seed, variant: 1, kernel: kernel, deadline: deadline)

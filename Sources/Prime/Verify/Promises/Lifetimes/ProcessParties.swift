@@ -76,13 +76,13 @@ final class ExporterProcess {
       let numbers = words.split(separator: " ").compactMap { UInt64($0) }
       guard numbers.count == 3, let format = PixelFormat(.xrgb8888) else {
         throw PrimeError(
-          operation: "allocate", errno: .inputOutput, subject: "the exporter's process", reason: words)
+          operation: .allocate, errno: .inputOutput, subject: "the exporter's process", reason: words)
       }
       description = BufferDescription(
         layout: try PictureLayout.checked(
           format: format, width: size.width, height: size.height,
           planes: [PlaneLayout(offset: Int(clamping: numbers[0]), pitch: Int(clamping: numbers[1]))],
-          operation: "allocate", on: pair.exporter.name), modifier: Modifier(rawValue: numbers[2]))
+          operation: .allocate, on: pair.exporter.name), modifier: Modifier(rawValue: numbers[2]))
     } catch {
       child.kill()
       _ = child.reap(within: .seconds(1))
@@ -136,7 +136,7 @@ final class ImporterView {
     {
       guard let mode = route.modes.first(where: { $0.width == description.width && $0.height == description.height })
       else {
-        throw PrimeError(operation: "scanout", errno: .notSupported, subject: route.device.subject)
+        throw PrimeError(operation: .scanout, errno: .notSupported, subject: route.device.subject)
       }
       picture = try Framebuffer(handle, description)
       pipe = try DisplayPipe(route)
