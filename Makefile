@@ -4,7 +4,7 @@
 
 SWIFT ?= swift
 
-.PHONY: verify test test-kernels test-sanitizers test-ci-example soak benchmark lint build packages lab-packages install clean help
+.PHONY: verify test test-kernels test-sanitizers test-ci-example soak benchmark docs lint build packages lab-packages install clean help
 
 verify: packages
 	@echo "verify: building prime-tool" >&2
@@ -51,6 +51,11 @@ soak: packages lab-packages
 benchmark: packages
 	@$(SWIFT) build --quiet -c release --product prime-benchmark
 	@.build/release/prime-benchmark
+
+# What is made from the sources; a unit test fails where it is not up to date.
+docs: packages
+	@$(SWIFT) build --quiet -c release --product prime-tool
+	@.build/release/prime-tool check --list --markdown >docs/contract.md
 
 lint:
 	@echo "test: checking the format and the layers"

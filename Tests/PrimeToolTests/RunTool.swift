@@ -102,7 +102,7 @@ final class RunningTool {
   }
 
   /// Waits for the end, and ends the process itself when that does not come.
-  func finish(within limit: Duration = .seconds(60)) throws -> Ran {
+  func finish(within limit: Duration = .seconds(120)) throws -> Ran {
     var status: CInt = 0
     while waitpid(pid, &status, WNOHANG) == 0 {
       observe()
@@ -170,7 +170,7 @@ enum Tool {
   static let release = ProcessInfo.processInfo.environment["PRIME_LAB"]
 
   /// Runs `prime-tool` with these arguments.
-  static func run(_ arguments: String..., limit: Duration = .seconds(60)) throws -> Ran {
+  static func run(_ arguments: String..., limit: Duration = .seconds(120)) throws -> Ran {
     try run(arguments, limit: limit)
   }
 
@@ -180,7 +180,7 @@ enum Tool {
   }
 
   /// Runs a line of shell in which `prime-tool` is on the path.
-  static func shell(_ line: String, limit: Duration = .seconds(60)) throws -> Ran {
+  static func shell(_ line: String, limit: Duration = .seconds(120)) throws -> Ran {
     try RunningTool(command: ["sh", "-c", line]).finish(within: limit)
   }
 

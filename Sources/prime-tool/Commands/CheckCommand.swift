@@ -30,6 +30,9 @@ struct CheckCommand: ParsableCommand {
   @Flag(help: "List the statements with what they promise and where that is written, and run none.")
   var list = false
 
+  @Flag(help: "With --list: print them as the Markdown page docs/contract.md.")
+  var markdown = false
+
   @Flag(help: "Print JSON (schema \(CheckReport.currentSchema)).")
   var json = false
 
@@ -93,9 +96,10 @@ struct CheckCommand: ParsableCommand {
     guard timeout > 0, timeout < 1e6, statementTimeout > 0, statementTimeout < 1e6 else {
       throw ValidationError("--timeout and --statement-timeout take seconds above 0")
     }
-    guard [json, tap, ktap, lava].count(where: { $0 }) <= 1 else {
-      throw ValidationError("only one of --json, --tap, --ktap and --lava can go to standard output")
+    guard [json, tap, ktap, lava, markdown].count(where: { $0 }) <= 1 else {
+      throw ValidationError("only one of --json, --tap, --ktap, --lava and --markdown can go to standard output")
     }
+    guard list || !markdown else { throw ValidationError("--markdown is for --list") }
     guard [13, 14].contains(tapVersion) else { throw ValidationError("--tap-version is 13 or 14, not \(tapVersion)") }
     guard (1...64).contains(jobs) else { throw ValidationError("--jobs takes a number from 1 to 64, not \(jobs)") }
   }
@@ -106,9 +110,11 @@ struct CheckCommand: ParsableCommand {
     let stored = try baseline.map { try StoredReport(baseline: $0, schema: CheckReport.currentSchema) }
     let junitFile = try junit.map { path in try ExitStatus.opening { () throws(OutputError) in try OutputFile(path) } }
     if list {
-      try StandardOutput.write(
-        json ? JSONOutput.text(StatementList(statements)) + "\n" : StatementList(statements).text)
-      return
+      let text =
+        try json
+        ? JSONOutput.text(StatementList(statements)) + "\n"
+        : markdown ? ContractPage(statements).markdown : StatementList(statements).text
+      return try StandardOutput.write(text)
     }
     let present = try device.isEmpty ? DeviceSelection.present() : DeviceSelection.present(named: device + unplug)
     var selected: [DeviceDescription] = []
