@@ -58,10 +58,11 @@ docs: packages
 	@.build/release/prime-tool check --list --markdown >docs/contract.md
 
 lint:
-	@echo "test: checking the format and the layers"
+	@echo "test: checking the format, the layers and the links"
 	@$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
 	@scripts/check-layers
 	@scripts/check-layers --prove
+	@scripts/check-links
 
 build: packages
 	@$(SWIFT) build --quiet -c release

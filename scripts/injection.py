@@ -52,7 +52,7 @@ __attribute__((constructor)) static void begin(void) {
 TRAPPED = re.compile(r"Fatal error|Illegal instruction|Segmentation fault|died of SIG(?:ILL|TRAP|SEGV|BUS|ABRT|FPE)|Crash: |💣")
 HUNG = re.compile(r"did not return within|does not react|is left behind|does not return; ending")
 CRASHES = {-number for number in (signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS, signal.SIGSEGV, signal.SIGFPE)}
-# README.md's table.
+# The table of exit codes in docs/diff-and-reports.md.
 ALLOWED = {0, 1, 64, 74, 77, 130, 143}
 # What is worst comes first, and is what a run is counted as.
 BAD = ["trap", "hang", "display", "leak", "hides", "code", "silent"]
