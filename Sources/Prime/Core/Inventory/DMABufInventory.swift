@@ -1,8 +1,8 @@
 /// Every dma-buf of the machine that the caller may see, at one moment.
 ///
 /// Processes tell what they hold (`/proc`), the kernel's own list what nobody holds by descriptor or mapping and which
-/// devices are attached (debugfs, for root; other lists tell less). A descriptor that lies in a socket's queue is in neither, and counts as one of the
-/// kernel's references.
+/// devices are attached (debugfs, for root; other lists tell less). A descriptor that lies in a socket's queue is in neither,
+/// and counts as one of the kernel's references.
 public struct DMABufInventory: Hashable, Sendable {
   /// The dma-bufs in the order in which they were made.
   public var buffers: [Entry]

@@ -130,10 +130,8 @@ final class CRCWitness: ScanoutWitness {
 
   /// Why nothing can be concluded from the checksums; another source may do better.
   private func objection(_ reason: String) -> PrimeError {
-    .untestable(Self.operation, on: route.device.subject, reason: reason)
+    .untestable(.crc, on: route.device.subject, reason: reason)
   }
-
-  static let operation = PrimeError.Operation.crc
 
   /// How long sources are looked for that can be believed, after the first.
   private static let patience = Duration.seconds(3)
@@ -146,7 +144,7 @@ final class CRCWitness: ScanoutWitness {
     while true {
       do {
         return try compare(expected, on: pipe, deadline: deadline)
-      } catch let error as PrimeError where error.operation == Self.operation && !error.isBreakage {
+      } catch let error as PrimeError where error.operation == .crc && !error.isBreakage {
         let cause = first ?? error
         first = cause
         guard end.remaining > .zero else { throw givingUp(cause) }

@@ -103,7 +103,7 @@ final class ScanoutStage {
     do throws(PrimeError) {
       try IdentityObserver.check(handle, is: buffer)
     } catch {
-      if error.operation == IdentityObserver.operation {
+      if error.operation == .identity {
         difference = difference ?? error
       } else if error.isBreakage {
         throw error
@@ -301,7 +301,7 @@ final class ScanoutStage {
         }
         frame.content = complaint == nil ? .proven : .mismatch
         if record.report.witnesses.isEmpty { record.report.witnesses = names(witness) }
-      } catch let error as PrimeError where error.operation == CRCWitness.operation && !error.isBreakage {
+      } catch let error as PrimeError where error.operation == .crc && !error.isBreakage {
         doWithoutChecksum(error)
       }
     }

@@ -25,7 +25,7 @@ enum Allocators {
       return GBMAllocator(device: try GBMDevice(on: device), otherwise: exporter.primary)
     case (.gpu, let device?):
       guard let program = exporter.program else {
-        throw .untestable(Witness.operation, on: exporter.name, reason: "no program is there that draws for it")
+        throw .untestable(.witness, on: exporter.name, reason: "no program is there that draws for it")
       }
       return GPUAllocator(program, on: device, otherwise: exporter.primary)
     case (_, nil):

@@ -43,7 +43,7 @@ final class CRCObserver: Observer {
     let importer = handle.device
     // Nothing is taken from anybody where there are no checksums at all.
     _ = try PipeCRC.sources(of: importer, crtcIndex: 0)
-    let display = try ImportOnDisplay(handle, of: buffer, description, operation: CRCWitness.operation) {
+    let display = try ImportOnDisplay(handle, of: buffer, description, operation: .crc) {
       route throws(PrimeError) in
       if let objection = history.objection(to: LookHistory.Pipe(of: route)) { throw objection }
     }

@@ -77,8 +77,6 @@ final class NativeMapObserver: Observer {
 
 /// The importer's handle exported again: the same dma-buf by number, and read through it.
 final class IdentityObserver: Observer {
-  /// No call failed where the two are different buffers.
-  static let operation = PrimeError.Operation.identity
   let name = ObserverName.identity
   let isProof = false
   private let exported: DMABuf
@@ -105,7 +103,7 @@ final class IdentityObserver: Observer {
   ) throws(PrimeError) {
     guard exported.identity != buffer.identity else { return }
     throw PrimeError(
-      operation: Self.operation, errno: .inputOutput, subject: importer.subject,
+      operation: .identity, errno: .inputOutput, subject: importer.subject,
       reason: "the importer's handle is another dma-buf (inode \(exported.identity.inode)) than the one imported "
         + "(inode \(buffer.identity.inode))")
   }

@@ -82,7 +82,7 @@ final class ObserverSet {
     }
     do {
       try attempt(.identity, examination) { try IdentityObserver(handle, of: buffer, description) }
-    } catch let error as PrimeError where error.operation == IdentityObserver.operation && !active.isEmpty {
+    } catch let error as PrimeError where error.operation == .identity && !active.isEmpty {
       // Somebody can look, and what is seen of B tells a copy better than a number does.
       giveWay(.identity, error)
     }

@@ -32,7 +32,7 @@ final class GPUAllocator: Allocator, @unchecked Sendable {
 
   /// Has the program make a buffer and draw something into it.
   func allocate(_ request: AllocationRequest) throws(PrimeError) -> BufferObject {
-    let picture = try request.packedLayout(operation: Witness.operation, on: device.subject)
+    let picture = try request.packedLayout(operation: .witness, on: device.subject)
     let witness = try Witness(program, on: drawsThrough, for: picture, modifier: .linear)
     do throws(PrimeError) {
       return try allocate(picture, by: witness)
@@ -51,14 +51,14 @@ final class GPUAllocator: Allocator, @unchecked Sendable {
         try unknown.fill(&bytes, layout: layout)
       }
       guard let made = handedOver else {
-        throw PrimeError.untestable(Witness.operation, on: program.name, reason: "no buffer was handed over")
+        throw PrimeError.untestable(.witness, on: program.name, reason: "no buffer was handed over")
       }
       let description = made.description
       guard description.fourcc == picture.format.fourcc, description.width == picture.width,
         description.height == picture.height
       else {
         throw PrimeError.untestable(
-          Witness.operation, on: program.name,
+          .witness, on: program.name,
           reason: "\(program.name) hands over a picture of \(description) where \(picture.width)x\(picture.height) "
             + "\(picture.format.fourcc) was asked for")
       }
@@ -70,7 +70,7 @@ final class GPUAllocator: Allocator, @unchecked Sendable {
     } catch let error as PrimeError {
       throw error
     } catch {
-      throw .untestable(Witness.operation, on: program.name, reason: "\(error)")
+      throw .untestable(.witness, on: program.name, reason: "\(error)")
     }
   }
 
@@ -80,7 +80,7 @@ final class GPUAllocator: Allocator, @unchecked Sendable {
     _ picture: (inout MutableSpan<UInt8>, PictureLayout) throws -> Void
   ) throws {
     guard let entry = drawn[buffer.identity.inode] else {
-      throw PrimeError.untestable(Witness.operation, on: program.name, reason: "nobody draws into this buffer")
+      throw PrimeError.untestable(.witness, on: program.name, reason: "nobody draws into this buffer")
     }
     _ = try entry.witness.draw(deadline: deadline, picture)
     guard let copies = entry.copies else { return }

@@ -43,7 +43,7 @@ final class GPUObserver: Observer {
     if tookTransfer { witness.needs(.toHost) }
     guard let mismatch, let report = witness.report, report.kind != .device else { return mismatch }
     throw .untestable(
-      Witness.operation, on: report.program,
+      .witness, on: report.program,
       reason: "\(report.program) shows something else, by \(report.renderer), which is not known to be a device and is "
         + "not believed: \(mismatch.sentence)") as PrimeError
   }

@@ -76,8 +76,6 @@ public struct WitnessReport: Hashable, Sendable, Codable {
 
 /// A running witness: a socket to it, the memory that it shares with this process, and nothing of it that is believed.
 final class Witness {
-  /// What errors of it are called.
-  static let operation = PrimeError.Operation.witness
   /// How long one request may take, where the check has time for it: a driver compiles its shaders in the first.
   private static let limit = Duration.seconds(20)
   /// How much of what a check may still take: others have to look as well.
@@ -107,7 +105,7 @@ final class Witness {
   ) throws(PrimeError) {
     guard picture.planes.count == 1 else {
       throw .untestable(
-        Self.operation, on: program.name, reason: "only formats with one plane are looked at by a witness")
+        .witness, on: program.name, reason: "only formats with one plane are looked at by a witness")
     }
     self.program = program
     self.node = node
@@ -125,7 +123,7 @@ final class Witness {
         ], isQuiet: !program.isLoud)
     } catch {
       throw .untestable(
-        Self.operation, on: program.name, reason: "\(program.name) could not be started: \(error.errno.meaning)")
+        .witness, on: program.name, reason: "\(program.name) could not be started: \(error.errno.meaning)")
     }
     connection = HandoverConnection(adopting: ends.keepingFirst(), to: program.name)
   }
@@ -271,7 +269,7 @@ final class Witness {
   }
 
   private func disbelieved(_ sentence: String) -> PrimeError {
-    .untestable(Self.operation, on: program.name, reason: "\(program.name) \(sentence)")
+    .untestable(.witness, on: program.name, reason: "\(program.name) \(sentence)")
   }
 
   /// Ends it, at once where it does not end by itself, or is not expected to.
