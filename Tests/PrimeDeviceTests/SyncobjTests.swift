@@ -83,7 +83,7 @@ extension OnARealKernel {
       let refused = try primeError { _ = try Syncobj(on: device) }
       #expect(
         refused?.description
-          == "DRM_IOCTL_SYNCOBJ_CREATE on \(device.subject): EOPNOTSUPP (PrimeError.Operation not supported): \(driver) has no "
+          == "DRM_IOCTL_SYNCOBJ_CREATE on \(device.subject): EOPNOTSUPP (Operation not supported): \(driver) has no "
           + "syncobjs (DRM_CAP_SYNCOBJ): use sync_files")
     }
   }

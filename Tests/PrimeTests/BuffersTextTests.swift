@@ -109,12 +109,12 @@ struct BuffersTextTests {
   func refusal() {
     var seen = inventory([], list: nil)
     seen.listRefusal =
-      "bpf(BPF_PROG_LOAD) on the BPF iterator over dma-bufs: EPERM (PrimeError.Operation not permitted)"
+      "bpf(BPF_PROG_LOAD) on the BPF iterator over dma-bufs: EPERM (Operation not permitted)"
     #expect(
       BuffersText.limits(of: seen)
         == "the kernel's list of dma-bufs cannot be read: run it as root, with debugfs mounted "
         + "(`mount -t debugfs none /sys/kernel/debug`); bpf(BPF_PROG_LOAD) on the BPF iterator over dma-bufs: EPERM "
-        + "(PrimeError.Operation not permitted)")
+        + "(Operation not permitted)")
   }
 
   @Test("Whose holdings are not there for the caller is said")
