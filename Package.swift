@@ -47,7 +47,7 @@ let package = Package(
       swiftSettings: librarySettings),
     // Work in processes that may die, and what the kernel says of them.
     .target(
-      name: "PrimeProcesses", dependencies: ["Prime", "CDrm", "CProcess"], path: "Sources/Prime/Processes",
+      name: "PrimeProcesses", dependencies: ["Prime", "CProcess"], path: "Sources/Prime/Processes",
       swiftSettings: librarySettings),
     // Prove that a buffer arrives.
     .target(

@@ -16,12 +16,9 @@
 struct sockaddr;
 
 int accept4(int fd, struct sockaddr *restrict address, unsigned *restrict length, int flags);
-int execvpe(const char *file, char *const words[], char *const environment[]);
-pid_t gettid(void);
 void *memmem(const void *bytes, size_t count, const void *text, size_t length);
 int memfd_create(const char *name, unsigned flags);
 int pipe2(int ends[2], int flags);
-int pthread_setname_np(pthread_t thread, const char *name);
 const char *strerrordesc_np(int number);
 const char *strerrorname_np(int number);
 

@@ -28,9 +28,7 @@
 
 #include "bpf.h"
 #include "gnu.h"
-#include "handover.h"
 #include "probe.h"
-#include "program.h"
 #include "restart.h"
 #include "socket.h"
 #include "stream.h"

@@ -22,6 +22,11 @@ static inline int cdrm_socket_open(int type) {
   return fd < 0 ? -errno : fd;
 }
 
+/* Two ends of packets, so that a descriptor comes with the byte it was sent with. */
+static inline int cdrm_socket_pair(int ends[2]) {
+  return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0 ? 0 : -errno;
+}
+
 /* The bytes of sun_path: a path without its NUL, or a NUL and an abstract name. 0 where they do not fit. */
 static inline socklen_t cdrm_socket_address(struct sockaddr_un *address, const uint8_t *name, size_t length) {
   memset(address, 0, sizeof *address);

@@ -1,4 +1,4 @@
-internal import CDrm
+internal import CProcess
 internal import Glibc
 package import Prime
 internal import Synchronization
@@ -32,7 +32,7 @@ package final class BackgroundCall<Value: Sendable>: Sendable {
   /// A thread that has ended keeps its stack until somebody takes its end; one that is held up for ever keeps it anyway.
   deinit {
     let isOver = work.result.withLock { $0 != nil }
-    _ = cdrm_let_thread_go(thread.withLock { $0 }, isOver ? 1 : 0)
+    _ = cprocess_let_thread_go(thread.withLock { $0 }, isOver ? 1 : 0)
   }
 
   /// Starts `body`, and returns when its thread has come to it.
@@ -59,7 +59,7 @@ package final class BackgroundCall<Value: Sendable>: Sendable {
 
   /// Sends the thread SIGUSR1, which does nothing but interrupt; see `Interruptions.arm`.
   package func interrupt() {
-    _ = cdrm_interrupt_thread(thread.withLock { $0 })
+    _ = cprocess_interrupt_thread(thread.withLock { $0 })
   }
 }
 
@@ -71,7 +71,7 @@ enum KernelThread {
   static func start(_ body: @escaping @Sendable () -> Void) -> CallResult<pthread_t> {
     var started = pthread_t()
     let argument = unsafe Self.argument(body)
-    let result = unsafe cdrm_start_thread(&started, Self.work, argument)
+    let result = unsafe cprocess_start_thread(&started, Self.work, argument)
     guard result == 0 else {
       // Safe: no thread took the reference over.
       unsafe Unmanaged<AnyWork>.fromOpaque(argument).release()
@@ -82,7 +82,7 @@ enum KernelThread {
 
   /// Runs `body` to its end on a thread of its own, which may fork; false where the kernel gives no thread.
   static func run(_ body: @escaping @Sendable () -> Void) -> Bool {
-    unsafe cdrm_run_on_thread(Self.work, Self.argument(body)) == 0
+    unsafe cprocess_run_on_thread(Self.work, Self.argument(body)) == 0
   }
 
   /// Safe: the thread takes over the reference it is given and releases it.
@@ -108,6 +108,6 @@ enum KernelThread {
 package enum Interruptions {
   /// From now on SIGUSR1 interrupts; with `restarting` the kernel goes on waiting by itself (`SA_RESTART`).
   package static func arm(restarting: Bool) {
-    _ = cdrm_arm_interruption(restarting ? 1 : 0)
+    _ = cprocess_arm_interruption(restarting ? 1 : 0)
   }
 }

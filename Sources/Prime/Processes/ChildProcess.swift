@@ -1,4 +1,4 @@
-internal import CDrm
+internal import CProcess
 internal import Glibc
 package import Prime
 internal import Synchronization
@@ -50,16 +50,18 @@ package final class ChildProcess: Sendable {
     naming name: ((_ identifier: CInt) -> String)? = nil, outlivesParent: Bool = false,
     _ body: (_ send: @escaping @Sendable ([UInt8]) -> Void) -> Void
   ) -> CallResult<ChildProcess> {
-    var ends: [CInt] = [-1, -1]
-    // Safe: pipe2 fills the two numbers it is given.
-    guard unsafe pipe2(&ends, O_CLOEXEC) == 0 else { return .failure(Errno(rawValue: Glibc.errno)) }
-    let (reading, writing) = (ends[0], ends[1])
-    let child = cdrm_fork()
+    let reading: CInt
+    let writing: CInt
+    switch pipe() {
+    case .success(let ends): (reading, writing) = ends
+    case .failure(let errno): return .failure(errno)
+    }
+    let child = cprocess_fork()
     if child == 0 {
       _ = Glibc.close(reading)
-      cdrm_enter_child(outlivesParent ? 1 : 0)
+      cprocess_enter_child(outlivesParent ? 1 : 0)
       // Safe: the name is copied for the call.
-      if let name { _ = unsafe pthread_setname_np(pthread_self(), name(getpid())) }
+      if let name { _ = unsafe cprocess_name_thread(name(getpid())) }
       withoutActuallyEscaping(body) { body in
         // Safe: this thread does nothing but wait until the other has run it.
         nonisolated(unsafe) let work = body
@@ -91,6 +93,13 @@ package final class ChildProcess: Sendable {
 
   deinit { _ = Glibc.close(output) }
 
+  /// `pipe2(2)`, close-on-exec: the end to read and the end to write; the caller closes both.
+  static func pipe() -> CallResult<(reading: CInt, writing: CInt)> {
+    var ends: [CInt] = [-1, -1]
+    // Safe: the call fills the two numbers it is given.
+    return unsafe LinuxKernel.shimmed(cprocess_pipe(&ends)).map { _ in (ends[0], ends[1]) }
+  }
+
   private static func send(_ bytes: [UInt8], to descriptor: CInt) {
     var rest = bytes[...]
     while !rest.isEmpty {
@@ -116,10 +125,10 @@ package final class ChildProcess: Sendable {
     var status: CInt = 0
     while true {
       // Safe: waitpid fills the number it is given.
-      let found = unsafe cdrm_wait_status(identifier, &status, WNOHANG)
+      let found = unsafe cprocess_wait_status(identifier, &status, WNOHANG)
       if found != 0 {
-        let signal = cdrm_end_signal(status)
-        return signal != 0 ? .killed(signal) : .exited(cdrm_exit_code(status))
+        let signal = cprocess_end_signal(status)
+        return signal != 0 ? .killed(signal) : .exited(cprocess_exit_code(status))
       }
       if deadline.remaining == .zero { return nil }
       Pause.milliseconds(2)

@@ -1,4 +1,4 @@
-internal import CDrm
+internal import CProcess
 internal import Glibc
 internal import Prime
 internal import Synchronization
@@ -63,7 +63,7 @@ package final class DMAMapTrace: Sendable {
       FileSystem.create(folder: folder)
     else { return nil }
     self.folder = folder
-    let thread = "\(gettid())"
+    let thread = "\(cprocess_thread_number())"
     guard FileSystem.write("64", to: "\(folder)/buffer_size_kb"),
       FileSystem.write(thread, to: "\(folder)/set_event_pid"),
       FileSystem.write("1", to: "\(folder)/events/dma/dma_map_sg/enable")

@@ -1,4 +1,3 @@
-internal import CDrm
 internal import Glibc
 package import Prime
 
@@ -15,10 +14,7 @@ package struct DescriptorSocket: ~Copyable, Sendable {
 
   /// Makes the pair, close-on-exec (`socketpair`, `SOCK_SEQPACKET`).
   package init() throws(PrimeError) {
-    var ends: [CInt] = [-1, -1]
-    // Safe: the shim fills the two numbers it is given.
-    _ = try unsafe LinuxKernel.shimmed(cdrm_socket_pair(&ends)).orThrow("socketpair", on: "AF_UNIX")
-    (first, second) = (ends[0], ends[1])
+    (first, second) = try LinuxKernel.socketPair().orThrow("socketpair", on: "AF_UNIX")
   }
 
   deinit {
@@ -48,7 +44,7 @@ package struct DescriptorSocket: ~Copyable, Sendable {
 
   /// Sends a descriptor in at one end; the sender's own stays open.
   package borrowing func send(_ descriptor: CInt, into end: End) throws(PrimeError) {
-    _ = try LinuxKernel.shimmed(cdrm_send_descriptor(self.descriptor(end), descriptor))
+    try LinuxKernel().socketSend(descriptor: descriptor, through: self.descriptor(end))
       .orThrow("sendmsg", on: "SCM_RIGHTS of descriptor \(descriptor)")
   }
 
@@ -58,7 +54,7 @@ package struct DescriptorSocket: ~Copyable, Sendable {
   package borrowing func receive(at end: End, deadline: Deadline) throws(PrimeError) -> CInt {
     let socket = descriptor(end)
     try LinuxKernel().awaitEvents(Int16(POLLIN), of: socket, "a descriptor", deadline: deadline, on: "the socket")
-    return try LinuxKernel.shimmed(cdrm_receive_descriptor(socket)).orThrow("recvmsg", on: "SCM_RIGHTS")
+    return try LinuxKernel().socketReceiveDescriptor(socket).orThrow("recvmsg", on: "SCM_RIGHTS")
   }
 
   /// Sends a few bytes in at one end, as one packet.

@@ -1,4 +1,4 @@
-internal import CDrm
+internal import CProcess
 internal import Glibc
 package import Prime
 
@@ -29,7 +29,7 @@ package struct ProgramProcess: ~Copyable {
     let values = CStringList(environment.map { "\($0.key)=\($0.value)" })
     // Safe: both lists end with NULL and live until the program was started.
     let started = unsafe LinuxKernel.shimmed(
-      cdrm_start_program(arguments.list, values.list, descriptor, isQuiet ? 1 : 0))
+      cprocess_start_program(arguments.list, values.list, descriptor, isQuiet ? 1 : 0))
     identifier = try started.orThrow("exec", on: name)
   }
 

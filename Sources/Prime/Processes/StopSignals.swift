@@ -1,4 +1,4 @@
-internal import CDrm
+internal import CProcess
 internal import Glibc
 internal import Prime
 
@@ -8,7 +8,7 @@ package struct StopSignals: ~Copyable {
   package let descriptor: CInt
 
   /// Watches from now on; children are started with their default actions.
-  package init() { descriptor = cdrm_watch_stop_signals() }
+  package init() { descriptor = cprocess_watch_stop_signals() }
 
   deinit { _ = Glibc.close(descriptor) }
 

@@ -1,4 +1,3 @@
-internal import CDrm
 internal import Glibc
 internal import Prime
 
@@ -77,10 +76,7 @@ struct WorkerProcess {
   }
 
   private static func pipe() -> CallResult<(reading: CInt, writing: PipeEnd)> {
-    var ends: [CInt] = [-1, -1]
-    // Safe: pipe2 fills the two numbers it is given.
-    guard unsafe pipe2(&ends, O_CLOEXEC) == 0 else { return .failure(Errno(rawValue: Glibc.errno)) }
-    return .success((ends[0], PipeEnd(ends[1])))
+    ChildProcess.pipe().map { ($0.reading, PipeEnd($0.writing)) }
   }
 
   /// Waits for the parent's next word, or for its end.

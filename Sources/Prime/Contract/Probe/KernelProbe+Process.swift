@@ -17,12 +17,10 @@ extension KernelProbe {
   /// `socketpair(2)`: two ends for packets, close-on-exec.
   package func socketPair() -> CallResult<ProbeSocketPair> {
     let made: CallResult<ProbeSocketPair> = call("socketpair", "AF_UNIX, SOCK_SEQPACKET") {
-      var ends: [CInt] = [-1, -1]
-      // Safe: the shim fills the two numbers it is given.
-      return unsafe LinuxKernel.shimmed(cdrm_socket_pair(&ends)).map { _ in
-        adopt(ends[0])
-        adopt(ends[1])
-        return ProbeSocketPair(mine: ends[0], theirs: ends[1])
+      LinuxKernel.socketPair().map { mine, theirs in
+        adopt(mine)
+        adopt(theirs)
+        return ProbeSocketPair(mine: mine, theirs: theirs)
       }
     }
     return made
@@ -31,7 +29,7 @@ extension KernelProbe {
   /// `sendmsg(2)` of one descriptor (`SCM_RIGHTS`); the sender's own stays open.
   package func send(_ descriptor: CInt, through socket: CInt) -> CallResult<Int> {
     call("sendmsg", "\(socket), SCM_RIGHTS \(descriptor)") {
-      LinuxKernel.shimmed(cdrm_send_descriptor(socket, descriptor)).map(Int.init)
+      LinuxKernel().socketSend(descriptor: descriptor, through: socket).map { 0 }
     }
   }
 
@@ -40,7 +38,7 @@ extension KernelProbe {
     adopting(
       call("recvmsg", "\(socket), SCM_RIGHTS") {
         LinuxKernel().poll(socket, events: Int16(POLLIN), milliseconds: milliseconds).flatMap { ready in
-          ready == 0 ? .failure(.timedOut) : LinuxKernel.shimmed(cdrm_receive_descriptor(socket))
+          ready == 0 ? .failure(.timedOut) : LinuxKernel().socketReceiveDescriptor(socket)
         }
       })
   }

@@ -94,6 +94,8 @@ extension Errno {
   public static let protocolError = Errno(rawValue: EPROTO)
   /// The corresponding C constant is `EPIPE`.
   public static let brokenPipe = Errno(rawValue: EPIPE)
+  /// The corresponding C constant is `EBADMSG`.
+  public static let badMessage = Errno(rawValue: EBADMSG)
   /// The corresponding C constant is `ECONNRESET`.
   public static let connectionReset = Errno(rawValue: ECONNRESET)
   /// The corresponding C constant is `ECONNREFUSED`.

@@ -7,6 +7,13 @@ extension LinuxKernel {
     return Self.shimmed(cdrm_socket_open(CInt(type.rawValue)))
   }
 
+  /// `socketpair(2)`: two connected ends that keep message boundaries, close-on-exec; the caller closes both.
+  package static func socketPair() -> CallResult<(CInt, CInt)> {
+    var ends: [CInt] = [-1, -1]
+    // Safe: the shim fills the two numbers it is given.
+    return unsafe shimmed(cdrm_socket_pair(&ends)).map { _ in (ends[0], ends[1]) }
+  }
+
   package func socketBind(_ descriptor: CInt, to name: [UInt8], mode: UInt32) -> CallResult<Void> {
     // Safe: the shim reads as many bytes as it is told there are.
     unsafe Self.shimmed(cdrm_socket_bind(descriptor, name, name.count, mode)).map { _ in }

@@ -52,3 +52,24 @@ package protocol HandoverCalls {
   /// `recvmsg(2)` of one message, of which at most `room` bytes and 16 descriptors are taken; no bytes at the end.
   func socketReceive(_ descriptor: CInt, room: Int) -> CallResult<SocketMessage>
 }
+
+extension KernelCalls {
+  /// Sends one descriptor with one byte, without which the kernel sends nothing; the sender's own stays open.
+  package func socketSend(descriptor: CInt, through socket: CInt) -> CallResult<Void> {
+    socketSend(socket, [UInt8(ascii: "d")], descriptors: [descriptor])
+  }
+
+  /// The descriptor that came, close-on-exec and the caller's to close.
+  ///
+  /// `EBADMSG` where a message came that has not exactly one, `EPIPE` where the other end is gone.
+  package func socketReceiveDescriptor(_ socket: CInt) -> CallResult<CInt> {
+    socketReceive(socket, room: 1).flatMap { message in
+      if message.bytes.isEmpty { return .failure(.brokenPipe) }
+      guard message.descriptors.count == 1, !message.lacksDescriptors else {
+        message.descriptors.forEach(close)
+        return .failure(.badMessage)
+      }
+      return .success(message.descriptors[0])
+    }
+  }
+}

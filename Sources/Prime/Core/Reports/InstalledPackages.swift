@@ -1,5 +1,3 @@
-internal import CDrm
-
 /// Debian's list of installed packages, `/var/lib/dpkg/status`: paragraphs of `Name: value` lines, most of a megabyte.
 struct InstalledPackages {
   private let status: [UInt8]
@@ -26,13 +24,6 @@ struct InstalledPackages {
 
   /// Where the text behind the first `words` from `start` on begins.
   private func end(of words: String, after start: Int) -> Int? {
-    let words = Array(words.utf8)
-    // Safe: both ranges are within their arrays, and the answer points into the first.
-    return unsafe status.withUnsafeBytes { bytes in
-      guard let base = bytes.baseAddress,
-        let found = unsafe memmem(base + start, bytes.count - start, words, words.count)
-      else { return nil }
-      return unsafe UnsafeRawPointer(found) - base + words.count
-    }
+    ByteSearch.end(of: Array(words.utf8), in: status, from: start)
   }
 }

@@ -1,27 +1,42 @@
-#ifndef PRIME_CDRM_PROGRAM_H
-#define PRIME_CDRM_PROGRAM_H
-
-/* Starting a program that must not outlive who started it, which posix_spawn cannot say. */
+#define _GNU_SOURCE
+#include "child.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include "gnu.h"
+int cprocess_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC) == 0 ? 0 : -errno; }
 
-/* Between fork and exec in a process with threads: calls that are safe in a signal handler, and nothing else. */
-static inline void cdrm_become_program(
-    char *const *words, char *const *environment, int inherited, int quiet, int report) {
-  static const int reset[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGXFSZ};
+pid_t cprocess_fork(void) { return fork(); }
+
+void cprocess_enter_child(int outlives) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
+  setpgid(0, 0);
+  if (outlives)
+    signal(SIGPIPE, SIG_IGN);
+  else
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+int cprocess_wait_status(pid_t child, int *status, int options) {
+  pid_t result = waitpid(child, status, options);
+  return result < 0 ? -errno : result;
+}
+
+int cprocess_exit_code(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : -1; }
+int cprocess_end_signal(int status) { return WIFSIGNALED(status) ? WTERMSIG(status) : 0; }
+
+/* Between fork and exec in a process with threads: calls that are safe in a signal handler, and nothing else. */
+static void become_program(char *const *words, char *const *environment, int inherited, int quiet, int report) {
+  static const int reset[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGXFSZ};
   for (unsigned index = 0; index < sizeof reset / sizeof *reset; index++)
     signal(reset[index], SIG_DFL);
-  setpgid(0, 0);
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  cprocess_enter_child(0);
   int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
   /* Standard output is a report's. */
   if (nowhere >= 0 && dup2(nowhere, 0) == 0 && dup2(quiet ? nowhere : 2, 1) == 1 &&
@@ -32,17 +47,13 @@ static inline void cdrm_become_program(
   _exit(127);
 }
 
-/*
- * Starts a program as a process group of its own, which inherits one descriptor beside the standard ones and is killed
- * when the thread that calls this ends. Its number, or a negative errno, exec's own as well.
- */
-static inline int cdrm_start_program(char *const *words, char *const *environment, int inherited, int quiet) {
+int cprocess_start_program(char *const *words, char *const *environment, int inherited, int quiet) {
   int report[2];
   if (pipe2(report, O_CLOEXEC) != 0)
     return -errno;
   pid_t child = fork();
   if (child == 0)
-    cdrm_become_program(words, environment, inherited, quiet, report[1]);
+    become_program(words, environment, inherited, quiet, report[1]);
   int number = errno;
   close(report[1]);
   if (child > 0) {
@@ -61,5 +72,3 @@ static inline int cdrm_start_program(char *const *words, char *const *environmen
   close(report[0]);
   return number == 0 ? child : -number;
 }
-
-#endif
