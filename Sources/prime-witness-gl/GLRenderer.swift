@@ -97,7 +97,7 @@ import PrimeVerify
     case .xbgr8888, .abgr8888: false
     default:
       throw PrimeError(
-        operation: .format, errno: .notSupported, subject: fourcc.name,
+        operation: .format, finding: .unsupported, subject: fourcc.name,
         reason: "\(fourcc) is not looked at: this witness reads four formats of eight bits a component")
     }
   }

@@ -19,7 +19,7 @@ final class VulkanRenderer: WitnessRenderer {
     let node = try Device.open(DRMNode(path: path))
     let status = try node.kernel.status(node.rawDescriptor).orThrow("fstat", on: path)
     guard let number = status.characterDevice else {
-      throw PrimeError(operation: "fstat", errno: .noSuchDevice, subject: path, reason: "this is no device")
+      throw PrimeError(operation: "fstat", finding: .unsuitable, subject: path, reason: "this is no device")
     }
     let devices = try instance.devices()
     let choice = try VulkanChoice(among: devices, for: number, at: path)

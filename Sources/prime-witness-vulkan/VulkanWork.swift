@@ -148,7 +148,7 @@ import Prime
     device.isStuck = true
     guard code == VK_TIMEOUT.rawValue else { return try device.check(code) }
     throw PrimeError(
-      operation: "vkWaitForFences", errno: .timedOut, subject: device.name,
+      operation: "vkWaitForFences", finding: .deadline, subject: device.name,
       reason: "the device did not finish its work in time")
   }
 }

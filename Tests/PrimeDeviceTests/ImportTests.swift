@@ -69,7 +69,7 @@ extension OnARealKernel {
       let importer = try Lab.open(driver)
       let refused = try primeError { _ = try GEMHandle(importing: buffer, into: importer).rawValue }
       #expect(refused?.operation == "drmPrimeFDToHandle")
-      #expect(refused?.errno.name == errno)
+      #expect(refused?.errno?.name == errno)
       #expect(refused?.subject == importer.subject)
       #expect(importer.openHandleCount == 0)
     }

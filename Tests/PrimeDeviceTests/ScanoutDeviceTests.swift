@@ -176,7 +176,7 @@ struct ScanoutOnARealKernel {
     let outcome = ScanoutCheck(request).run(progress: { if $0.index == 4 { cancellation.request() } })
     #expect(outcome.wasCancelled)
     #expect(outcome.report.verdict == .error)
-    #expect(outcome.report.errno == "ECANCELED")
+    #expect(outcome.report.finding == .cancelled)
     #expect(outcome.report.frames.map(\.index) == [0, 1, 2, 3, 4])
     #expect(outcome.report.restored == true)
     #expect(outcome.leaks.isClean)

@@ -98,12 +98,12 @@ struct BTFTests {
     var types = TypesOfAKernel.types
     types[21][0] = TypesOfAKernel.name("char")
     let older = #expect(throws: PrimeError.self) { try program(TypesOfAKernel.bytes(types)) }
-    #expect(older?.errno == .noSuchFile)
+    #expect(older?.finding == .absent)
     types = TypesOfAKernel.types
     // An inode of 32 bits.
     types[0][2] = 4
     let other = #expect(throws: PrimeError.self) { try program(TypesOfAKernel.bytes(types)) }
-    #expect(other?.errno == .invalidArgument)
+    #expect(other?.finding == .broken)
   }
 
   @Test("What is cut off anywhere is no kernel's types")

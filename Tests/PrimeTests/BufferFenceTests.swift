@@ -37,7 +37,7 @@ struct BufferFenceTests {
       #expect(try !buffer.exportSyncFile(for: .write).isSignalled)
       expect(
         primeError { try buffer.read(deadline: Deadline(in: .milliseconds(20))) { _ in } }, is: "poll for the fences",
-        .timedOut)
+        found: .deadline)
       try fence.signal()
       #expect(try buffer.readiness() == DMABuf.Readiness(forReading: true, forWriting: true))
     }
@@ -49,7 +49,7 @@ struct BufferFenceTests {
     try FenceFixture.withBuffer(kernel) { handle, buffer in
       let fence = try VGEMFence(attachingTo: handle, as: .write)
       let error = primeError { try buffer.awaitReadiness(for: access, deadline: Deadline(in: .milliseconds(20))) }
-      expect(error, is: "poll for the fences", .timedOut, on: "dma-buf \(buffer.identity.inode)")
+      expect(error, is: "poll for the fences", found: .deadline, on: "dma-buf \(buffer.identity.inode)")
       #expect(error?.reason?.hasSuffix("is only slow; still pending: vgem/unbound") == true)
       // An older kernel cannot tell them.
       kernel.fail(.dmaBufExportSyncFile, with: .notATerminal)
@@ -114,7 +114,7 @@ struct BufferFenceTests {
   func interrupted() throws {
     try FenceFixture.withBuffer(kernel) { _, buffer in
       kernel.fail(.poll, with: .interrupted)
-      expect(primeError { try buffer.readiness() }, is: "poll for the fences", .timedOut)
+      expect(primeError { try buffer.readiness() }, is: "poll for the fences", found: .deadline)
     }
   }
 
@@ -124,7 +124,7 @@ struct BufferFenceTests {
     let now = primeError {
       try kernel.currentEvents(Int16(POLLIN), of: 1_000_000, "the fences", on: "nothing")
     }
-    expect(now, is: "poll for the fences", .badDescriptor, on: "nothing")
+    expect(now, is: "poll for the fences", found: .broken, on: "nothing")
     let waiting = primeError {
       try kernel.awaitEvents(Int16(POLLIN), of: 1_000_000, "the fences", deadline: Fixture.deadline, on: "nothing")
     }
@@ -190,7 +190,7 @@ struct VGEMFenceTests {
     try FenceFixture.withBuffer(kernel) { _, buffer in
       let handle = try GEMHandle(importing: buffer, into: Device.open(Fixture.importerNode, kernel: kernel))
       let error = primeError { try VGEMFence(attachingTo: handle, as: .read) }
-      expect(error, is: "DRM_IOCTL_VGEM_FENCE_ATTACH", .notSupported, on: "taker (/dev/dri/card1)")
+      expect(error, is: "DRM_IOCTL_VGEM_FENCE_ATTACH", found: .unsupported, on: "taker (/dev/dri/card1)")
       #expect(error?.reason == "only vgem has fences on demand: import the buffer into vgem and attach there")
     }
     #expect(kernel.count(of: .vgemFenceAttach) == 0)

@@ -82,7 +82,7 @@ struct DMABufIteratorTests {
     let list = try DMABufProgram.records(bytes)
     #expect(list.allSatisfy { $0.references == nil && $0.attachedDevices == nil && $0.fences == nil })
     let error = #expect(throws: PrimeError.self) { try DMABufProgram.records(Array(bytes.dropLast())) }
-    #expect(error?.errno == .protocolError)
+    #expect(error?.finding == .broken)
   }
 
   @Test("The list comes in any number of reads, by inodes, and everything is closed behind it")
@@ -120,7 +120,7 @@ struct DMABufIteratorTests {
     let whole = (DMABufIterator.bufferByteCount - 1) / DMABufProgram.recordByteCount
     kernel.iterate { _ in [Array(repeating: 0, count: whole * DMABufProgram.recordByteCount)] }
     let error = #expect(throws: PrimeError.self) { try DMABufIterator.listed(program, kernel: kernel) }
-    #expect(error?.errno == .overflow)
+    #expect(error?.finding == .tooLarge)
     kernel.expectNothingLeft()
   }
 

@@ -7,7 +7,7 @@ struct DeadlineTests {
   func passed() {
     let deadline = Deadline(in: .zero)
     let error = #expect(throws: PrimeError.self) { try deadline.check("poll", on: "dma-buf 7") }
-    #expect(error?.errno == .timedOut)
+    #expect(error?.finding == .deadline)
     #expect(error?.operation == "poll")
     #expect(error?.subject == "dma-buf 7")
   }
@@ -19,7 +19,7 @@ struct DeadlineTests {
     let error = #expect(throws: PrimeError.self) {
       try Deadline(in: .zero).obeying(cancellation).check("poll", on: "fence")
     }
-    #expect(error?.errno == .timedOut)
+    #expect(error?.finding == .deadline)
   }
 
   @Test("throws ECANCELED when somebody asked to stop, however much time is left")
@@ -29,7 +29,7 @@ struct DeadlineTests {
     #expect(throws: Never.self) { try deadline.check("poll", on: "dma-buf 7") }
     cancellation.request()
     let error = #expect(throws: PrimeError.self) { try deadline.check("poll", on: "dma-buf 7") }
-    #expect(error?.errno == .cancelled)
+    #expect(error?.finding == .cancelled)
   }
 
   @Test("of the shorter of two limits wins")

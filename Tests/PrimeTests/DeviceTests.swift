@@ -103,7 +103,7 @@ struct DeviceTests {
     let error = primeError {
       try Device.open(DRMNode(path: "/dev/null", kind: .primary), kernel: kernel)
     }
-    expect(error, is: "open", .notATerminal, on: "/dev/null")
+    expect(error, is: "open", found: .unsuitable, on: "/dev/null")
     #expect(error?.reason?.contains("not a DRM node") == true)
     #expect(kernel.count(of: .version) == 0)
     kernel.expectNothingLeft()
@@ -113,7 +113,7 @@ struct DeviceTests {
   func reallyNotDRM() {
     for path in ["/dev/null", "/dev/zero"] {
       let error = primeError { try Device.open(DRMNode(path: path, kind: .primary)) }
-      expect(error, is: "open", .notATerminal, on: path)
+      expect(error, is: "open", found: .unsuitable, on: path)
     }
   }
 

@@ -94,6 +94,19 @@ func expect(
   #expect(error.description.contains(errno.name), sourceLocation: sourceLocation)
 }
 
+/// States that an error names its step, what this library found and what it was about, and tells no errno.
+func expect(
+  _ error: PrimeError?, is operation: String, found finding: PrimeError.Finding, on subject: String? = nil,
+  sourceLocation: SourceLocation = #_sourceLocation
+) {
+  guard let error else { return }
+  #expect(error.operation.description == operation, sourceLocation: sourceLocation)
+  #expect(error.cause == .finding(finding), sourceLocation: sourceLocation)
+  if let subject { #expect(error.subject == subject, sourceLocation: sourceLocation) }
+  #expect(error.description.hasPrefix("\(operation) on \(error.subject): "), sourceLocation: sourceLocation)
+  #expect(error.reason?.isEmpty == false, sourceLocation: sourceLocation)
+}
+
 /// An error that comes from no kernel.
 struct BodyFailure: Error, Equatable {
   var number: Int

@@ -26,7 +26,7 @@ import Testing
         }
       }
       #expect(error?.operation == .step(.mappingRead))
-      #expect(error?.errno == .badAddress)
+      #expect(error?.finding == .fault)
       #expect(error?.reason?.contains("byte \(page + 5) (SIGBUS)") == true)
     }
   }

@@ -233,7 +233,7 @@ struct PairCheckFaultTests {
   func hangs(scenario: PairScenario) {
     let report = scenario.report(deadline: Deadline(in: .milliseconds(100))) { $0.neverReady = true }
     #expect(report.verdict == .error)
-    #expect(report.errno == "ETIMEDOUT")
+    #expect(report.errno == nil)
     #expect(report.call == "poll for the fences")
   }
 
@@ -248,7 +248,7 @@ struct PairCheckFaultTests {
     let outcome = PairScenario.display.run(
       on: kernel, deadline: Deadline(in: .seconds(20), cancellation: cancellation))
     #expect(outcome.wasCancelled)
-    #expect(outcome.report.errno == "ECANCELED")
+    #expect(outcome.report.errno == nil)
     #expect(!outcome.report.verdict.passes)
     #expect(kernel.shown(on: Fixture.importerNode.path) == before)
     kernel.expectNothingLeft()

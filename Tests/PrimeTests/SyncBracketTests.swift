@@ -98,7 +98,7 @@ struct SyncBracketTests {
     kernel.fail(.dmaBufSync, with: .interrupted)
     try withBuffer { buffer in
       let error = primeError { try buffer.read(deadline: Deadline(in: .milliseconds(20))) { _ in } }
-      expect(error, is: "DMA_BUF_IOCTL_SYNC(START)", .timedOut)
+      expect(error, is: "DMA_BUF_IOCTL_SYNC(START)", found: .deadline)
     }
   }
 
@@ -107,7 +107,7 @@ struct SyncBracketTests {
     kernel.misbehave { $0.neverReady = true }
     try withBuffer { buffer in
       let error = primeError { try buffer.read(deadline: Deadline(in: .milliseconds(20))) { _ in } }
-      expect(error, is: "poll for the fences", .timedOut)
+      expect(error, is: "poll for the fences", found: .deadline)
       #expect(error?.reason == "it did not finish within 0.02 s; raise --timeout if the machine is only slow")
     }
     #expect(kernel.syncLog == [])
@@ -122,7 +122,7 @@ struct SyncBracketTests {
       let error = primeError {
         try buffer.read(deadline: Deadline(in: .seconds(20), cancellation: cancellation)) { _ in }
       }
-      #expect(error?.errno == .cancelled)
+      #expect(error?.finding == .cancelled)
     }
   }
 
@@ -156,7 +156,7 @@ struct SyncBracketTests {
     try withBuffer(.read) { buffer in
       #expect(buffer.access == .read)
       let error = primeError { try buffer.write(deadline: Fixture.deadline) { _ in } }
-      expect(error, is: "mmap", .permissionDenied)
+      expect(error, is: "mmap", found: .unsuitable)
       #expect(error?.reason?.contains("DRM_RDWR") == true)
       #expect(throws: Never.self) { try buffer.read(deadline: Fixture.deadline) { _ in } }
     }

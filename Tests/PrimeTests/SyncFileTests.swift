@@ -52,7 +52,7 @@ struct SyncFileTests {
       let second = try VGEMFence(attachingTo: handle, as: .read)
       let file = try buffer.exportSyncFile(for: .write)
       let error = primeError { try file.wait(deadline: Deadline(in: .milliseconds(20))) }
-      expect(error, is: "poll for the fences", .timedOut, on: "sync_file \(file.rawDescriptor)")
+      expect(error, is: "poll for the fences", found: .deadline, on: "sync_file \(file.rawDescriptor)")
       #expect(
         error?.reason == "it did not finish within 0.02 s; raise --timeout if the machine is only slow; "
           + "still pending: 2 of vgem/unbound")
@@ -72,7 +72,7 @@ struct SyncFileTests {
       let cancellation = Cancellation()
       cancellation.request()
       let error = primeError { try file.wait(deadline: Deadline(in: .seconds(20), cancellation: cancellation)) }
-      expect(error, is: "poll for the fences", .cancelled)
+      expect(error, is: "poll for the fences", found: .cancelled)
       try fence.signal()
     }
   }
@@ -112,7 +112,7 @@ struct SyncFileTests {
       let longest = String(repeating: "n", count: 31)
       #expect(try file.merge(with: file, name: longest).info().name == longest)
       let error = primeError { try file.merge(with: file, name: longest + "n") }
-      expect(error, is: "SYNC_IOC_MERGE", .invalidArgument)
+      expect(error, is: "SYNC_IOC_MERGE", found: .unsuitable)
       #expect(error?.reason == "the name of a sync_file is at most 31 bytes without a zero: give a shorter one")
       #expect(kernel.count(of: .syncFileMerge) == 1)
     }
@@ -153,7 +153,7 @@ struct SyncFileTests {
       let file = try buffer.exportSyncFile(for: .read)
       kernel.misbehave { $0.claimedFences = count }
       let error = primeError { try file.info() }
-      expect(error, is: "SYNC_IOC_FILE_INFO", .overflow)
+      expect(error, is: "SYNC_IOC_FILE_INFO", found: .tooLarge)
       #expect(error?.reason == "it claims \(count) fences, and more than 4096 are not believed")
       #expect(kernel.count(of: .syncFileInfo) == 1)
     }

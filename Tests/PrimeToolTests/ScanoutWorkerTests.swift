@@ -19,7 +19,7 @@ extension ToolOnARealKernel {
       #expect(ran.code == 124)
       #expect(try Tool.displayState() == before)
       let report = try JSONDecoder().decode(ScanoutReport.self, from: Data(ran.standardOutput.utf8))
-      #expect(report.errno == "ECANCELED")
+      #expect(report.finding == .cancelled)
       #expect(report.restored == true)
       #expect(!report.frames.isEmpty)
       #expect(report.frames.allSatisfy { $0.content == .proven })

@@ -50,11 +50,21 @@ package struct DescriptorSocket: ~Copyable, Sendable {
 
   /// The descriptor that comes out at one end, close-on-exec; the caller closes it.
   ///
-  /// - Throws: `poll for a descriptor` with `ETIMEDOUT`, `recvmsg` with `EPIPE` where nobody holds the other end any more.
+  /// - Throws: `poll for a descriptor` with `deadline`, `recvmsg` with `gone` where no process holds the other end any more.
   package borrowing func receive(at end: End, deadline: Deadline) throws(PrimeError) -> CInt {
     let socket = descriptor(end)
     try LinuxKernel().awaitEvents(Int16(POLLIN), of: socket, "a descriptor", deadline: deadline, on: "the socket")
-    return try LinuxKernel().socketReceiveDescriptor(socket).orThrow("recvmsg", on: "SCM_RIGHTS")
+    switch LinuxKernel().socketReceiveDescriptor(socket) {
+    // The kernel answers neither of the two here.
+    case .failure(.brokenPipe):
+      throw PrimeError(
+        operation: "recvmsg", finding: .gone, subject: "SCM_RIGHTS", reason: "no process holds the other end any more")
+    case .failure(.badMessage):
+      throw PrimeError(
+        operation: "recvmsg", finding: .protocolViolation, subject: "SCM_RIGHTS",
+        reason: "a message came without a descriptor")
+    case let answer: return try answer.orThrow("recvmsg", on: "SCM_RIGHTS")
+    }
   }
 
   /// Sends a few bytes in at one end, as one packet.
@@ -63,8 +73,13 @@ package struct DescriptorSocket: ~Copyable, Sendable {
     let count = unsafe bytes.withUnsafeBytes {
       unsafe Glibc.send(descriptor(end), $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL))
     }
-    guard count == bytes.count else {
+    guard count >= 0 else {
       throw PrimeError(operation: "send", errno: Errno(rawValue: Glibc.errno), subject: "the socket")
+    }
+    guard count == bytes.count else {
+      throw PrimeError(
+        operation: "send", finding: .broken, subject: "the socket",
+        reason: "it took \(count) of a packet's \(bytes.count) bytes")
     }
   }
 
@@ -75,8 +90,11 @@ package struct DescriptorSocket: ~Copyable, Sendable {
     var bytes = [UInt8](repeating: 0, count: 4096)
     // Safe: recv fills at most the array it is given.
     let count = unsafe Glibc.recv(socket, &bytes, bytes.count, 0)
+    guard count >= 0 else {
+      throw PrimeError(operation: "recv", errno: Errno(rawValue: Glibc.errno), subject: "the socket")
+    }
     guard count > 0 else {
-      throw PrimeError(operation: "recv", errno: Errno(rawValue: EPIPE), subject: "the socket")
+      throw PrimeError(operation: "recv", finding: .gone, subject: "the socket", reason: "the other end went away")
     }
     return Array(bytes.prefix(count))
   }

@@ -21,7 +21,7 @@ package struct ProgramProcess: ~Copyable {
     _ words: [String], inheriting descriptor: CInt, variables: [String: String], isQuiet: Bool
   ) throws(PrimeError) {
     guard let name = words.first else {
-      throw PrimeError(operation: "exec", errno: .noSuchFile, subject: "no program")
+      throw PrimeError(operation: "exec", finding: .absent, subject: "no program", reason: "no program is named")
     }
     var environment = Self.environment()
     for (name, value) in variables { environment[name] = value }

@@ -63,7 +63,7 @@ enum DeviceSelection {
     do throws(PrimeError) {
       _ = try Device.open(DRMNode(path: text, kind: .primary))
     } catch {
-      throw ExitStatus.usage("\(text): \(error.reason ?? error.errno.meaning)")
+      throw ExitStatus.usage("\(text): \(error.explanation)")
     }
     throw ExitStatus.usage("\(text) is a DRM node that sysfs does not show: \(known)")
   }

@@ -68,10 +68,10 @@ struct MatrixText {
     case .proven: TextTable.Cell("proven " + (cell.proofs ?? []).map(letter).joined() + size, .green)
     case .shared: TextTable.Cell("shared" + size, .yellow)
     case .held, .reported: TextTable.Cell("held" + size, .yellow)
-    case .refused: TextTable.Cell("- \(cell.errno ?? "refused")", .grey)
+    case .refused: TextTable.Cell("- \(cell.outcome ?? "refused")", .grey)
     case .untested: TextTable.Cell("untested", .grey)
     case .mismatch: TextTable.Cell("MISMATCH" + size, .red)
-    case .error: TextTable.Cell("ERROR \(cell.errno ?? "")", .red)
+    case .error: TextTable.Cell(["ERROR", cell.outcome].compactMap(\.self).joined(separator: " "), .red)
     }
   }
 
@@ -130,7 +130,7 @@ struct MatrixText {
         case (.refused, .exporter?): "from \(cell.exporter)"
         default: cell.reason ?? "\(cell.exporter) \(cell.importer)"
         }
-      let key = "\(cell.verdict.rawValue) \(side) \(cell.call ?? "") \(cell.errno ?? "")"
+      let key = "\(cell.verdict.rawValue) \(side) \(cell.call ?? "") \(cell.outcome ?? "")"
       if groups[key] == nil { order.append(key) }
       groups[key, default: []].append(cell)
     }

@@ -61,7 +61,7 @@ struct RuleText {
     case .held: TextTable.Cell("held", .green)
     case .broken: TextTable.Cell("BROKEN", .red)
     case .skipped: TextTable.Cell("skipped", .grey)
-    case .error: TextTable.Cell("ERROR \(report.errno ?? "")", .red)
+    case .error: TextTable.Cell(["ERROR", report.outcome].compactMap(\.self).joined(separator: " "), .red)
     }
   }
 

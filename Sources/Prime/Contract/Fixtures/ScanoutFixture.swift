@@ -40,7 +40,7 @@ final class ScanoutFixture {
       try device.becomeMaster()
       route = try DisplayRoute(on: device, to: choice)
     } catch {
-      let lacksDisplay = error.errno == .notSupported
+      let lacksDisplay = error.finding == .unsupported
       throw lacksDisplay ? Statement.Stop.skipped("\(error)") : Statement.Stop.broken("\(error)")
     }
     guard route.formats.formats.contains(.xrgb8888) else {
@@ -245,7 +245,7 @@ final class ScanoutFixture {
         let object = try DisplayObject(route.connector.id, .connector, of: device)
         return object.value(name).map { .success($0) } ?? .failure(.noSuchFile)
       } catch {
-        return .failure(error.errno)
+        return .failure(error.transcribed)
       }
     }
   }
@@ -278,7 +278,7 @@ final class ScanoutFixture {
       do throws(PrimeError) {
         return .success(try body().flatMap(\.values))
       } catch {
-        return .failure(error.errno)
+        return .failure(error.transcribed)
       }
     }
     return try unlessTimedOut(answer, "a frame checksum")
@@ -309,7 +309,7 @@ final class ScanoutFixture {
         try body()
         return .success(0)
       } catch {
-        return .failure(error.errno)
+        return .failure(error.transcribed)
       }
     }
   }
@@ -323,4 +323,9 @@ final class ScanoutFixture {
     }
     return answer
   }
+}
+
+extension PrimeError {
+  /// The errno that stands for it in a transcript of calls, which knows nothing else.
+  fileprivate var transcribed: Errno { errno ?? (finding == .deadline ? .timedOut : .inputOutput) }
 }

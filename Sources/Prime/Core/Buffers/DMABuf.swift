@@ -27,19 +27,19 @@ public struct DMABuf: ~Copyable, Sendable {
   /// Which buffer this is.
   public let identity: Identity
 
-  /// Takes over a descriptor and asks the kernel what it is; a file that is not a dma-buf is refused with `EINVAL`.
+  /// Takes over a descriptor and asks the kernel what it is; a file that is not a dma-buf is refused as `unsuitable`.
   package init(adopting descriptor: consuming Descriptor) throws(PrimeError) {
     let kernel = descriptor.kernel
     let rawValue = descriptor.rawValue
     let subject = "descriptor \(rawValue)"
     guard try kernel.fileSystemMagic(rawValue).orThrow("fstatfs", on: subject) == Self.fileSystemMagic else {
       throw PrimeError(
-        operation: "fstatfs", errno: .invalidArgument, subject: subject, reason: "this file is not a dma-buf")
+        operation: "fstatfs", finding: .unsuitable, subject: subject, reason: "this file is not a dma-buf")
     }
     let size = try kernel.seekToEnd(rawValue).orThrow("lseek", on: subject)
     guard size > 0, let byteCount = Int(exactly: size) else {
       throw PrimeError(
-        operation: "lseek", errno: .invalidArgument, subject: subject, reason: "the dma-buf reports no size")
+        operation: "lseek", finding: .unsuitable, subject: subject, reason: "the dma-buf reports no size")
     }
     let flags = try kernel.statusFlags(rawValue).orThrow("fcntl(F_GETFL)", on: subject)
     let status = try kernel.status(rawValue).orThrow("fstat", on: subject)

@@ -37,7 +37,7 @@ public struct DumbAllocator: Allocator {
       pitch: created.pitch, operation: operation, on: device.subject)
     guard UInt64(layout.byteCount) <= created.byteCount else {
       throw PrimeError(
-        operation: operation, errno: .inputOutput, subject: device.subject,
+        operation: operation, finding: .broken, subject: device.subject,
         reason: "the driver gave \(created.byteCount) bytes where \(layout.byteCount) are needed")
     }
     return BufferObject(BufferDescription(layout: layout, modifier: .linear), storage: .gem(created.handle))
@@ -82,7 +82,9 @@ public struct DumbAllocator: Allocator {
     guard let width = UInt32(exactly: (rowBytes + elementBytes - 1) / elementBytes),
       let height = UInt32(exactly: request.stackedRows)
     else {
-      throw PrimeError(operation: operation, errno: .overflow, subject: device.subject)
+      throw PrimeError(
+        operation: operation, finding: .tooLarge, subject: device.subject,
+        reason: "\(request.width)x\(request.height) does not fit the 32 bits of the call")
     }
     let answer = device.kernel.createDumb(
       device.rawDescriptor, width: width, height: height, bitsPerPixel: UInt32(elementBytes * 8))
@@ -206,7 +208,7 @@ extension AllocationRequest {
     do throws(LayoutError) {
       return try PictureLayout.packed(format: format, width: width, height: height, pitchAlignment: pitchAlignment)
     } catch {
-      throw PrimeError(operation: operation, errno: .invalidArgument, subject: subject, reason: error.description)
+      throw PrimeError(operation: operation, finding: .unsuitable, subject: subject, reason: error.description)
     }
   }
 }
@@ -220,7 +222,7 @@ extension PictureLayout {
     do throws(LayoutError) {
       return try PictureLayout(format: format, width: width, height: height, planes: planes)
     } catch {
-      throw PrimeError(operation: operation, errno: .inputOutput, subject: subject, reason: error.description)
+      throw PrimeError(operation: operation, finding: .broken, subject: subject, reason: error.description)
     }
   }
 }

@@ -38,7 +38,7 @@ public final class GBMAllocator: Allocator {
       } catch let refusal {
         throw error.untestable(
           "Mesa has no driver for this GPU and allocates dumb buffers, which need the primary node "
-            + "\(primary.path): " + (refusal.reason ?? refusal.errno.meaning))
+            + "\(primary.path): " + refusal.explanation)
       }
       do throws(PrimeError) {
         let object = try Self.allocate(request, on: other)
@@ -131,7 +131,9 @@ package struct GBMBuffer: ~Copyable {
 
   init(creating request: AllocationRequest, on device: GBMDevice, operation: PrimeError.Operation) throws(PrimeError) {
     guard let width = UInt32(exactly: request.width), let height = UInt32(exactly: request.height) else {
-      throw PrimeError(operation: operation, errno: .overflow, subject: device.subject)
+      throw PrimeError(
+        operation: operation, finding: .tooLarge, subject: device.subject,
+        reason: "\(request.width)x\(request.height) does not fit the 32 bits of the call")
     }
     self.pointer = try device.kernel.gbmCreateBuffer(
       device.pointer, width: width, height: height, fourcc: request.format.fourcc.rawValue,

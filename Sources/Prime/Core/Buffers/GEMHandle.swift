@@ -24,7 +24,7 @@ public struct GEMHandle: ~Copyable, Sendable {
   /// An exporter may answer that its mapping was interrupted (`map_dma_buf`, dma-buf.rst); the import is made again then,
   /// until the deadline.
   ///
-  /// - Throws: the exporter's or the importer's errno, which of them refused cannot be told from the number; `ETIMEDOUT`
+  /// - Throws: the exporter's or the importer's errno, which of them refused cannot be told from the number; `deadline`
   ///   where it is interrupted until the deadline.
   public init(
     importing buffer: borrowing DMABuf, into device: Device, deadline: Deadline = Deadline(in: .seconds(5))

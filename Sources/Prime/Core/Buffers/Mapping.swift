@@ -27,7 +27,7 @@
 
   /// Reads the memory as whole elements; a rest too short for one is left out.
   ///
-  /// - Throws: what `body` throws, else `read of the mapping` with `EFAULT` where the kernel refused a page.
+  /// - Throws: what `body` throws, else `read of the mapping` with `fault` where the kernel refused a page.
   package borrowing func withSpan<Element: BitwiseCopyable, Result>(
     of type: Element.Type, _ body: (Span<Element>) throws -> Result
   ) throws -> Result {
@@ -39,7 +39,7 @@
 
   /// Reads and writes the memory as whole elements; a programming error where it was mapped without write access.
   ///
-  /// - Throws: what `body` throws, else `write of the mapping` with `EFAULT` where the kernel refused a page.
+  /// - Throws: what `body` throws, else `write of the mapping` with `fault` where the kernel refused a page.
   package mutating func withMutableSpan<Element: BitwiseCopyable, Result>(
     of type: Element.Type, _ body: (inout MutableSpan<Element>) throws -> Result
   ) throws -> Result {

@@ -19,7 +19,7 @@ extension DMABuf {
   /// The span holds `byteCount / MemoryLayout<Element>.stride` elements from the buffer's first byte, and lives as long as
   /// the closure.
   ///
-  /// - Throws: what `body` throws, else `mmap`, `poll` or `DMA_BUF_IOCTL_SYNC` with their errno, `ETIMEDOUT` where a fence
+  /// - Throws: what `body` throws, else `mmap`, `poll` or `DMA_BUF_IOCTL_SYNC` with their errno, `deadline` where a fence
   ///   did not signal before the deadline.
   public borrowing func read<Element: BitwiseCopyable, Result>(
     as type: Element.Type, deadline: Deadline, _ body: (Span<Element>) throws -> Result
@@ -39,7 +39,7 @@ extension DMABuf {
   ) throws -> Result {
     guard access == .readWrite else {
       throw PrimeError(
-        operation: "mmap", errno: .permissionDenied, subject: subject,
+        operation: "mmap", finding: .unsuitable, subject: subject,
         reason: "it was exported without DRM_RDWR, and the first export decides for the buffer's life: "
           + "export for writing first, or allocate another buffer")
     }

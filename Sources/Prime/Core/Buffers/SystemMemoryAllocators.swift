@@ -134,7 +134,7 @@ enum SystemMemory {
     let buffer = try DMABuf(adopting: Descriptor(adopting: descriptor, kernel: kernel))
     guard buffer.byteCount >= byteCount else {
       throw PrimeError(
-        operation: operation, errno: .inputOutput, subject: path,
+        operation: operation, finding: .broken, subject: path,
         reason: "the kernel gave \(buffer.byteCount) bytes where \(byteCount) were asked for")
     }
     return BufferObject(BufferDescription(layout: layout, modifier: .linear), storage: .dmaBuf(buffer))

@@ -30,7 +30,7 @@ public enum SystemMemoryAvailability {
 
   private static func problem(at path: String, missing: String) -> PrimeError? {
     guard FileSystem.exists(path) else {
-      return PrimeError(operation: "open", errno: .noSuchFile, subject: path, reason: missing)
+      return PrimeError(operation: "open", finding: .absent, subject: path, reason: missing)
     }
     guard !FileSystem.isWritable(path) else { return nil }
     return PrimeError(

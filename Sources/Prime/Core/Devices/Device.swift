@@ -54,7 +54,7 @@ public final class Device: Sendable {
     let status = try kernel.status(rawValue).orThrow("fstat", on: node.path)
     guard let number = status.characterDevice, DRMNode.kind(of: number) != nil else {
       throw PrimeError(
-        operation: "open", errno: .notATerminal, subject: node.path,
+        operation: "open", finding: .unsuitable, subject: node.path,
         reason: "this is not a DRM node: name one of /dev/dri/card* or /dev/dri/renderD*")
     }
     let answer = kernel.version(rawValue)

@@ -181,7 +181,7 @@ public struct DeviceDiscovery: Sendable {
         usableNodes.append(node)
         opened = opened ?? device
       } catch {
-        if Errno.ofThisProcess.contains(error.errno) { throw error }
+        if error.isOfThisProcess { throw error }
         problem = problem ?? error
       }
     }
@@ -193,7 +193,7 @@ public struct DeviceDiscovery: Sendable {
       do throws(PrimeError) {
         capabilities = try opened.capabilities()
       } catch {
-        if Errno.ofThisProcess.contains(error.errno) { throw error }
+        if error.isOfThisProcess { throw error }
         problem = problem ?? error
       }
     }

@@ -115,7 +115,7 @@ extension DeviceSelector {
     guard let device = matches(in: devices).first else {
       let present = devices.map { $0.label(among: devices) }
       throw PrimeError(
-        operation: "open", errno: .noSuchDevice, subject: description,
+        operation: "open", finding: .absent, subject: description,
         reason: present.isEmpty
           ? "this machine has no DRM device" : "no device has this name: present are \(present.joined(separator: ", "))"
       )
@@ -123,6 +123,6 @@ extension DeviceSelector {
     if let node = device.usableNode { return try Device.open(node) }
     throw device.problem
       ?? PrimeError(
-        operation: "open", errno: .noSuchDevice, subject: description, reason: "the device was not among those to open")
+        operation: "open", finding: .absent, subject: description, reason: "the device was not among those to open")
   }
 }

@@ -29,7 +29,7 @@ package struct DisplayObject: Sendable {
   func setting(_ name: String, to value: UInt64) throws(PrimeError) -> KMSAssignment {
     guard let property = property(name) else {
       throw PrimeError(
-        operation: "drmModeObjectGetProperties", errno: .noSuchFile, subject: subject,
+        operation: "drmModeObjectGetProperties", finding: .absent, subject: subject,
         reason: "\(kind) \(id) has no property \(name)")
     }
     return KMSAssignment(object: id, property: property.id, value: value)

@@ -136,7 +136,7 @@ public final class DisplayPipe {
     lostWritebacks += 1
     guard case .lost(let reason) = end else { return }
     throw PrimeError(
-      operation: "poll for the writeback fence", errno: .timedOut, subject: route.device.subject,
+      operation: "poll for the writeback fence", finding: .deadline, subject: route.device.subject,
       reason: "it never signalled this writeback, not within \(WritebackJob.patience.wholeSeconds), \(reason); what it "
         + "writes back is not to be relied on until its driver is loaded again")
   }
@@ -301,7 +301,7 @@ public final class DisplayPipe {
         events = try DisplayEvent.parse(bytes)
       } catch {
         throw PrimeError(
-          operation: "read", errno: .inputOutput, subject: device.subject, reason: "its events make no sense: \(error)")
+          operation: "read", finding: .broken, subject: device.subject, reason: "its events make no sense: \(error)")
       }
       for case .flipComplete(userData, _, let sequence, let time) in events { return (sequence, time) }
     }

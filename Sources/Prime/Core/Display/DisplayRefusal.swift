@@ -15,7 +15,7 @@ extension Result where Failure == Errno {
     do throws(PrimeError) {
       return try orThrow(operation, on: subject)
     } catch {
-      throw PrimeError.displayReason(error.errno).map(error.explained) ?? error
+      throw error.errno.flatMap(PrimeError.displayReason).map(error.explained) ?? error
     }
   }
 }

@@ -82,7 +82,7 @@ extension DisplayRoute {
   ///
   /// `legacy` keeps to the calls from before atomic mode setting although the device grants it.
   ///
-  /// - Throws: `drmModeGetResources` with `EOPNOTSUPP` where the device has no mode setting; `ENOENT` for a connector it has
+  /// - Throws: `drmModeGetResources` with `EOPNOTSUPP` where the device has no mode setting; `absent` for a connector it has
   ///   not; an untestable error where none is connected, with what there is.
   public init(on device: Device, to choice: Choice, legacy: Bool = false) throws(PrimeError) {
     guard device.node.kind == .primary else {
@@ -163,7 +163,7 @@ extension DisplayRoute {
     case .connector(let name):
       guard let found = connectors.first(where: { $0.connector.name == name }) else {
         throw PrimeError(
-          operation: "drmModeGetConnector", errno: .noSuchFile, subject: device.subject,
+          operation: "drmModeGetConnector", finding: .absent, subject: device.subject,
           reason: "it has no connector \(name): \(present)")
       }
       return found
@@ -273,7 +273,7 @@ extension DisplayRoute {
       return try body()
     } catch {
       throw PrimeError(
-        operation: name, errno: .inputOutput, subject: device.subject, reason: "its bytes make no sense: \(error)")
+        operation: name, finding: .broken, subject: device.subject, reason: "its bytes make no sense: \(error)")
     }
   }
 }

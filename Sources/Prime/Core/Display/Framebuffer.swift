@@ -15,7 +15,9 @@ public struct Framebuffer: ~Copyable, Sendable {
     let operation: PrimeError.Operation = "drmModeAddFB2WithModifiers"
     let device = handle.device
     guard let width = UInt32(exactly: description.width), let height = UInt32(exactly: description.height) else {
-      throw PrimeError(operation: operation, errno: .overflow, subject: device.subject)
+      throw PrimeError(
+        operation: operation, finding: .tooLarge, subject: device.subject,
+        reason: "\(description.width)x\(description.height) does not fit the 32 bits of the call")
     }
     let number = handle.rawValue
     let planes = description.layout.planes.map {

@@ -33,11 +33,11 @@ extension DisplayRoute {
   ///
   /// A plane that shows something on another CRTC is left to it.
   ///
-  /// - Throws: `ENOTSUP` where the device or the caller has no atomic mode setting, which shows two planes in one commit.
+  /// - Throws: `unsupported` where the device or the caller has no atomic mode setting, which shows two planes in one commit.
   public func secondPlanes() throws(PrimeError) -> [SecondPlane] {
     guard let objects else {
       throw PrimeError(
-        operation: .scanout, errno: .notSupported, subject: device.subject,
+        operation: .scanout, finding: .unsupported, subject: device.subject,
         reason: "two planes in one commit need atomic mode setting, which this display is not driven by")
     }
     let floor = objects.plane.value("zpos")
@@ -67,20 +67,21 @@ extension DisplayRoute {
 
   /// The first of the second planes that fetches a format with a modifier.
   ///
-  /// - Throws: `ENOTSUP` where there is no second plane; `EINVAL` where none fetches it, with what one of them offers.
+  /// - Throws: `unsupported` where there is no second plane; `unsuitable` where none fetches it, with what one of them offers.
   public func secondPlane(fetching fourcc: Fourcc, _ modifier: Modifier) throws(PrimeError) -> SecondPlane {
     let planes = try secondPlanes()
     guard let first = planes.first else {
       throw PrimeError(
-        operation: .scanout, errno: .notSupported, subject: device.subject,
+        operation: .scanout, finding: .unsupported, subject: device.subject,
         reason: "CRTC \(crtcIndex) has no second plane: neither an overlay nor a cursor plane feeds it")
     }
-    if let plane = planes.first(where: { $0.formats.objection(to: fourcc, modifier, plane: $0.id) == nil }) {
-      return plane
+    let fetching = planes.first { $0.formats.objection(to: fourcc, modifier, plane: $0.id) == nil }
+    guard fetching == nil, let objection = first.formats.objection(to: fourcc, modifier, plane: first.id) else {
+      return fetching ?? first
     }
     throw PrimeError(
-      operation: .scanout, errno: .invalidArgument, subject: device.subject,
-      reason: first.formats.objection(to: fourcc, modifier, plane: first.id))
+      operation: .scanout, finding: .unsuitable, subject: device.subject,
+      reason: objection)
   }
 }
 

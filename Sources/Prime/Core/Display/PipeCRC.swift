@@ -84,7 +84,7 @@ package final class PipeCRC {
       do throws(PrimeError) {
         try data.kernel.awaitEvents(Int16(POLLIN), of: data.rawValue, "a frame checksum", deadline: end, on: subject)
       } catch {
-        guard error.errno == .timedOut, deadline.remaining > .zero else { throw error }
+        guard error.finding == .deadline, deadline.remaining > .zero else { throw error }
         return nil
       }
       try deadline.check("read a frame checksum", on: subject)
@@ -136,7 +136,7 @@ package final class PipeCRC {
   /// their frame counters are no help, since vkms computes them late. So those three are passed over, and one more for
   /// hardware that takes a frame from the plane to the checksum. Two in a row must then agree.
   ///
-  /// - Throws: `crc` with `ENOTSUP` where they do not agree within `patience`, or none come.
+  /// - Throws: `crc`, untestable, where they do not agree within `patience`, or none come.
   package func settled(patience: Duration = .seconds(1), deadline: Deadline) throws(PrimeError) -> Entry {
     _ = try drained()
     let end = deadline.atMost(patience)

@@ -11,15 +11,15 @@ extension DisplayPipe {
   /// The engine waits by itself, for the writers' fences of the picture's buffer and for `fence`, the descriptor of
   /// a sync_file (`IN_FENCE_FD`), which stays the caller's. The caller ends the flip with `finish`.
   ///
-  /// - Throws: `ENOTSUP` without a call on the legacy path; `DRM_IOCTL_MODE_ATOMIC` with its errno, `EBUSY` where another
-  ///   flip is under way; `EIO` where the kernel gives no fence.
+  /// - Throws: `unsupported` without a call on the legacy path; `DRM_IOCTL_MODE_ATOMIC` with its errno, `EBUSY` where another
+  ///   flip is under way; `broken` where the kernel gives no fence.
   package func start(
     flipTo picture: Picture, after fence: CInt?, deadline: Deadline
   ) throws(PrimeError) -> StartedFlip {
     let device = route.device
     guard let objects = route.objects else {
       throw PrimeError(
-        operation: "DRM_IOCTL_MODE_ATOMIC", errno: .notSupported, subject: device.subject,
+        operation: "DRM_IOCTL_MODE_ATOMIC", finding: .unsupported, subject: device.subject,
         reason: "it has no atomic mode setting, and the legacy calls give no fence")
     }
     flips += 1
@@ -36,7 +36,7 @@ extension DisplayPipe {
     unfinished = try writebackJob(Array(fences.dropFirst()), picture)
     guard let outFence, outFence.rawDescriptor >= 0 else {
       throw PrimeError(
-        operation: "DRM_IOCTL_MODE_ATOMIC", errno: .inputOutput, subject: device.subject,
+        operation: "DRM_IOCTL_MODE_ATOMIC", finding: .broken, subject: device.subject,
         reason: "the kernel accepted the commit and gave no fence")
     }
     return StartedFlip(outFence: outFence, number: flips)
@@ -51,7 +51,7 @@ extension DisplayPipe {
 
   /// Waits until the picture is shown, and written where there is a target.
   ///
-  /// - Throws: `poll for the page flip` or `poll for the writeback fence` with `ETIMEDOUT` or `ECANCELED`.
+  /// - Throws: `poll for the page flip` or `poll for the writeback fence` with `deadline` or `cancelled`.
   package func finish(_ flip: borrowing StartedFlip, deadline: Deadline) throws(PrimeError) {
     _ = try awaitFlip(flip.number, deadline: deadline)
     if let job = unfinished.take() { try finishWriting(job, deadline: deadline) }

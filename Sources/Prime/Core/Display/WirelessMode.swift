@@ -1,7 +1,7 @@
 extension DisplayMode {
   /// A timing for a connector without a wire: any size, 60 Hz, short blanking.
   ///
-  /// - Throws: `EOVERFLOW` where the size and its blanking are beyond the 16 bits that a mode has for them.
+  /// - Throws: `tooLarge` where the size and its blanking are beyond the 16 bits that a mode has for them.
   public static func withoutWire(width: Int, height: Int) throws(PrimeError) -> DisplayMode {
     let horizontal = [0, 16, 48, 80].map { UInt16(exactly: $0 + width) }
     let vertical = [0, 3, 8, 20].map { UInt16(exactly: $0 + height) }
@@ -11,7 +11,7 @@ extension DisplayMode {
       var mode = try? DisplayMode(parsing: blank)
     else {
       throw PrimeError(
-        operation: "drmModeCreatePropertyBlob", errno: .overflow, subject: "mode",
+        operation: "drmModeCreatePropertyBlob", finding: .tooLarge, subject: "mode",
         reason: "\(width)x\(height) is beyond what a mode can say")
     }
     // Smaller than the totals, which fit.

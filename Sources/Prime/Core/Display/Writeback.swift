@@ -15,11 +15,11 @@ package struct WritebackJob: ~Copyable {
 
   /// Takes over the fence of a commit that writes into the framebuffer `target`.
   ///
-  /// - Throws: `EIO` where the kernel accepted the commit and gave no fence.
+  /// - Throws: `broken` where the kernel accepted the commit and gave no fence.
   init(fence: CInt, target: UInt32, on device: Device) throws(PrimeError) {
     guard fence >= 0 else {
       throw PrimeError(
-        operation: "DRM_IOCTL_MODE_ATOMIC", errno: .inputOutput, subject: device.subject,
+        operation: "DRM_IOCTL_MODE_ATOMIC", finding: .broken, subject: device.subject,
         reason: "the kernel accepted the commit and gave no writeback fence")
     }
     self.fence = Descriptor(adopting: fence, kernel: device.kernel)
@@ -42,7 +42,7 @@ package struct WritebackJob: ~Copyable {
   /// on signal each frame's fence with the next frame's picture. The checksums of a CRTC need its composer too; starting
   /// them finishes this very job, with this fence.
   ///
-  /// - Throws: `poll for the writeback fence` with `ETIMEDOUT` or `ECANCELED` where `deadline` ends the wait first.
+  /// - Throws: `poll for the writeback fence` with `deadline` or `cancelled` where `deadline` ends the wait first.
   borrowing func finish(
     on route: DisplayRoute, patience: Duration = Self.patience, deadline: Deadline
   ) throws(PrimeError) -> End {

@@ -6,7 +6,7 @@ public final class WritebackPipeline {
 
   /// Finds a writeback connector with a CRTC and a primary plane, becomes master and remembers what was shown.
   ///
-  /// - Throws: `ENOTSUP` where the device has no writeback connector; `drmSetMaster` where somebody else holds the display.
+  /// - Throws: `unsupported` where the device has no writeback connector; `drmSetMaster` where somebody else holds the display.
   public init(on device: Device) throws(PrimeError) {
     pipe = try DisplayPipe(DisplayRoute(on: device, to: .writeback))
   }
@@ -35,7 +35,7 @@ public final class WritebackPipeline {
   /// `shown` is the part of the picture, in pixels; `target` has exactly the size `mode`. What the part does not cover is
   /// black. Returns when the engine has finished writing.
   ///
-  /// - Throws: `DRM_IOCTL_MODE_ATOMIC` with its errno; `ETIMEDOUT` where the fence did not signal before the
+  /// - Throws: `DRM_IOCTL_MODE_ATOMIC` with its errno; `deadline` where the fence did not signal before the
   ///   deadline, or not within five seconds and could not be made to.
   public func capture(
     _ picture: borrowing Framebuffer, shown: (width: Int, height: Int), into target: borrowing Framebuffer,

@@ -29,14 +29,14 @@ extension DMABuf {
 
   /// Waits until a reader or a writer need not wait any more (`poll`).
   ///
-  /// - Throws: `poll for the fences` with `ETIMEDOUT` and the drivers and timelines that are still pending, where the kernel
-  ///   can tell them, or with `ECANCELED`.
+  /// - Throws: `poll for the fences` with `deadline` and the drivers and timelines that are still pending, where the kernel
+  ///   can tell them, or with `cancelled`.
   public borrowing func awaitReadiness(for access: FenceAccess, deadline: Deadline) throws(PrimeError) {
     let events = Int16(access == .read ? POLLIN : POLLOUT)
     do throws(PrimeError) {
       try kernel.awaitEvents(events, of: rawDescriptor, "the fences", deadline: deadline, on: subject)
     } catch {
-      guard error.errno == .timedOut, let pending = pendingInWords(for: access) else { throw error }
+      guard error.finding == .deadline, let pending = pendingInWords(for: access) else { throw error }
       throw error.explained("\(error.reason.map { "\($0); " } ?? "")still pending: \(pending)")
     }
   }

@@ -20,14 +20,14 @@ public struct SyncFile: ~Copyable, Sendable {
 
   /// Waits until every fence has signalled and gives the status, which says whether the work ended well.
   ///
-  /// - Throws: `poll for the fences` with `ETIMEDOUT` and the drivers and timelines that are still pending, or with
-  ///   `ECANCELED`; else as `info`.
+  /// - Throws: `poll for the fences` with `deadline` and the drivers and timelines that are still pending, or with
+  ///   `cancelled`; else as `info`.
   public borrowing func wait(deadline: Deadline) throws(PrimeError) -> FenceStatus {
     do throws(PrimeError) {
       try kernel.awaitEvents(Int16(POLLIN), of: rawDescriptor, "the fences", deadline: deadline, on: subject)
     } catch {
       // The file may be what is wrong, so that it cannot be asked either. The error of the wait is the one to tell.
-      guard error.errno == .timedOut, let pending = (try? info())?.pendingInWords else { throw error }
+      guard error.finding == .deadline, let pending = (try? info())?.pendingInWords else { throw error }
       throw error.explained("\(error.reason.map { "\($0); " } ?? "")still pending: \(pending)")
     }
     return try info().status
@@ -44,13 +44,13 @@ public struct SyncFile: ~Copyable, Sendable {
   /// A new sync_file that signals when this one and the other have (`SYNC_IOC_MERGE`); the caller owns it.
   ///
   /// - Parameter name: At most 31 bytes, for people who look at fences.
-  /// - Throws: `SYNC_IOC_MERGE` with `EINVAL` without asking the kernel for a name that does not fit, which the kernel would
+  /// - Throws: `SYNC_IOC_MERGE` with `unsuitable` without asking the kernel for a name that does not fit, which the kernel would
   ///   cut; `ENOENT` where the other is no sync_file.
   public borrowing func merge(with other: borrowing SyncFile, name: String) throws(PrimeError) -> SyncFile {
     let operation: PrimeError.Operation = "SYNC_IOC_MERGE"
     guard name.utf8.count <= Self.longestName, !name.utf8.contains(0) else {
       throw PrimeError(
-        operation: operation, errno: .invalidArgument, subject: subject,
+        operation: operation, finding: .unsuitable, subject: subject,
         reason: "the name of a sync_file is at most \(Self.longestName) bytes without a zero: give a shorter one")
     }
     let otherDescriptor = other.rawDescriptor
@@ -77,13 +77,13 @@ public struct SyncFile: ~Copyable, Sendable {
 
   /// What the file and its fences tell of themselves (`SYNC_IOC_FILE_INFO`).
   ///
-  /// - Throws: `SYNC_IOC_FILE_INFO` with `ENOTTY` for a file of another kind, and with `EOVERFLOW` where it claims more than
+  /// - Throws: `SYNC_IOC_FILE_INFO` with `ENOTTY` for a file of another kind, and with `tooLarge` where it claims more than
   ///   4096 fences.
   public borrowing func info() throws(PrimeError) -> SyncFileInfo {
     let count = try ask(room: 0).fenceCount
     guard (0...Self.mostFences).contains(count) else {
       throw PrimeError(
-        operation: Self.infoOperation, errno: .overflow, subject: subject,
+        operation: Self.infoOperation, finding: .tooLarge, subject: subject,
         reason: "it claims \(count) fences, and more than \(Self.mostFences) are not believed")
     }
     // The number cannot change between the calls: a sync_file keeps the fences that it was made with.

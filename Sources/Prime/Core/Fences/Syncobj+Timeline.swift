@@ -48,7 +48,7 @@ extension Syncobj {
     let target = SyncobjPoint(handle: other.handle, point: otherPoint)
     guard other.device === device else {
       throw PrimeError(
-        operation: Self.operation("TRANSFER"), errno: .invalidArgument, subject: device.subject,
+        operation: Self.operation("TRANSFER"), finding: .unsuitable, subject: device.subject,
         reason: "the other syncobj belongs to another open file: export it and import it here first")
     }
     try Self.answer(

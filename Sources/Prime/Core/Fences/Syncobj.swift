@@ -82,7 +82,7 @@ public struct Syncobj: ~Copyable, Sendable {
   /// - Parameters:
   ///   - deadline: When to give up.
   ///   - forSubmission: Whether to wait for a fence to come where there is none yet.
-  /// - Throws: `DRM_IOCTL_SYNCOBJ_WAIT` with `ETIMEDOUT` or `ECANCELED` when the deadline ends it, and with `EINVAL` where there
+  /// - Throws: `DRM_IOCTL_SYNCOBJ_WAIT` with `deadline` or `cancelled` when the deadline ends it, and with `EINVAL` where there
   ///   is no fence and none is waited for.
   public borrowing func wait(deadline: Deadline, forSubmission: Bool = false) throws(PrimeError) {
     try wait(point: nil, deadline: deadline, forSubmission: forSubmission)

@@ -22,7 +22,7 @@ public struct VGEMFence: ~Copyable, Sendable {
     // The number of the call is a private one of each driver: another one would do something else.
     guard device.driver == "vgem" else {
       throw PrimeError(
-        operation: operation, errno: .notSupported, subject: device.subject,
+        operation: operation, finding: .unsupported, subject: device.subject,
         reason: "only vgem has fences on demand: import the buffer into vgem and attach there")
     }
     switch device.kernel.vgemFenceAttach(device.rawDescriptor, handle: handle.rawValue, flags: access == .write ? 1 : 0)

@@ -36,7 +36,7 @@ public struct HandoverConnection: ~Copyable {
     let peer = try descriptor.kernel.socketPeer(descriptor.rawValue).orThrow("SO_PEERCRED", on: "\(address)")
     guard users.allowed.contains(peer.user) else {
       throw PrimeError(
-        operation: "SO_PEERCRED", errno: .permissionDenied, subject: "\(address)",
+        operation: "SO_PEERCRED", finding: .unsuitable, subject: "\(address)",
         reason: "the other end is user \(peer.user): only \(users) may take part; --allow-uid \(peer.user) lets it")
     }
     self.peer = peer
@@ -57,7 +57,7 @@ public struct HandoverConnection: ~Copyable {
     let isPacket = try kernel.socketIsPacket(number).orThrow("getsockopt", on: "\(address)")
     guard isPacket else {
       throw PrimeError(
-        operation: "getsockopt", errno: .wrongProtocolType, subject: "\(address)",
+        operation: "getsockopt", finding: .unsuitable, subject: "\(address)",
         reason: "it is not a connected UNIX socket of the type SOCK_SEQPACKET")
     }
     try self.init(adopting: Descriptor(adopting: number, kernel: kernel), from: users, at: address)
@@ -93,7 +93,7 @@ public struct HandoverConnection: ~Copyable {
       switch kernel.socketReceive(descriptor.rawValue, room: room) {
       case .success(let message):
         let descriptors = HandoverDescriptors(message.descriptors, kernel: kernel)
-        guard !message.bytes.isEmpty else { throw gone("recvmsg", .connectionReset, "before \(what) came") }
+        guard !message.bytes.isEmpty else { throw gone("recvmsg", nil, "before \(what) came") }
         guard !message.isCutOff else {
           throw .broken(.length(expected: room, stated: nil, given: room + 1), subject)
         }
@@ -137,16 +137,23 @@ public struct HandoverConnection: ~Copyable {
     }
   }
 
-  private borrowing func gone(_ operation: PrimeError.Operation, _ errno: Errno, _ when: String) -> PrimeError {
-    let isEnd = [Errno.brokenPipe, .connectionReset].contains(errno)
-    return PrimeError(
-      operation: operation, errno: errno, subject: subject, reason: isEnd ? "the other end went away \(when)" : nil)
+  /// - Parameter errno: What the kernel answered; nil where it gave the end of the stream.
+  private borrowing func gone(_ operation: PrimeError.Operation, _ errno: Errno?, _ when: String) -> PrimeError {
+    let reason = "the other end went away \(when)"
+    guard let errno else {
+      return PrimeError(operation: operation, finding: .gone, subject: subject, reason: reason)
+    }
+    let error = PrimeError(operation: operation, errno: errno, subject: subject)
+    return error.isEndOfPeer ? error.explained(reason) : error
   }
 }
 
 extension PrimeError {
+  /// Whether the other end of a socket went away.
+  package var isEndOfPeer: Bool { finding == .gone || errno == .brokenPipe || errno == .connectionReset }
+
   /// A message that does not keep to the format.
   package static func broken(_ error: HandoverError, _ subject: String) -> PrimeError {
-    PrimeError(operation: .handover, errno: .protocolError, subject: subject, reason: error.description)
+    PrimeError(operation: .handover, finding: .protocolViolation, subject: subject, reason: error.description)
   }
 }

@@ -12,7 +12,9 @@ public struct HandoverListener: ~Copyable {
   /// A socket file that nobody listens on any more is replaced; anything else that is there stays.
   package init(at address: HandoverAddress, for users: HandoverUsers, kernel: any KernelCalls) throws(PrimeError) {
     guard let name = address.socketName else {
-      throw PrimeError(operation: "bind", errno: .invalidArgument, subject: "\(address)")
+      throw PrimeError(
+        operation: "bind", finding: .unsuitable, subject: "\(address)",
+        reason: "a descriptor is no place to listen at: name a path or an abstract name")
     }
     let descriptor = Descriptor(
       adopting: try kernel.socket(forProbing: false).orThrow("socket", on: "\(address)"), kernel: kernel)
@@ -20,7 +22,7 @@ public struct HandoverListener: ~Copyable {
     if case .failure(.addressInUse) = bound {
       guard case .path(let path) = address else {
         throw PrimeError(
-          operation: "bind", errno: .addressInUse, subject: "\(address)",
+          operation: "bind", finding: .unsuitable, subject: "\(address)",
           reason: "somebody has that name: take another, or end the other export")
       }
       try Self.removeStale(path, name, kernel)
@@ -46,7 +48,7 @@ public struct HandoverListener: ~Copyable {
   /// Removes a socket file of a process that is gone.
   private static func removeStale(_ path: String, _ name: [UInt8], _ kernel: any KernelCalls) throws(PrimeError) {
     func inUse(_ reason: String) -> PrimeError {
-      PrimeError(operation: "bind", errno: .addressInUse, subject: path, reason: reason)
+      PrimeError(operation: "bind", finding: .unsuitable, subject: path, reason: reason)
     }
     guard let identity = FileSystem.identity(of: path), identity.isSocket else {
       throw inUse("something is there that is no socket: remove it, or take another path")
@@ -123,7 +125,7 @@ extension HandoverConnection {
       case .success: break connecting
       case .failure(.connectionRefused) where isNoSocket(address):
         throw PrimeError(
-          operation: "connect", errno: .connectionRefused, subject: "\(address)",
+          operation: "connect", finding: .absent, subject: "\(address)",
           reason: "something is there that is no socket: name the path that `prime-tool export --to` was given")
       case .failure(.noSuchFile) where waits, .failure(.connectionRefused) where waits, .failure(.tryAgain),
         .failure(.interrupted):
@@ -134,7 +136,7 @@ extension HandoverConnection {
         do throws(PrimeError) {
           try deadline.check("connect", on: "\(address)")
         } catch {
-          guard error.errno == .timedOut, let why = refusal.flatMap(reason) else { throw error }
+          guard error.finding == .deadline, let why = refusal.flatMap(reason) else { throw error }
           throw error.explained("\(why): start `prime-tool export --to \(address)`, or raise --timeout")
         }
         Pause.milliseconds(5)

@@ -151,7 +151,7 @@ public struct DMABufInventory: Hashable, Sendable {
       return (inventory, listed)
     case .nothing(let error):
       // Where a user is refused, or a kernel has no iterator, there is nothing to be said of it.
-      if let error, error.errno != .noSuchFile, FileSystem.effectiveUser == 0 {
+      if let error, error.errno != .noSuchFile, error.finding != .absent, FileSystem.effectiveUser == 0 {
         inventory.listRefusal = "\(error)"
       }
       return (inventory, nil)

@@ -9,7 +9,7 @@ internal import Glibc
 package enum DMABufIterator {
   /// All of them, by their inodes.
   ///
-  /// - Throws: The call that failed. `ENOENT` where the kernel has no BTF or no such iterator, `EPERM` without the rights,
+  /// - Throws: The call that failed. `absent` where the kernel has no BTF or no such iterator, `EPERM` without the rights,
   ///   `EINVAL` or `EACCES` where the verifier refuses the program or the kernel is locked down.
   package static func listed() throws(PrimeError) -> [ListedDMABuf] {
     try listed(try program.get(), kernel: LinuxKernel())
@@ -19,12 +19,12 @@ package enum DMABufIterator {
   private static let program = Result { () throws(PrimeError) -> DMABufProgram in
     guard let bytes = FileSystem.bytes(of: BTF.path, limit: 1 << 28) else {
       throw PrimeError(
-        operation: "open", errno: .noSuchFile, subject: BTF.path,
+        operation: "open", finding: .absent, subject: BTF.path,
         reason: "this kernel does not show its types: it was built without CONFIG_DEBUG_INFO_BTF")
     }
     guard let types = BTF(bytes) else {
       throw PrimeError(
-        operation: "read", errno: .invalidArgument, subject: BTF.path,
+        operation: "read", finding: .broken, subject: BTF.path,
         reason: "the types are in a form that is not known")
     }
     return try DMABufProgram(types)
@@ -48,7 +48,7 @@ package enum DMABufIterator {
       if isWhole { return found.sorted { $0.inode < $1.inode } }
     }
     throw PrimeError(
-      operation: "read", errno: .overflow, subject: subject, reason: "there are more dma-bufs than it can list")
+      operation: "read", finding: .tooLarge, subject: subject, reason: "there are more dma-bufs than it can list")
   }
 
   /// 256 parts: on pages of 4 KiB some 75,000 dma-bufs.

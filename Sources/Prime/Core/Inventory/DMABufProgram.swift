@@ -38,18 +38,18 @@ package struct DMABufProgram: Hashable, Sendable {
 
   /// Finds everything in the kernel's BTF.
   ///
-  /// - Throws: `ENOENT` where the kernel has no iterator over dma-bufs, `EINVAL` where its structures are others.
+  /// - Throws: `absent` where the kernel has no iterator over dma-bufs, `broken` where its structures are others.
   package init(_ types: BTF) throws(PrimeError) {
     guard let function = types.type(.function, named: "bpf_iter_dmabuf"),
       let context = types.type(.structure, named: "bpf_iter__dmabuf")
     else {
       throw PrimeError(
-        operation: "read", errno: .noSuchFile, subject: BTF.path,
+        operation: "read", finding: .absent, subject: BTF.path,
         reason: "this kernel has no BPF iterator over dma-bufs, which came with Linux 6.16")
     }
     guard let offsets = Offsets(types, context: context) else {
       throw PrimeError(
-        operation: "read", errno: .invalidArgument, subject: BTF.path,
+        operation: "read", finding: .broken, subject: BTF.path,
         reason: "a dma-buf of this kernel has not what is looked for in it")
     }
     self.init(function: function, offsets: offsets)
@@ -135,11 +135,11 @@ extension DMABufProgram {
 
   /// Reads what the program has written.
   ///
-  /// - Throws: `EPROTO` where the last record is not whole.
+  /// - Throws: `broken` where the last record is not whole.
   package static func records(_ bytes: [UInt8]) throws(PrimeError) -> [ListedDMABuf] {
     guard bytes.count.isMultiple(of: recordByteCount) else {
       throw PrimeError(
-        operation: "read", errno: .protocolError, subject: "the BPF iterator over dma-bufs",
+        operation: "read", finding: .broken, subject: "the BPF iterator over dma-bufs",
         reason: "\(bytes.count) bytes are no records of \(recordByteCount)")
     }
     return stride(from: 0, to: bytes.count, by: recordByteCount).map { start in

@@ -16,7 +16,7 @@ public final class Cancellation: Sendable {
     self.isRequestedElsewhere = isRequestedElsewhere
   }
 
-  /// Asks every wait and every loop that looks at this value to end with `ECANCELED`.
+  /// Asks every wait and every loop that looks at this value to end with `cancelled`.
   public func request() {
     flag.store(true, ordering: .releasing)
   }
@@ -89,16 +89,16 @@ public struct Deadline: Sendable {
   /// Whether somebody asked to stop.
   package var isCancelled: Bool { cancellation?.isRequested == true }
 
-  /// Throws `ETIMEDOUT` when the moment has passed, and `ECANCELED` when somebody asked to stop before it had.
+  /// Throws `deadline` when the moment has passed, and `cancelled` when somebody asked to stop before it had.
   public func check(_ operation: PrimeError.Operation, on subject: @autoclosure () -> String) throws(PrimeError) {
     // The time comes first: whoever waits for this work asks it to stop as well, once its time is over.
     if remaining == .zero {
       throw PrimeError(
-        operation: operation, errno: .timedOut, subject: subject(),
+        operation: operation, finding: .deadline, subject: subject(),
         reason: "it did not finish within \(limit.wholeSeconds); \(advice)")
     }
     if cancellation?.isRequested == true {
-      throw PrimeError(operation: operation, errno: .cancelled, subject: subject(), reason: "interrupted")
+      throw PrimeError(operation: operation, finding: .cancelled, subject: subject(), reason: "interrupted")
     }
   }
 

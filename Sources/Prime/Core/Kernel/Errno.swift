@@ -84,11 +84,11 @@ extension Errno {
   public static let illegalSeek = Errno(rawValue: ESPIPE)
   /// The corresponding C constant is `EBADFD`.
   public static let badDescriptorState = Errno(rawValue: EBADFD)
-  /// The corresponding C constant is `ETIMEDOUT`: a deadline of this library or the kernel's own passed.
+  /// The corresponding C constant is `deadline`: a deadline of this library or the kernel's own passed.
   public static let timedOut = Errno(rawValue: ETIMEDOUT)
   /// The corresponding C constant is `ETIME`: a syncobj did not signal in the time that the kernel was given.
   public static let timerExpired = Errno(rawValue: ETIME)
-  /// The corresponding C constant is `ECANCELED`: the caller asked to stop.
+  /// The corresponding C constant is `cancelled`: the caller asked to stop.
   public static let cancelled = Errno(rawValue: ECANCELED)
   /// The corresponding C constant is `EPROTO`: the other end of a socket did not keep to the protocol.
   public static let protocolError = Errno(rawValue: EPROTO)

@@ -8,7 +8,7 @@ extension MappedRange {
   /// buffers, `ttm_bo_vm.c`). The first refused page turns the whole range into zeroes of this process's own, so that
   /// `body` comes to its end; what it gave is dropped then.
   ///
-  /// - Throws: `read of the mapping` or `write of the mapping` with `EFAULT`, else what `body` throws.
+  /// - Throws: `read of the mapping` or `write of the mapping` with `fault`, else what `body` throws.
   package func guarded<Result>(
     writing: Bool, subject: @autoclosure () -> String, _ body: () throws -> Result
   ) throws -> Result {
@@ -23,7 +23,7 @@ extension MappedRange {
     guard fault.signal == 0 else {
       let name = fault.signal == SIGBUS ? "SIGBUS" : "SIGSEGV"
       throw PrimeError(
-        operation: operation, errno: .badAddress, subject: subject(),
+        operation: operation, finding: .fault, subject: subject(),
         reason: "the kernel granted the mapping and refused its page at byte \(fault.offset) (\(name)): the driver "
           + "does not let the CPU reach this buffer")
     }

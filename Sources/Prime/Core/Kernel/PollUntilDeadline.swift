@@ -3,8 +3,8 @@ internal import Glibc
 extension KernelCalls {
   /// Polls one descriptor until it has one of `events`, in slices short enough for a request to stop to be seen.
   ///
-  /// - Throws: `poll for WHAT` with `ETIMEDOUT` or `ECANCELED` when the deadline ends it, `EBADF` for a descriptor that is
-  ///   not open, `EIO` where it reports a failure of its own and never the events, and what `poll` failed with.
+  /// - Throws: `poll for WHAT` with `deadline` or `cancelled` when the deadline ends it, `broken` for a descriptor that is
+  ///   not open and where it reports a failure of its own and never the events, and what `poll` failed with.
   package func awaitEvents(
     _ events: Int16, of descriptor: CInt, _ what: String, deadline: Deadline, on subject: @autoclosure () -> String
   ) throws(PrimeError) {
@@ -33,7 +33,9 @@ extension KernelCalls {
       switch poll(descriptor, events: events, milliseconds: 0) {
       case .success(let found):
         guard found & Int16(POLLNVAL) == 0 else {
-          throw PrimeError(operation: "poll for \(what)", errno: .badDescriptor, subject: subject())
+          throw PrimeError(
+            operation: "poll for \(what)", finding: .broken, subject: subject(),
+            reason: "poll says that the descriptor is not open (POLLNVAL)")
         }
         return found & events
       case .failure(.interrupted), .failure(.tryAgain):

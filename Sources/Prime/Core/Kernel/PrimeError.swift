@@ -1,27 +1,43 @@
-/// One failed operation: which call, on what, with which errno, and why where that is known.
+/// One failed operation: which call or step, on what, what was answered or found, and why where that is known.
 public struct PrimeError: Error, Hashable, Sendable {
   /// The call or the step that failed.
   public let operation: PrimeError.Operation
-  /// What the kernel, or libdrm in its name, answered.
-  public let errno: Errno
+  /// What the failure rests on: the kernel's errno, or what this library found without one.
+  public let cause: PrimeError.Cause
   /// Which device or buffer it was about, for example `virtio_gpu (/dev/dri/card2)`.
   public let subject: String
   /// Why it failed and what to do about it, in a sentence, where known.
   public let reason: String?
-  /// Whether it says nothing of a driver: this library cannot try it, and `errno` comes from no kernel; or the kernel was asked
-  /// on a node that cannot have it.
+  /// Whether it says nothing of a driver: this library cannot try it, or the kernel was asked on a node that cannot have it.
   ///
   /// Such a step is untested. No driver refused it.
   public let isUntestable: Bool
 
-  /// Makes an error; `reason` is a sentence a person can act on.
-  public init(operation: PrimeError.Operation, errno: Errno, subject: String, reason: String? = nil) {
-    self.init(operation: operation, errno: errno, subject: subject, reason: reason, isUntestable: false)
+  /// What the kernel, or libdrm in its name, answered; nil where it answered nothing of the kind.
+  public var errno: Errno? {
+    if case .errno(let errno) = cause { errno } else { nil }
   }
 
-  private init(operation: PrimeError.Operation, errno: Errno, subject: String, reason: String?, isUntestable: Bool) {
+  /// What this library found; nil where the kernel answered an errno.
+  public var finding: Finding? {
+    if case .finding(let finding) = cause { finding } else { nil }
+  }
+
+  /// A call that was answered with an errno; `reason` is a sentence a person can act on.
+  public init(operation: PrimeError.Operation, errno: Errno, subject: String, reason: String? = nil) {
+    self.init(operation, .errno(errno), subject, reason, isUntestable: false)
+  }
+
+  /// A failure that this library found and no errno stands for; `reason` is a sentence a person can act on.
+  public init(operation: PrimeError.Operation, finding: Finding, subject: String, reason: String) {
+    self.init(operation, .finding(finding), subject, reason, isUntestable: false)
+  }
+
+  private init(
+    _ operation: PrimeError.Operation, _ cause: Cause, _ subject: String, _ reason: String?, isUntestable: Bool
+  ) {
     self.operation = operation
-    self.errno = errno
+    self.cause = cause
     self.subject = subject
     self.reason = reason
     self.isUntestable = isUntestable
@@ -29,28 +45,37 @@ public struct PrimeError: Error, Hashable, Sendable {
 
   /// What this library cannot try, with the reason; the kernel was not asked.
   package static func untestable(_ operation: PrimeError.Operation, on subject: String, reason: String) -> PrimeError {
-    PrimeError(
-      operation: operation, errno: .notSupported, subject: subject, reason: reason, isUntestable: true)
+    PrimeError(operation, .finding(.unsupported), subject, reason, isUntestable: true)
   }
 
-  /// The same error, of a question that was asked where nobody could have had it.
+  /// The same error, of a question that was asked on a node that cannot have it.
   func untestable(_ reason: String) -> PrimeError {
-    PrimeError(operation: operation, errno: errno, subject: subject, reason: reason, isUntestable: true)
+    PrimeError(operation, cause, subject, reason, isUntestable: true)
   }
 
   /// The same error with a reason, for the layer that knows more than the one that failed.
   public func explained(_ reason: String) -> PrimeError {
-    PrimeError(operation: operation, errno: errno, subject: subject, reason: reason, isUntestable: isUntestable)
+    PrimeError(operation, cause, subject, reason, isUntestable: isUntestable)
   }
+
+  /// The same cause as a failure of a larger step, for the layer that knows what it was about.
+  package func during(_ operation: PrimeError.Operation, on subject: String, reason: String) -> PrimeError {
+    PrimeError(operation, cause, subject, reason, isUntestable: isUntestable)
+  }
+
+  /// Why it failed: the reason, else what the C library says of the errno.
+  public var explanation: String { reason ?? errno?.meaning ?? "" }
+
+  /// The errno's name where the kernel's answer is what this error tells, for reports; nil for every other error.
+  package var reportedErrno: String? { isUntestable ? nil : errno?.name }
 }
 
 extension PrimeError: CustomStringConvertible {
-  /// `operation on subject: ENODEV (No such device): reason`; `operation on subject: reason` where nobody was asked.
+  /// `operation on subject: ENODEV (No such device): reason`; `operation on subject: reason` where no errno is told.
   public var description: String {
-    if isUntestable { return "\(operation) on \(subject): \(reason ?? "this cannot be tried here")" }
-    let head = "\(operation) on \(subject): \(errno)"
-    guard let reason else { return head }
-    return "\(head): \(reason)"
+    let head = "\(operation) on \(subject)"
+    guard let errno, !isUntestable else { return "\(head): \(explanation)" }
+    return "\(head): \(errno)" + (reason.map { ": \($0)" } ?? "")
   }
 }
 

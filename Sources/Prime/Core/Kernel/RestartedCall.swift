@@ -3,7 +3,7 @@ extension Deadline {
   ///
   /// The deadline is looked at after a try, never before one: what is owed is tried even when it has passed.
   ///
-  /// - Throws: `operation` with the call's errno; with `ETIMEDOUT` or `ECANCELED` where the deadline ends it.
+  /// - Throws: `operation` with the call's errno; with `deadline` or `cancelled` where the deadline ends it.
   package func restarting<Value>(
     _ operation: PrimeError.Operation, on subject: @autoclosure () -> String, _ call: () -> CallResult<Value>
   ) throws(PrimeError) -> Value {
@@ -17,7 +17,7 @@ extension Deadline {
       do throws(PrimeError) {
         try check(operation, on: subject())
       } catch {
-        guard error.errno == .timedOut else { throw error }
+        guard error.finding == .deadline else { throw error }
         throw error.explained("it was interrupted (\(errno.name)) each of the \(tries) times that it was made")
       }
       // A signal interrupts once; what always answers so is not worth a processor.

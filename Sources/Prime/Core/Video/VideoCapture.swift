@@ -19,7 +19,7 @@ public struct VideoCapture: ~Copyable {
   /// Imports a buffer and has the device write one picture into it; the caller keeps the buffer.
   ///
   /// - Throws: `VIDIOC_QBUF` with `EFAULT` or `EINVAL` and the reason (`VideoQueue.enqueue`), `poll for a picture` with
-  ///   `ETIMEDOUT` where none comes.
+  ///   `deadline` where none comes.
   public mutating func capture(into buffer: borrowing DMABuf, deadline: Deadline) throws(PrimeError) -> VideoBuffer {
     try queue.captureOnce(deadline: deadline) { (queue: borrowing VideoQueue) throws(PrimeError) in
       try queue.enqueueEverywhere(buffer, deadline: deadline)

@@ -51,7 +51,7 @@ package struct VideoDiscovery: Sendable {
         number: number, path: path, driver: file.driver, card: file.card, bus: file.bus,
         capabilities: file.capabilities, problem: nil)
     } catch {
-      guard !Errno.ofThisProcess.contains(error.errno) else { throw error }
+      guard !error.isOfThisProcess else { throw error }
       // A device without a driver of the bus, as vivid's, is called like its driver, with a number.
       let folder = try FileSystem.presentTarget(of: "\(entry)/device").map(FileSystem.lastComponent)
       let driver = FileSystem.linkTarget(of: "\(entry)/device/driver").map(FileSystem.lastComponent)

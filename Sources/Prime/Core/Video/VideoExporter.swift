@@ -80,7 +80,7 @@ public struct VideoExporter: ~Copyable {
   ///
   /// It may write the pictures after that one into the others.
   ///
-  /// - Throws: what `VIDIOC_QBUF`, `VIDIOC_STREAMON`, `poll` or `VIDIOC_DQBUF` failed with; `ETIMEDOUT` without a picture.
+  /// - Throws: what `VIDIOC_QBUF`, `VIDIOC_STREAMON`, `poll` or `VIDIOC_DQBUF` failed with; `deadline` without a picture.
   public mutating func capture(into index: Int = 0, deadline: Deadline) throws(PrimeError) -> VideoBuffer {
     try queue.captureOnce(deadline: deadline) { (queue: borrowing VideoQueue) throws(PrimeError) in
       try queue.enqueue(index, deadline: deadline)

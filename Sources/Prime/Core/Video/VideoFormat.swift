@@ -36,7 +36,7 @@ public struct VideoFormat: Hashable, Sendable, CustomStringConvertible {
   /// rest: each plane begins where the one before ends, and the pitch of a chroma plane is the first plane's times the
   /// ratio of their rows (the kernel's `userspace-api/media/v4l/pixfmt-yuv-planar.rst`).
   ///
-  /// - Throws: `VIDIOC_G_FMT`, untestable, where the format has no DRM name here or several memory planes; with `EIO`
+  /// - Throws: `VIDIOC_G_FMT`, untestable, where the format has no DRM name here or several memory planes; with `broken`
   ///   where the driver's answer describes no picture, or a buffer that does not hold it.
   public func layout(on subject: @autoclosure () -> String) throws(PrimeError) -> PictureLayout {
     let operation: PrimeError.Operation = "VIDIOC_G_FMT"
@@ -63,7 +63,7 @@ public struct VideoFormat: Hashable, Sendable, CustomStringConvertible {
       format: format, width: width, height: height, planes: planes, operation: operation, on: subject())
     guard layout.byteCount <= memory.byteCount else {
       throw PrimeError(
-        operation: operation, errno: .inputOutput, subject: subject(),
+        operation: operation, finding: .broken, subject: subject(),
         reason: "the driver says that a buffer has \(memory.byteCount) bytes, and \(self) needs \(layout.byteCount)")
     }
     return layout

@@ -80,7 +80,7 @@ public final class VideoLook {
     let made = try Self.makeTarget(target, description, &writer)
     guard made.buffer.identity != buffer.identity else {
       throw PrimeError(
-        operation: .control, errno: .inputOutput, subject: capture.subject,
+        operation: .control, finding: .broken, subject: capture.subject,
         reason: "the device would write into the very buffer that it reads, so its copy could not be told from that")
     }
     try reader.request(.dmaBuf, count: 1)
@@ -134,7 +134,7 @@ public final class VideoLook {
   /// The target is poisoned first: it holds the buffer's picture with the highest bit of each byte inverted, so that a byte
   /// that the device does not write is a wrong one.
   ///
-  /// - Throws: `VIDIOC_QBUF` with `EFAULT` or `EINVAL` and the reason; `poll for a picture` with `ETIMEDOUT`; `control` where
+  /// - Throws: `VIDIOC_QBUF` with `EFAULT` or `EINVAL` and the reason; `poll for a picture` with `deadline`; `control` where
   ///   the two buffers are one memory; what mapping either of them failed with.
   public func look(deadline: Deadline) throws -> VideoPicture {
     var mends = 0
@@ -145,7 +145,7 @@ public final class VideoLook {
       guard let wire, !wire.holds else { break }
       guard mends < 5 else {
         throw PrimeError(
-          operation: "VIDIOC_S_CTRL", errno: .inputOutput, subject: subject,
+          operation: "VIDIOC_S_CTRL", finding: .broken, subject: subject,
           reason:
             "the device does not keep its output connected to its input, so that what it captures is no picture of the "
             + "buffer")
@@ -175,7 +175,7 @@ extension VideoLook {
     try target.write(deadline: deadline) { bytes in
       guard before.count >= source.byteCount, bytes.count >= copy.byteCount else {
         throw PrimeError(
-          operation: .control, errno: .inputOutput, subject: subject,
+          operation: .control, finding: .broken, subject: subject,
           reason: "a buffer is smaller than the picture that it is said to hold")
       }
       for (plane, (from, to)) in zip(source.planes, copy.planes).enumerated() {
@@ -190,7 +190,7 @@ extension VideoLook {
     // Two dma-bufs may still be one memory.
     guard try buffer.copyOfBytes(deadline: deadline).isSame(as: before) else {
       throw PrimeError(
-        operation: .control, errno: .inputOutput, subject: subject,
+        operation: .control, finding: .broken, subject: subject,
         reason: "writing to the target changed the buffer that is to be read: they are one memory")
     }
   }
@@ -210,7 +210,7 @@ extension VideoLook {
       let written = try writer.dequeue(deadline: deadline)
       guard written.index == 0 else {
         throw PrimeError(
-          operation: "VIDIOC_DQBUF", errno: .inputOutput, subject: writer.subject,
+          operation: "VIDIOC_DQBUF", finding: .broken, subject: writer.subject,
           reason: "the driver gave back buffer \(written.index) first, and 0 was the first that it was given")
       }
     } catch {

@@ -126,7 +126,11 @@ extension VideoQueue {
     let operation: PrimeError.Operation = "VIDIOC_S_FMT"
     guard let width = UInt32(exactly: width), let height = UInt32(exactly: height),
       let pitch = UInt32(exactly: pitch ?? 0)
-    else { throw PrimeError(operation: operation, errno: .overflow, subject: subject) }
+    else {
+      throw PrimeError(
+        operation: operation, finding: .tooLarge, subject: subject,
+        reason: "\(width)x\(height) does not fit the 32 bits of the call")
+    }
     let wanted = KernelVideoFormat(
       type: type, width: width, height: height, pixelFormat: fourcc.rawValue, field: Self.wholeFrames,
       planes: (0..<fourcc.memoryPlaneCount).map { .init(bytesPerLine: $0 == 0 ? pitch : 0, sizeImage: 0) })
@@ -184,7 +188,8 @@ extension VideoQueue {
   @discardableResult
   public mutating func request(_ memory: VideoMemory, count: Int) throws(PrimeError) -> Int {
     guard let wanted = UInt32(exactly: count) else {
-      throw PrimeError(operation: "VIDIOC_REQBUFS", errno: .overflow, subject: subject)
+      throw PrimeError(
+        operation: "VIDIOC_REQBUFS", finding: .tooLarge, subject: subject, reason: "\(count) buffers are too many")
     }
     let answer = file.kernel.videoRequestBuffers(
       file.rawDescriptor, type: type, memory: memory.rawValue, count: wanted)
@@ -202,7 +207,8 @@ extension VideoQueue {
   /// - Throws: `VIDIOC_EXPBUF` with `EINVAL` where there is no such buffer or plane, `ENOTTY` where the driver exports none.
   public borrowing func export(_ index: Int, plane: Int = 0) throws(PrimeError) -> DMABuf {
     guard let number = UInt32(exactly: index), let plane = UInt32(exactly: plane) else {
-      throw PrimeError(operation: "VIDIOC_EXPBUF", errno: .invalidArgument, subject: subject)
+      throw PrimeError(
+        operation: "VIDIOC_EXPBUF", finding: .unsuitable, subject: subject, reason: "there is no buffer \(index)")
     }
     let descriptor = try file.kernel.videoExportBuffer(file.rawDescriptor, type: type, index: number, plane: plane)
       .orThrow("VIDIOC_EXPBUF", on: subject)
@@ -219,7 +225,7 @@ extension VideoQueue {
   /// The driver attaches and maps it now, and keeps it attached until the place takes another one or the queue goes.
   ///
   /// - Throws: `VIDIOC_QBUF` with `EFAULT` where the device needs one piece of memory and the buffer is scattered, `EINVAL`
-  ///   where it is too small; `ETIMEDOUT` where the exporter's mapping is interrupted until the deadline.
+  ///   where it is too small; `deadline` where the exporter's mapping is interrupted until the deadline.
   public borrowing func enqueue(
     _ index: Int, importing buffer: borrowing DMABuf, deadline: Deadline
   ) throws(PrimeError) {
@@ -243,15 +249,17 @@ extension VideoQueue {
     do throws(PrimeError) {
       try deadline.restarting(operation, on: subject) { file.kernel.videoQueueBuffer(file.rawDescriptor, buffer) }
     } catch {
-      guard let reason = VideoRefusal.ofBuffer(error.errno, format, byteCounts: byteCounts) else { throw error }
+      guard let reason = error.errno.flatMap({ VideoRefusal.ofBuffer($0, format, byteCounts: byteCounts) }) else {
+        throw error
+      }
       throw error.explained(reason)
     }
   }
 
   /// Waits for the device to be done with a buffer and takes it back (`poll`, `VIDIOC_DQBUF`).
   ///
-  /// - Throws: `poll for a picture` with `ETIMEDOUT` or `ECANCELED` when the deadline ends it, `EIO` where the queue does not
-  ///   run; `VIDIOC_DQBUF` with its errno, `EIO` where the driver says that the picture is damaged.
+  /// - Throws: `poll for a picture` with `deadline` or `cancelled` when the deadline ends it, `EIO` where the queue does not
+  ///   run; `VIDIOC_DQBUF` with its errno, `broken` where the driver says that the picture is damaged.
   public borrowing func dequeue(deadline: Deadline) throws(PrimeError) -> VideoBuffer {
     let operation: PrimeError.Operation = "VIDIOC_DQBUF"
     try file.kernel.awaitEvents(
@@ -263,7 +271,7 @@ extension VideoQueue {
     }
     guard buffer.flags & Self.damaged == 0 else {
       throw PrimeError(
-        operation: operation, errno: .inputOutput, subject: subject,
+        operation: operation, finding: .broken, subject: subject,
         reason: "the driver says that the picture is damaged (V4L2_BUF_FLAG_ERROR)")
     }
     return VideoBuffer(
@@ -277,7 +285,7 @@ extension VideoQueue {
   {
     guard let memory, let number = UInt32(exactly: index) else {
       throw PrimeError(
-        operation: operation, errno: .invalidArgument, subject: subject, reason: "the queue has no buffers yet")
+        operation: operation, finding: .unsuitable, subject: subject, reason: "the queue has no buffers yet")
     }
     return KernelVideoBuffer(
       type: type, memory: memory.rawValue, index: number, field: format.field,

@@ -44,7 +44,7 @@ package final class VideoStream {
 
   /// Waits for the camera to have written this buffer, which was the first of the caller's that it was given.
   ///
-  /// - Throws: as `VideoQueue.dequeue`; `EIO` where the driver gives back another one, or a picture from before.
+  /// - Throws: as `VideoQueue.dequeue`; `broken` where the driver gives back another one, or a picture from before.
   package func next(_ index: Int, deadline: Deadline) throws(PrimeError) -> VideoBuffer {
     if !isRunning {
       for other in Self.bufferCount..<max(Self.bufferCount, exporter.bufferCount) {
@@ -70,7 +70,7 @@ package final class VideoStream {
   }
 
   private func broken(_ reason: String) -> PrimeError {
-    PrimeError(operation: "VIDIOC_DQBUF", errno: .inputOutput, subject: subject, reason: reason)
+    PrimeError(operation: "VIDIOC_DQBUF", finding: .broken, subject: subject, reason: reason)
   }
 
   /// Switches the camera off and puts its settings back.

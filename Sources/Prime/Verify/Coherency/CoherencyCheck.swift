@@ -37,10 +37,7 @@ struct CoherencyCheck {
     } catch {
       report.answer = .untold
       report.reason = "\(error)"
-      if let error = error as? PrimeError {
-        report.call = error.operation.description
-        report.errno = error.isUntestable ? nil : error.errno.name
-      }
+      if let error = error as? PrimeError { report.note(error, reason: report.reason) }
     }
     report.nanoseconds = (ContinuousClock.now - start).nanoseconds
     return report
@@ -57,7 +54,7 @@ struct CoherencyCheck {
 
   private func bench() throws -> Bench {
     guard let node = pair.importer.node, let format = PixelFormat(.xrgb8888) else {
-      throw PrimeError(operation: "open", errno: .noSuchFile, subject: pair.importer.name, reason: "it has no node")
+      throw PrimeError(operation: "open", finding: .absent, subject: pair.importer.name, reason: "it has no node")
     }
     let exporter = try pair.exporter.node.map { (node) throws(PrimeError) in try Device.open(node, kernel: kernel) }
     let allocator = try Allocators.make(pair.exporter, on: exporter, kernel: kernel)

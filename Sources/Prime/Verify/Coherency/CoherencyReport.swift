@@ -61,7 +61,7 @@ public struct CoherencyLook: Hashable, Sendable, Codable {
 }
 
 /// Whether an importer sees what the CPU writes only because of SYNC, for one pair.
-public struct CoherencyReport: Hashable, Sendable, Codable {
+public struct CoherencyReport: FailureReporting, Hashable, Sendable, Codable {
   /// What is known.
   public enum Answer: String, Hashable, Sendable, Codable, CaseIterable {
     /// The importer reads the memory itself, and leaving SYNC out changes nothing.
@@ -94,8 +94,10 @@ public struct CoherencyReport: Hashable, Sendable, Codable {
   public var looks: [CoherencyLook] = []
   /// The call that failed.
   public var call: String?
-  /// The name of its errno.
+  /// The name of the errno that the kernel answered; nil where it answered none.
   public var errno: String?
+  /// What was found where no errno was answered; nil elsewhere.
+  public var finding: PrimeError.Finding?
   /// How long it took, in nanoseconds.
   public var nanoseconds: Int64 = 0
 

@@ -52,10 +52,9 @@ struct HandedOverPicture: ~Copyable {
     do throws(PrimeError) {
       return try DMABuf(adopting: descriptors.takeFirst())
     } catch {
-      // What a descriptor is not, was never the kernel's failure.
-      throw PrimeError(
-        operation: .handover, errno: error.errno, subject: subject,
-        reason: "descriptor \(index): \(error.reason ?? "\(error.operation) failed with \(error.errno)")")
+      throw error.during(
+        .handover, on: subject,
+        reason: "descriptor \(index): \(error.reason ?? "\(error.operation) failed with \(error.explanation)")")
     }
   }
 

@@ -263,7 +263,7 @@ public struct HandoverExport: Sendable {
       try connection.send(verdict.bytes, deadline: deadline)
     } catch {
       // An importer that does not want to hear it may be gone.
-      guard error.errno == .brokenPipe || error.errno == .connectionReset else { throw error }
+      guard error.isEndOfPeer else { throw error }
     }
     try connection.awaitEnd(deadline: deadline)
     if report.verdict.arrives { report.completed += 1 }

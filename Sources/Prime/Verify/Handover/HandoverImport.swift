@@ -97,7 +97,7 @@ public struct HandoverImport: Sendable {
     try Stop.require(noProblem: importer.problem)
     return try Stop.declining(.untested) {
       guard let node = importer.node else {
-        throw PrimeError(operation: "open", errno: .noSuchFile, subject: importer.name, reason: "it has no node")
+        throw PrimeError(operation: "open", finding: .absent, subject: importer.name, reason: "it has no node")
       }
       return try Device.open(node, kernel: kernel)
     }
@@ -137,7 +137,7 @@ public struct HandoverImport: Sendable {
       let picture = try HandedOverPicture(offering: bytes, descriptors, from: subject)
       guard !writesBack || picture.offer.access == .readWrite else {
         throw PrimeError(
-          operation: .handover, errno: .permissionDenied, subject: subject,
+          operation: .handover, finding: .unsuitable, subject: subject,
           reason: "the buffer is handed over for reading only, and --write-back needs to write")
       }
       return picture
@@ -190,7 +190,8 @@ public struct HandoverImport: Sendable {
   /// Asks third parties which side refused.
   private func refusal(
     _ error: PrimeError, of buffer: borrowing DMABuf, _ description: BufferDescription, on device: Device
-  ) -> Stop {
+  ) -> any Error {
+    guard let errno = error.errno else { return error }
     let inquiry = RefusalInquiry(neutral: neutral, kernel: kernel, deadline: deadline.atMost(.seconds(5))) {
       ImportMapping(by: $0, from: $1, traced: trace?.devices(), release: .current)
     }
@@ -201,7 +202,7 @@ public struct HandoverImport: Sendable {
     return Stop(
       verdict: .refused, refusedBy: evidence.refuser, error: error,
       reason: RefusalReason.sentence(
-        exporter: "the exporter", importer: importer.name, evidence, errno: error.errno, byteCount: buffer.byteCount))
+        exporter: "the exporter", importer: importer.name, evidence, errno: errno, byteCount: buffer.byteCount))
   }
 
   /// Where a display engine's picture goes, on an open file of its own.
@@ -227,10 +228,10 @@ public struct HandoverImport: Sendable {
       case .untested, .error: .failed
       }
     let number = cell.errno.flatMap(Errno.init(name:))?.rawValue ?? 0
-    let call = cell.call.map { "\($0) \(cell.errno ?? ""): " } ?? ""
+    let call = [cell.call, cell.errno].compactMap(\.self).joined(separator: " ")
     return HandoverReply(
       .answer, outcome, errno: UInt32(clamping: number), wroteBack: wroteBack, isProof: cell.verdict == .proven,
-      sentence: cell.verdict.arrives ? "" : call + (cell.reason ?? ""))
+      sentence: cell.verdict.arrives ? "" : [call, cell.reason ?? ""].filter { !$0.isEmpty }.joined(separator: ": "))
   }
 
   private func hear(_ verdict: HandoverReply, wroteBack: Bool) throws {

@@ -3,7 +3,7 @@ public import Prime
 /// What one end of a run of hand-overs found: the model that text and JSON are made from.
 ///
 /// The numbers and names of a picture are those of the last hand-over. Keys are stable within a schema version.
-public struct HandoverReport: Hashable, Sendable, Codable {
+public struct HandoverReport: FailureReporting, Hashable, Sendable, Codable {
   /// The name and version of the schema of `export --json` and `import --json`.
   public static let currentSchema = "prime-tool/handover/1"
 
@@ -57,8 +57,10 @@ public struct HandoverReport: Hashable, Sendable, Codable {
   public var refusedBy: Refuser?
   /// The call that was declined or failed.
   public var call: String?
-  /// The name of its errno.
+  /// The name of the errno that the kernel answered; nil where it answered none.
   public var errno: String?
+  /// What was found where no errno was answered; nil elsewhere.
+  public var finding: PrimeError.Finding?
   /// Why, in a sentence.
   public var reason: String?
   /// What is to be said of the buffer whatever the verdict is, in a sentence.
@@ -106,9 +108,7 @@ public struct HandoverReport: Hashable, Sendable, Codable {
     tried = cell.tried
     controls = cell.controls
     refusedBy = cell.refusedBy
-    call = cell.call
-    errno = cell.errno
-    reason = cell.reason
+    takeFailure(of: cell)
     mismatch = cell.mismatch
     warning = cell.warning ?? warning
     witness = cell.witness

@@ -13,7 +13,7 @@ public enum RuleVerdict: String, Hashable, Sendable, Codable, CaseIterable {
 }
 
 /// A promise between exporter and importer beside the arrival of the bytes: how fences hold, how long buffers live.
-public struct RuleReport: Hashable, Sendable, Codable {
+public struct RuleReport: FailureReporting, Hashable, Sendable, Codable {
   /// The exporter's name.
   public var exporter: String
   /// The importer's name.
@@ -32,8 +32,10 @@ public struct RuleReport: Hashable, Sendable, Codable {
   public var control: String?
   /// The call that failed.
   public var call: String?
-  /// The name of its errno.
+  /// The name of the errno that the kernel answered; nil where it answered none.
   public var errno: String?
+  /// What was found where no errno was answered; nil elsewhere.
+  public var finding: PrimeError.Finding?
   /// Why, in a sentence.
   public var reason: String?
   /// How long it took, in nanoseconds.
@@ -125,8 +127,7 @@ struct RulePair: Sendable {
     } catch let skip as RuleSkip {
       report.verdict = .skipped
       report.reason = skip.reason
-      report.call = skip.error?.operation.description
-      report.errno = skip.error?.errno.name
+      if let error = skip.error { report.note(error, reason: skip.reason) }
     } catch let error as PrimeError where error.isUntestable {
       // The kernel was not asked, so there is neither a call nor an errno of it.
       report.verdict = .skipped

@@ -45,8 +45,8 @@ final class ScanoutRecord {
       ?? Stop(
         verdict: .error,
         error: error as? PrimeError
-          ?? PrimeError(operation: .scanout, errno: .inputOutput, subject: report.display, reason: "\(error)"))
-    wasCancelled = stop.error?.errno == .cancelled
+          ?? PrimeError(operation: .scanout, finding: .broken, subject: report.display, reason: "\(error)"))
+    wasCancelled = stop.error?.finding == .cancelled
     // What was seen before somebody ended the hold stays true.
     guard !wasCancelled || !report.verdict.arrives else { return }
     report.verdict = stop.verdict
@@ -56,14 +56,12 @@ final class ScanoutRecord {
       report.reason = stop.reason ?? report.reason
       return
     }
-    report.call = error.operation.description
-    report.errno = error.errno.name
     // One pair gives no evidence for the side of a refused import; `verify` has the whole matrix.
     let meaning =
       stop.refusedBy == .either
-      ? RefusalReason.guess(error.errno)
-      : error.errno.meaning
-    report.reason = "\(error.subject): \(error.reason ?? meaning)"
+      ? error.errno.map(RefusalReason.guess) ?? ""
+      : error.errno?.meaning ?? ""
+    report.note(error, reason: "\(error.subject): \(error.reason ?? meaning)")
   }
 
   /// Ends the report because another display ended the run.

@@ -3,7 +3,7 @@ public import Prime
 /// The result of `scanout`: the model that text and JSON are made from.
 ///
 /// Its keys are stable within a schema version.
-public struct ScanoutReport: Hashable, Sendable, Codable {
+public struct ScanoutReport: FailureReporting, Hashable, Sendable, Codable {
   /// The name and version of the schema of `scanout --json`.
   public static let currentSchema = "prime-tool/scanout/1"
 
@@ -122,8 +122,10 @@ public struct ScanoutReport: Hashable, Sendable, Codable {
   public var refusedBy: Refuser?
   /// The call that was declined or failed.
   public var call: String?
-  /// The name of its errno.
+  /// The name of the errno that the kernel answered; nil where it answered none.
   public var errno: String?
+  /// What was found where no errno was answered; nil elsewhere.
+  public var finding: PrimeError.Finding?
   /// Why, in a sentence.
   public var reason: String?
   /// What the kernel printed about the call that failed, where it was asked and permitted; and what it complained of meanwhile,

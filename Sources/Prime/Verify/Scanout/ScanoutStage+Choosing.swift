@@ -14,7 +14,7 @@ extension ScanoutStage {
         if canCompare(request, on: route) { return route }
       } catch {
         // That it has none is no error, and leaves the screens.
-        guard !error.isBreakage, error.errno != .noMemory else { throw error }
+        guard !error.isBreakage, error.errno != .noMemory, error.finding != .tooLarge else { throw error }
       }
     }
     return try DisplayRoute(on: display, to: .connected, legacy: request.legacy)
@@ -69,6 +69,6 @@ extension ScanoutStage {
   static func declined(_ reason: String, _ route: DisplayRoute) -> Stop {
     Stop(
       verdict: .refused, refusedBy: .importer,
-      error: PrimeError(operation: .scanout, errno: .invalidArgument, subject: route.device.subject, reason: reason))
+      error: PrimeError(operation: .scanout, finding: .unsuitable, subject: route.device.subject, reason: reason))
   }
 }

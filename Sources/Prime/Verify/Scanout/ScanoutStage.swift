@@ -131,8 +131,8 @@ final class ScanoutStage {
     guard let error = stop.error, let exporter = request.overlay?.exporter.name else { return stop }
     let meaning =
       stop.refusedBy == .either
-      ? RefusalReason.guess(error.errno)
-      : error.errno.meaning
+      ? error.errno.map(RefusalReason.guess) ?? ""
+      : error.errno?.meaning ?? ""
     var stop = stop
     stop.error = error.explained("the overlay's buffer from \(exporter): \(error.reason ?? meaning)")
     return stop
@@ -280,8 +280,8 @@ final class ScanoutStage {
     do {
       return try body()
     } catch {
-      guard error.errno == .timedOut else { throw error }
-      throw error.explained("frame \(frame): \(error.reason ?? error.errno.meaning)")
+      guard error.finding == .deadline else { throw error }
+      throw error.explained("frame \(frame): \(error.explanation)")
     }
   }
 

@@ -121,7 +121,7 @@ final class WritebackWitness: ScanoutWitness {
     }
     guard try !expected.wrong.matches(bytes, layout: layout, tolerance: written.tolerance) else {
       throw PrimeError(
-        operation: .control, errno: .inputOutput, subject: pipe.route.device.subject,
+        operation: .control, finding: .broken, subject: pipe.route.device.subject,
         reason: "the written picture also matches content that was never shown, so this comparison proves nothing")
     }
     return nil

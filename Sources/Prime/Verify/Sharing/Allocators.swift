@@ -30,7 +30,7 @@ enum Allocators {
       return GPUAllocator(program, on: device, otherwise: exporter.primary)
     case (_, nil):
       throw PrimeError(
-        operation: "open", errno: .noSuchFile, subject: exporter.name,
+        operation: "open", finding: .absent, subject: exporter.name,
         reason: "the allocator \(exporter.allocator.rawValue) needs a device")
     }
   }

@@ -34,7 +34,7 @@ final class CRCObserver: Observer {
 
   /// Shows the picture in the smallest mode that holds it.
   ///
-  /// - Throws: `ENOTSUP` where no display is connected or no mode is large enough; `open` where the driver has no checksums
+  /// - Throws: `unsupported` where no display is connected or no mode is large enough; `open` where the driver has no checksums
   ///   or debugfs may not be read; `drmSetMaster` where somebody else holds the display.
   init(
     _ handle: borrowing GEMHandle, of buffer: borrowing DMABuf, _ description: BufferDescription,

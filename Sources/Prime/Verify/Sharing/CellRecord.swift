@@ -29,7 +29,7 @@ extension Stop {
     do {
       return try body()
     } catch let error as PrimeError where error.isUntestable {
-      // Nothing was declined: the errno is not the kernel's.
+      // Nothing was declined: no driver was asked.
       throw Stop(verdict: .untested, reason: "\(error.subject): \(error.reason ?? error.operation.description)")
     } catch let error as PrimeError where !error.isBreakage {
       throw Stop(verdict: verdict, refusedBy: refuser, error: error)
@@ -47,11 +47,13 @@ extension PrimeError {
   /// Whether this says that something broke, so that it is never a driver's way to decline.
   var isBreakage: Bool {
     if Self.callsNobodyDeclines.contains(operation) { return true }
-    switch errno {
-    case .inputOutput, .badDescriptor, .tooManyOpenFiles, .tooManyOpenFilesInSystem, .timedOut, .cancelled,
-      .interrupted, .tryAgain:
-      return true
-    default: return false
+    switch cause {
+    case .errno(let errno):
+      return [
+        .inputOutput, .badDescriptor, .tooManyOpenFiles, .tooManyOpenFilesInSystem, .timedOut, .cancelled, .interrupted,
+        .tryAgain,
+      ].contains(errno)
+    case .finding(let finding): return [.broken, .cancelled, .deadline].contains(finding)
     }
   }
 
@@ -60,7 +62,8 @@ extension PrimeError {
   /// qxl answered `ENOSYS` from `gem_prime_mmap` up to 6.1; other drivers
   /// refuse with `ENODEV` or `EPERM`.
   var saysThatBuffersCannotBeMapped: Bool {
-    operation == "mmap" && [.notImplemented, .notSupported, .noSuchDevice, .notPermitted].contains(errno)
+    let refusals: [Errno?] = [.notImplemented, .notSupported, .noSuchDevice, .notPermitted]
+    return operation == "mmap" && refusals.contains(errno)
   }
 
   /// The control, SYNC and the questions about a dma-buf: every one that exists answers them.
@@ -113,16 +116,14 @@ final class CellRecord {
     default:
       stop = Stop(
         verdict: .error,
-        error: PrimeError(operation: .check, errno: .invalidArgument, subject: report.exporter, reason: "\(error)"))
+        error: PrimeError(operation: .check, finding: .broken, subject: report.exporter, reason: "\(error)"))
     }
     report.verdict = stop.verdict
     report.refusedBy = stop.refusedBy
     report.reason = stop.reason
     if let error = stop.error {
-      wasCancelled = error.errno == .cancelled
-      report.call = error.operation.description
-      report.errno = error.errno.name
-      report.reason = stop.reason ?? "\(error.subject): \(error.reason ?? error.errno.meaning)"
+      wasCancelled = error.finding == .cancelled
+      report.note(error, reason: stop.reason)
     }
     if let mismatch = stop.mismatch {
       report.mismatch = mismatch

@@ -1,7 +1,7 @@
 public import Prime
 
 /// Everything that is said of one cell of the matrix; text and JSON are made from this and nothing else.
-public struct CellReport: Hashable, Sendable, Codable {
+public struct CellReport: FailureReporting, Hashable, Sendable, Codable {
   /// An observer that could not look, and why.
   public struct Attempt: Hashable, Sendable, Codable {
     /// Which observer.
@@ -23,8 +23,8 @@ public struct CellReport: Hashable, Sendable, Codable {
     init(_ observer: ObserverName, endedBy error: PrimeError) {
       self.observer = observer
       call = error.operation.description
-      errno = error.isUntestable ? nil : error.errno.name
-      reason = "\(error.subject): \(error.reason ?? error.errno.meaning)"
+      errno = error.reportedErrno
+      reason = "\(error.subject): \(error.explanation)"
     }
   }
 
@@ -88,8 +88,10 @@ public struct CellReport: Hashable, Sendable, Codable {
   public var refusedBy: Refuser?
   /// The call that was declined or failed.
   public var call: String?
-  /// The name of its errno.
+  /// The name of the errno that the kernel answered; nil where it answered none.
   public var errno: String?
+  /// What was found where no errno was answered; nil elsewhere.
+  public var finding: PrimeError.Finding?
   /// Why, in a sentence.
   public var reason: String?
   /// What arrived in place of what was written, for `mismatch`.

@@ -35,7 +35,7 @@ struct Examination {
     }
     guard try !wrong.matches(bytes, layout: layout, ignoringUnusedBits: ignoringUnusedBits) else {
       throw PrimeError(
-        operation: .control, errno: .inputOutput, subject: "\(layout.width)x\(layout.height) \(layout.format.fourcc)",
+        operation: .control, finding: .broken, subject: "\(layout.width)x\(layout.height) \(layout.format.fourcc)",
         reason: "the picture also matches a pattern that was never written, so this comparison proves nothing")
     }
     return nil

@@ -2,11 +2,11 @@ internal import Prime
 
 /// Refuses a buffer that would not fit this machine's memory, before the kernel kills somebody to make room for it.
 enum MemoryBudget {
-  /// Throws `ENOMEM` where fewer than `byteCount` bytes are available by the kernel's own estimate (`MemAvailable`).
+  /// Throws `tooLarge` where fewer than `byteCount` bytes are available by the kernel's own estimate (`MemAvailable`).
   static func check(_ byteCount: Int, operation: PrimeError.Operation, on subject: String) throws(PrimeError) {
     guard let available = availableBytes(), byteCount > available else { return }
     throw PrimeError(
-      operation: operation, errno: .noMemory, subject: subject,
+      operation: operation, finding: .tooLarge, subject: subject,
       reason: "the buffer needs \(byteCount >> 20) MiB and this machine has \(available >> 20) MiB available: "
         + "use a smaller --size")
   }

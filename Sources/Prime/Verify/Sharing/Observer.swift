@@ -103,7 +103,7 @@ final class IdentityObserver: Observer {
   ) throws(PrimeError) {
     guard exported.identity != buffer.identity else { return }
     throw PrimeError(
-      operation: .identity, errno: .inputOutput, subject: importer.subject,
+      operation: .identity, finding: .broken, subject: importer.subject,
       reason: "the importer's handle is another dma-buf (inode \(exported.identity.inode)) than the one imported "
         + "(inode \(buffer.identity.inode))")
   }

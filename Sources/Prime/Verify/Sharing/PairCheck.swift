@@ -138,7 +138,7 @@ package struct PairCheck {
 
   private func openDevices() throws(PrimeError) -> OpenDevices {
     guard let importerNode = importer.node else {
-      throw PrimeError(operation: "open", errno: .noSuchFile, subject: importer.name, reason: "it has no node")
+      throw PrimeError(operation: "open", finding: .absent, subject: importer.name, reason: "it has no node")
     }
     let exporterDevice: Device?
     if let node = exporter.node {
@@ -265,7 +265,10 @@ package struct PairCheck {
     record.report.gbm = observers.gbm
     let isHeld = record.report.verdict == .held
     let onDisplay = notShown.map { error in
-      let what = error.isUntestable ? error.reason ?? "" : "\(error.operation) \(error.errno.name)"
+      let what =
+        error.isUntestable
+        ? error.reason ?? ""
+        : [error.operation.description, error.errno?.name].compactMap(\.self).joined(separator: " ")
       return "no display of it shows the buffer, for which it would have to map it (\(what))"
     }
     let ofHandle = isHeld ? [mapping.objection(of: importer.name), onDisplay] : []
@@ -282,20 +285,22 @@ package struct PairCheck {
   ///
   /// - Throws: the refusal where both are.
   private func importUntouched(_ buffer: borrowing DMABuf, _ devices: OpenDevices) throws -> UntouchedImport {
-    let refused: PrimeError
+    let refused: Errno
     do throws(PrimeError) {
       _ = try importing(buffer, devices)
       return .taken
     } catch {
-      guard !error.isBreakage else { throw refusal(error, of: buffer, devices, after: .taken) }
-      refused = error
+      guard let errno = error.errno, !error.isBreakage else {
+        throw refusal(error, of: buffer, devices, after: .taken)
+      }
+      refused = errno
     }
     try buffer.bracket(writing: false, deadline: deadline) {}
     do throws(PrimeError) {
       _ = try importing(buffer, devices)
-      return .refused(refused.errno)
+      return .refused(refused)
     } catch {
-      throw refusal(error, of: buffer, devices, after: .refused(refused.errno))
+      throw refusal(error, of: buffer, devices, after: .refused(refused))
     }
   }
 
@@ -309,13 +314,14 @@ package struct PairCheck {
         isImporter: devices.importer.identity.isNamed)
       return bounced ?? error
     }
+    guard let errno = error.errno else { return error }
     let inquiry = RefusalInquiry(neutral: neutral, kernel: kernel, deadline: deadline.atMost(.seconds(5))) {
       ImportMapping(by: $0, from: $1, traced: trace?.devices(), release: release)
     }
     let evidence = inquiry.evidence(
       on: buffer, request, kind: exporter.allocator, exporter: devices.exporter?.identity, importer: devices.importer)
     var reason = RefusalReason.sentence(
-      exporter: exporter.name, importer: importer.name, evidence, errno: error.errno, byteCount: buffer.byteCount,
+      exporter: exporter.name, importer: importer.name, evidence, errno: errno, byteCount: buffer.byteCount,
       advertised: advertised)
     if case .taken = untouched {
       reason = "\(importer.name) took this buffer before the CPU had touched it, and does not now: \(reason)"
@@ -327,7 +333,8 @@ package struct PairCheck {
   func unmappable(_ error: PrimeError) -> Stop {
     Stop(
       verdict: .untested,
-      reason: "\(exporter.name) exports the buffer and does not let the CPU map it (\(error.errno.name)), so "
+      reason:
+        "\(exporter.name) exports the buffer and does not let the CPU map it (\(error.errno?.name ?? error.explanation)), so "
         + "nothing can be written there that an importer could be seen to read")
   }
 

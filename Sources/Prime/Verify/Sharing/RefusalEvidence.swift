@@ -132,7 +132,8 @@ struct RefusalInquiry {
       _ = try GEMHandle(importing: buffer, into: importer, deadline: deadline.atMost(.seconds(2)))
       return .success(())
     } catch {
-      return .failure(error.errno)
+      // What ran into a deadline was refused by nobody.
+      return error.errno.map { .failure($0) }
     }
   }
 
@@ -147,7 +148,8 @@ struct RefusalInquiry {
       do throws(PrimeError) {
         _ = try GEMHandle(importing: buffer, into: opened, deadline: deadline.atMost(.seconds(2)))
       } catch {
-        return .refused(by: device.name, error.errno)
+        guard let errno = error.errno else { continue }
+        return .refused(by: device.name, errno)
       }
       return mapping(opened, exporter).isMade ? .taken(by: device.name) : .unknown
     }

@@ -56,7 +56,7 @@ final class WritebackObserver: Observer {
   /// Why nothing is proven where the target is what was shown.
   static func sharesMemory(_ subject: String, _ reason: String) -> PrimeError {
     PrimeError(
-      operation: .control, errno: .inputOutput, subject: subject,
+      operation: .control, finding: .broken, subject: subject,
       reason: "the second buffer is no other than the first: \(reason); what is written back could not be told from "
         + "what was shown")
   }

@@ -123,7 +123,8 @@ final class Witness {
         ], isQuiet: !program.isLoud)
     } catch {
       throw .untestable(
-        .witness, on: program.name, reason: "\(program.name) could not be started: \(error.errno.meaning)")
+        .witness, on: program.name,
+        reason: "\(program.name) could not be started: \(error.errno?.meaning ?? error.explanation)")
     }
     connection = HandoverConnection(adopting: ends.keepingFirst(), to: program.name)
   }
@@ -246,12 +247,12 @@ final class Witness {
     do throws(PrimeError) {
       return try body()
     } catch {
-      if error.errno == .cancelled { throw error }
+      if error.finding == .cancelled { throw error }
       let sentence =
-        switch error.errno {
-        case .timedOut: "does not answer within \(Int((time / .seconds(1)).rounded())) s and was ended"
-        case .protocolError, .invalidArgument: "answers against the protocol: \(error.reason ?? error.errno.meaning)"
-        case .connectionReset, .brokenPipe: fate
+        switch error.cause {
+        case .finding(.deadline): "does not answer within \(Int((time / .seconds(1)).rounded())) s and was ended"
+        case .finding(.protocolViolation), .finding(.unsuitable): "answers against the protocol: \(error.explanation)"
+        case _ where error.isEndOfPeer: fate
         default: "cannot be reached: \(error)"
         }
       end(expectingItsEnd: false)

@@ -64,7 +64,7 @@ package final class WitnessService {
       message = try connection.receive(
         "a request", room: WitnessRequest.byteCount, deadline: Deadline(in: Self.patience))
     } catch {
-      guard error.errno == .connectionReset else { throw error }
+      guard error.isEndOfPeer else { throw error }
       return false
     }
     let deadline = Deadline(in: .seconds(10))
@@ -93,13 +93,12 @@ package final class WitnessService {
   private func refusal(_ error: any Error) -> WitnessAnswer {
     guard let error = error as? PrimeError else {
       return WitnessAnswer(
-        .refused, errno: UInt32(clamping: Errno.protocolError.rawValue), operation: "request", sentence: "\(error)",
-        renderer.kind, name: renderer.name)
+        .failed, errno: 0, operation: "request", sentence: "\(error)", renderer.kind, name: renderer.name)
     }
     return WitnessAnswer(
       error.isBreakage ? .failed : .refused,
-      errno: error.isUntestable && error.errno == .notSupported ? 0 : UInt32(clamping: error.errno.rawValue),
-      operation: error.operation.description, sentence: error.reason ?? error.errno.meaning, renderer.kind,
+      errno: error.errno.map { UInt32(clamping: $0.rawValue) } ?? 0,
+      operation: error.operation.description, sentence: error.explanation, renderer.kind,
       name: renderer.name)
   }
 

@@ -85,9 +85,7 @@ extension RuleReport {
   /// Makes it the report of a check that broke.
   mutating func fail(_ error: PrimeError) {
     verdict = .error
-    call = error.operation.description
-    errno = error.errno.name
-    reason = "\(error.subject): \(error.reason ?? error.errno.meaning)"
+    note(error)
   }
 }
 

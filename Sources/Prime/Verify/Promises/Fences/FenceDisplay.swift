@@ -74,7 +74,7 @@ final class FenceDisplay {
       }
     } catch {
       guard !error.isBreakage else { throw error }
-      throw RuleSkip("\(error.subject): \(error.reason ?? error.errno.meaning)", error)
+      throw RuleSkip("\(error.subject): \(error.explanation)", error)
     }
     guard route.isAtomic else { throw RuleSkip("\(device.subject) has no atomic mode setting") }
     return route
@@ -145,7 +145,7 @@ final class FenceDisplay {
       let isShown = try flip.outFence.isSignalled
       facts.expect(isShown, else: "the out-fence is pending after the event")
     } catch {
-      guard error.errno == .timedOut && bench.deadline.remaining > .zero else { throw error }
+      guard error.finding == .deadline && bench.deadline.remaining > .zero else { throw error }
       facts.expect(
         false, else: "the page flip did not complete within \(FenceRules.patience.wholeSeconds) of the signal")
     }

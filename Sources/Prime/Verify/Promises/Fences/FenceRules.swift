@@ -98,7 +98,7 @@ enum FenceRules {
 
   private static func notReturning(_ call: PrimeError.Operation, _ bench: FenceBench) -> PrimeError {
     PrimeError(
-      operation: call, errno: .timedOut, subject: bench.importer.subject,
+      operation: call, finding: .deadline, subject: bench.importer.subject,
       reason: "it did not return within \(patience.wholeSeconds), though nothing is left to wait for")
   }
 
@@ -124,7 +124,7 @@ enum FenceRules {
     do throws(PrimeError) {
       return try bench.view.exportSyncFile(for: .write)
     } catch {
-      throw error.errno == .notATerminal ? RuleSkip(error.reason ?? error.errno.meaning, error) : error
+      throw error.errno == .notATerminal ? RuleSkip(error.explanation, error) : error
     }
   }
 
@@ -142,7 +142,8 @@ enum FenceRules {
       try bench.view.awaitReadiness(for: .read, deadline: bench.deadline.atMost(limit))
     }
     facts.expect(
-      waited?.errno == .timedOut, else: "the wait ended \(waited.map { "with \($0)" } ?? "well"), not at its deadline")
+      waited?.finding == .deadline, else: "the wait ended \(waited.map { "with \($0)" } ?? "well"), not at its deadline"
+    )
     facts.expect(
       waited?.reason?.contains("still pending: vgem/") == true,
       else: "the error names no driver and timeline: \(waited?.reason ?? "no reason")")
@@ -155,7 +156,7 @@ enum FenceRules {
       } catch {}
     }
     facts.expect(
-      bracketed?.errno == .timedOut,
+      bracketed?.finding == .deadline,
       else: "a bracket ended \(bracketed.map { "with \($0)" } ?? "well"), not at its deadline")
     facts.expect(ContinuousClock.now - start < patience, else: "the waits ended long after their deadlines")
     try FenceBench.signal(&fence)

@@ -181,7 +181,7 @@ final class LifetimeBuffer {
   private func file(of side: Side) -> CInt? { side == .exporter ? exporter : importer }
 
   private static func gone(_ side: Side) -> PrimeError {
-    PrimeError(operation: "drmPrimeFDToHandle", errno: .badDescriptor, subject: "the \(side)", reason: "it is closed")
+    PrimeError(operation: "drmPrimeFDToHandle", finding: .broken, subject: "the \(side)", reason: "it is closed")
   }
 
   /// Ends a handle that `importing` gave.

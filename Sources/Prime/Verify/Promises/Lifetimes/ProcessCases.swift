@@ -165,7 +165,7 @@ package struct ProcessCases {
 
   private func openImporter() throws(PrimeError) -> Device {
     guard let node = pair.importer.node else {
-      throw PrimeError(operation: "open", errno: .noSuchFile, subject: pair.importer.name, reason: "it has no node")
+      throw PrimeError(operation: "open", finding: .absent, subject: pair.importer.name, reason: "it has no node")
     }
     return try Device.open(node, kernel: kernel)
   }

@@ -76,7 +76,7 @@ final class ExporterProcess {
       let numbers = words.split(separator: " ").compactMap { UInt64($0) }
       guard numbers.count == 3, let format = PixelFormat(.xrgb8888) else {
         throw PrimeError(
-          operation: .allocate, errno: .inputOutput, subject: "the exporter's process", reason: words)
+          operation: .allocate, finding: .broken, subject: "the exporter's process", reason: words)
       }
       description = BufferDescription(
         layout: try PictureLayout.checked(
@@ -136,7 +136,9 @@ final class ImporterView {
     {
       guard let mode = route.modes.first(where: { $0.width == description.width && $0.height == description.height })
       else {
-        throw PrimeError(operation: .scanout, errno: .notSupported, subject: route.device.subject)
+        throw PrimeError(
+          operation: .scanout, finding: .unsupported, subject: route.device.subject,
+          reason: "its display has no mode of \(description.width)x\(description.height)")
       }
       picture = try Framebuffer(handle, description)
       pipe = try DisplayPipe(route)
