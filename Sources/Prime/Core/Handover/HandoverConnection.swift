@@ -37,7 +37,7 @@ public struct HandoverConnection: ~Copyable {
     guard users.allowed.contains(peer.user) else {
       throw PrimeError(
         operation: "SO_PEERCRED", errno: .permissionDenied, subject: "\(address)",
-        reason: "the other end is user \(peer.user): only \(users) may take part; --allow-uid \(peer.user) lets it")
+        reason: "the other end is user \(peer.user): only \(users) may take part; \(Remedy.allowedPeer(peer.user))")
     }
     self.peer = peer
     self.descriptor = descriptor

@@ -8,7 +8,7 @@ enum MemoryBudget {
     throw PrimeError(
       operation: operation, errno: .noMemory, subject: subject,
       reason: "the buffer needs \(byteCount >> 20) MiB and this machine has \(available >> 20) MiB available: "
-        + "use a smaller --size")
+        + Remedy.smallerBuffer.description)
   }
 
   private static func availableBytes() -> Int? {
