@@ -18,6 +18,15 @@ package enum CheckOutcome: String, Hashable, Sendable, Codable, CaseIterable {
   case skip
   /// The check itself broke, so nothing is known.
   case error
+
+  /// Whether it fails a run: what should hold and does not, and in a strict run also what is a driver's own.
+  package func fails(strict: Bool) -> Bool {
+    switch self {
+    case .fail, .error: true
+    case .deviation, .unexpectedPass, .suspect: strict
+    case .pass, .knownDeviation, .skip: false
+    }
+  }
 }
 
 /// One statement on one subject, as it is reported.
