@@ -5,11 +5,10 @@ package struct AtomicCommit {
     package let rawValue: UInt32
     package init(rawValue: UInt32) { self.rawValue = rawValue }
 
-    package static let testOnly = Flags(rawValue: 0x100)
-    /// `DRM_MODE_PAGE_FLIP_EVENT`.
-    package static let event = Flags(rawValue: 0x01)
-    package static let nonBlocking = Flags(rawValue: 0x200)
-    package static let allowModeset = Flags(rawValue: 0x400)
+    package static let testOnly = Flags(rawValue: CommitFlags.testOnly)
+    package static let event = Flags(rawValue: CommitFlags.event)
+    package static let nonBlocking = Flags(rawValue: CommitFlags.nonblocking)
+    package static let allowModeset = Flags(rawValue: CommitFlags.allowModeset)
   }
 
   var assignments: [KMSAssignment] = []
