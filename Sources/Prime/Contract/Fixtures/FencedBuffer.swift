@@ -4,14 +4,6 @@ internal import PrimeProcesses
 
 /// A buffer, and the open vgem that puts fences on it: its maker, or another device that took it.
 struct FencedBuffer: Hashable, Sendable {
-  /// What a fence stands for.
-  enum Access: UInt32, Sendable {
-    /// Somebody reads: writers wait.
-    case read = 0
-    /// Somebody writes: all wait (`VGEM_FENCE_WRITE`).
-    case write = 1
-  }
-
   /// The dma-buf under test.
   let dmaBuf: CInt
   /// vgem, open.
@@ -33,8 +25,8 @@ extension Check {
   }
 
   /// A fence that stays pending until it is signalled, or for ten seconds.
-  func pendingFence(_ access: FencedBuffer.Access, on buffer: FencedBuffer) throws(Statement.Stop) -> UInt32 {
-    try prepare(kernel.attachVGEMFence(buffer.vgem, handle: buffer.handle, flags: access.rawValue))
+  func pendingFence(_ access: FenceAccess, on buffer: FencedBuffer) throws(Statement.Stop) -> UInt32 {
+    try prepare(kernel.attachVGEMFence(buffer.vgem, handle: buffer.handle, flags: access.vgemFlags))
   }
 
   /// Signals a fence.

@@ -8,18 +8,10 @@ struct PendingFence {
   private let expiry = Deadline(in: .milliseconds(9300))
   private let number: UInt32
 
-  /// How a buffer is used until the fence is signalled.
-  enum Use: UInt32 {
-    /// Somebody reads it.
-    case read = 0
-    /// Somebody writes it (`VGEM_FENCE_WRITE`).
-    case write = 1
-  }
-
-  /// Attaches a fence to a buffer.
-  init(_ use: Use, on buffer: ProbeBuffer, with kernel: KernelProbe) throws(Statement.Stop) {
+  /// Attaches a fence to a buffer, which is used so until it is signalled.
+  init(_ access: FenceAccess, on buffer: ProbeBuffer, with kernel: KernelProbe) throws(Statement.Stop) {
     guard let handle = buffer.handle,
-      case .success(let number) = kernel.attachVGEMFence(buffer.node, handle: handle, flags: use.rawValue)
+      case .success(let number) = kernel.attachVGEMFence(buffer.node, handle: handle, flags: access.vgemFlags)
     else { throw .broken("vgem attached no fence") }
     (self.kernel, self.buffer, self.number) = (kernel, buffer, number)
   }
@@ -47,8 +39,8 @@ extension Check {
   }
 
   /// A fence on a vgem buffer of its own.
-  func pendingFence(_ use: PendingFence.Use = .write) throws(Statement.Stop) -> PendingFence {
-    try PendingFence(use, on: vgemBuffer(), with: kernel)
+  func pendingFence(_ access: FenceAccess = .write) throws(Statement.Stop) -> PendingFence {
+    try PendingFence(access, on: vgemBuffer(), with: kernel)
   }
 
   /// A sync_file that is signalled: nobody uses the buffer it is of.
@@ -71,7 +63,7 @@ extension Check {
   /// A picture whose buffer carries a fence of vgem's: a vgem buffer where the display takes them, else a buffer of the
   /// display's that the fence was put on through a sync_file.
   func fencedPicture(
-    _ use: PendingFence.Use, on display: DisplayFixture
+    _ access: FenceAccess, on display: DisplayFixture
   ) throws(Statement.Stop) -> (picture: DisplayPicture, fence: PendingFence) {
     let foreign = try vgemBuffer(width: display.width, height: display.height)
     if case .success(let handle) = kernel.primeFDToHandle(display.node, foreign.dmaBuf) {
@@ -79,7 +71,7 @@ extension Check {
         kernel.addFramebuffer(display.node, display.request(handle: handle, pitch: foreign.pitch)))
       let picture = DisplayPicture(
         handle: handle, pitch: foreign.pitch, byteCount: foreign.byteCount, framebuffer: framebuffer)
-      return (picture, try PendingFence(use, on: foreign, with: kernel))
+      return (picture, try PendingFence(access, on: foreign, with: kernel))
     }
     guard machine.missing(.syncFiles, for: subject) == nil else {
       throw .skipped("\(subject.name) takes no buffers of vgem's, and this kernel has no other way to give it a fence")
@@ -93,10 +85,9 @@ extension Check {
     _ = try shownPicture(on: display)
     let own = try prepare(
       kernel.primeHandleToFD(display.node, handle: picture.handle, flags: PrimeFlags.closeOnExec))
-    let fence = try PendingFence(use, on: foreign, with: kernel)
+    let fence = try PendingFence(access, on: foreign, with: kernel)
     let syncFile = try prepare(fence.syncFile())
-    let flags = use == .write ? SyncFlags.write : SyncFlags.read
-    _ = try prepare(kernel.importSyncFile(own, flags: UInt32(flags), syncFile: syncFile))
+    _ = try prepare(kernel.importSyncFile(own, flags: access.syncFlags, syncFile: syncFile))
     return (picture, fence)
   }
 }

@@ -169,7 +169,7 @@ extension Contract {
       source: "dma-buf.c:__dma_buf_begin_cpu_access; dma-buf.c:dma_buf_poll"
     ) { check in
       let buffer = try check.fencedBuffer()
-      let cases: [(FencedBuffer.Access, UInt64)] = [
+      let cases: [(FenceAccess, UInt64)] = [
         (.write, SyncFlags.read), (.write, SyncFlags.write), (.read, SyncFlags.write),
       ]
       for (access, flags) in cases {

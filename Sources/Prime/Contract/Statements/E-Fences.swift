@@ -41,7 +41,7 @@ extension Contract {
       source: "dma-buf.c:dma_buf_poll_cb"
     ) { check in
       let buffer = try check.fencedBuffer()
-      for (access, event) in [(FencedBuffer.Access.write, POLLIN), (.write, POLLOUT), (.read, POLLOUT)] {
+      for (access, event) in [(FenceAccess.write, POLLIN), (.write, POLLOUT), (.read, POLLOUT)] {
         let fence = try check.pendingFence(access, on: buffer)
         let poll = try check.background { [kernel = check.kernel] in
           // Longer than its end is waited for: poll looks once more when its time is up.
@@ -69,8 +69,8 @@ extension Contract {
       source: "vgem_fence.c:vgem_fence_attach_ioctl"
     ) { check in
       let buffer = try check.fencedBuffer()
-      func attach(_ access: FencedBuffer.Access) -> CallResult<UInt32> {
-        check.kernel.attachVGEMFence(buffer.vgem, handle: buffer.handle, flags: access.rawValue)
+      func attach(_ access: FenceAccess) -> CallResult<UInt32> {
+        check.kernel.attachVGEMFence(buffer.vgem, handle: buffer.handle, flags: access.vgemFlags)
       }
       let reader = try check.expect(attach(.read))
       let otherReader = try check.expect(attach(.read))
@@ -135,8 +135,8 @@ extension Contract {
       check.expect("poll on a duplicate", try check.readiness(of: duplicate), is: 0)
       check.expect("poll through another open file", try check.readiness(of: exportedAgain), is: 0)
       if other.isVGEM {
-        let access = FencedBuffer.Access.read.rawValue
-        check.expect(kernel.attachVGEMFence(other.node, handle: other.handle, flags: access), fails: .busy)
+        let flags = FenceAccess.read.vgemFlags
+        check.expect(kernel.attachVGEMFence(other.node, handle: other.handle, flags: flags), fails: .busy)
       }
       check.expect("poll in another process", try check.word(from: process), is: [0])
       let early = try check.expect(kernel.poll(process.output, events: Int16(POLLIN), milliseconds: 100))
