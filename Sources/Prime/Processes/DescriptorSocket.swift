@@ -48,7 +48,7 @@ package struct DescriptorSocket: ~Copyable, Sendable {
 
   /// Sends a descriptor in at one end; the sender's own stays open.
   package borrowing func send(_ descriptor: CInt, into end: End) throws(PrimeError) {
-    _ = try LinuxKernel.shimmed(cdrm_send_descriptor(self.descriptor(end), descriptor))
+    try LinuxKernel().sendDescriptor(descriptor, through: self.descriptor(end))
       .orThrow("sendmsg", on: "SCM_RIGHTS of descriptor \(descriptor)")
   }
 
@@ -58,7 +58,7 @@ package struct DescriptorSocket: ~Copyable, Sendable {
   package borrowing func receive(at end: End, deadline: Deadline) throws(PrimeError) -> CInt {
     let socket = descriptor(end)
     try LinuxKernel().awaitEvents(Int16(POLLIN), of: socket, "a descriptor", deadline: deadline, on: "the socket")
-    return try LinuxKernel.shimmed(cdrm_receive_descriptor(socket)).orThrow("recvmsg", on: "SCM_RIGHTS")
+    return try LinuxKernel().receiveDescriptor(through: socket).orThrow("recvmsg", on: "SCM_RIGHTS")
   }
 
   /// Sends a few bytes in at one end, as one packet.

@@ -31,7 +31,7 @@ extension KernelProbe {
   /// `sendmsg(2)` of one descriptor (`SCM_RIGHTS`); the sender's own stays open.
   package func send(_ descriptor: CInt, through socket: CInt) -> CallResult<Int> {
     call("sendmsg", "\(socket), SCM_RIGHTS \(descriptor)") {
-      LinuxKernel.shimmed(cdrm_send_descriptor(socket, descriptor)).map(Int.init)
+      LinuxKernel().sendDescriptor(descriptor, through: socket).map { 0 }
     }
   }
 
@@ -40,7 +40,7 @@ extension KernelProbe {
     adopting(
       call("recvmsg", "\(socket), SCM_RIGHTS") {
         LinuxKernel().poll(socket, events: Int16(POLLIN), milliseconds: milliseconds).flatMap { ready in
-          ready == 0 ? .failure(.timedOut) : LinuxKernel.shimmed(cdrm_receive_descriptor(socket))
+          ready == 0 ? .failure(.timedOut) : LinuxKernel().receiveDescriptor(through: socket)
         }
       })
   }

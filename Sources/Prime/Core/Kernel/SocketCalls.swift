@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// One message as it came through a socket.
 package struct SocketMessage: Hashable, Sendable {
   package var bytes: [UInt8]
@@ -51,4 +53,23 @@ package protocol HandoverCalls {
   func socketSend(_ descriptor: CInt, _ bytes: [UInt8], descriptors: [CInt]) -> CallResult<Void>
   /// `recvmsg(2)` of one message, of which at most `room` bytes and 16 descriptors are taken; no bytes at the end.
   func socketReceive(_ descriptor: CInt, room: Int) -> CallResult<SocketMessage>
+}
+
+extension KernelCalls {
+  /// Sends one descriptor through a socket, beside one byte; the sender's own stays open.
+  package func sendDescriptor(_ descriptor: CInt, through socket: CInt) -> CallResult<Void> {
+    socketSend(socket, [UInt8(ascii: "d")], descriptors: [descriptor])
+  }
+
+  /// The descriptor that came through a socket, close-on-exec and the caller's to close.
+  ///
+  /// `EPIPE` where the other end is gone, `EBADMSG` where a message came without one.
+  package func receiveDescriptor(through socket: CInt) -> CallResult<CInt> {
+    socketReceive(socket, room: 1).flatMap { message in
+      guard !message.bytes.isEmpty else { return .failure(.brokenPipe) }
+      guard let descriptor = message.descriptors.first else { return .failure(Errno(rawValue: EBADMSG)) }
+      for other in message.descriptors.dropFirst() { close(other) }
+      return .success(descriptor)
+    }
+  }
 }
