@@ -6,6 +6,8 @@ import PrimeVerify
 @main
 enum Main {
   static func main() {
-    WitnessProcess.serve(WitnessProgram.gl, calledBy: "gl") { (node) throws(PrimeError) in try GLRenderer(on: node) }
+    WitnessProcess.serve(WitnessProgram.gl, startedBy: "prime-tool verify --witness gl") { (node) throws(PrimeError) in
+      try GLRenderer(on: node)
+    }
   }
 }

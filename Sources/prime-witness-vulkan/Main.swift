@@ -6,8 +6,8 @@ import PrimeVerify
 @main
 enum Main {
   static func main() {
-    WitnessProcess.serve(WitnessProgram.vulkan, calledBy: "vulkan") { (node) throws(PrimeError) in
-      try VulkanRenderer(on: node)
+    WitnessProcess.serve(WitnessProgram.vulkan, startedBy: "prime-tool verify --witness vulkan") {
+      (node) throws(PrimeError) in try VulkanRenderer(on: node)
     }
   }
 }

@@ -27,7 +27,7 @@ extension OnARealKernel {
       #expect(
         late?.description
           == "poll for the fences on dma-buf \(inode): it did not finish within 0.2 s; "
-          + "raise --timeout if the machine is only slow; still pending: vgem/unbound")
+          + "allow more time if the machine is only slow; still pending: vgem/unbound")
       try fence.signal()
       try fenced.buffer.awaitReadiness(for: .write, deadline: Lab.deadline)
       #expect(try fenced.buffer.readiness() == DMABuf.Readiness(forReading: true, forWriting: true))

@@ -162,16 +162,11 @@ struct LeavesNothing: SuiteTrait, TestTrait, TestScoping {
   ///
   /// Mesa, Dispatch and the test library keep files of their own.
   private static func descriptors() -> [String: String] {
-    var found: [String: String] = [:]
-    for number in FileSystem.entries(of: "/proc/self/fd") {
-      guard let target = FileSystem.linkTarget(of: "/proc/self/fd/\(number)") else { continue }
-      let kinds = [
-        "/dmabuf:", "/dev/dri/", "/dev/video", "/dev/udmabuf", "/dev/dma_heap/", "/memfd:", "anon_inode:sync_file",
-        "anon_inode:syncobj_file",
-      ]
-      if kinds.contains(where: target.hasPrefix) { found[number] = target }
-    }
-    return found
+    let kinds = [
+      "/dmabuf:", "/dev/dri/", "/dev/video", "/dev/udmabuf", "/dev/dma_heap/", "/memfd:", "anon_inode:sync_file",
+      "anon_inode:syncobj_file",
+    ]
+    return ((try? DescriptorFacts.openFiles()) ?? [:]).filter { kinds.contains(where: $0.value.hasPrefix) }
   }
 }
 

@@ -36,7 +36,7 @@ extension OnARealKernel {
       #expect(
         late?.description
           == "poll for the fences on dma-buf \(fenced.buffer.identity.inode): "
-          + "it did not finish within 0.3 s; raise --timeout if the machine is only slow")
+          + "it did not finish within 0.3 s; allow more time if the machine is only slow")
       #expect(!entered)
       #expect(waited >= .milliseconds(300))
       #expect(waited < .seconds(5))

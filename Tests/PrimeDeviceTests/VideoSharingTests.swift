@@ -178,8 +178,8 @@ extension OnARealKernel.OnVideoDevices {
 
   /// Loads vivid with single-planar queues (1) or multi-planar ones (2); only this test machine's users are asked.
   private func loadVivid(multiplanar: Int) throws {
-    try #require(ShellCommand.run(["/sbin/modprobe", "-r", "vivid"], within: .seconds(30)))
-    try #require(ShellCommand.run(["/sbin/modprobe", "vivid", "multiplanar=\(multiplanar)"], within: .seconds(30)))
+    try #require(ProgramProcess.run(["/sbin/modprobe", "-r", "vivid"], within: .seconds(30)))
+    try #require(ProgramProcess.run(["/sbin/modprobe", "vivid", "multiplanar=\(multiplanar)"], within: .seconds(30)))
   }
 
   @Test func `multi-planar queues read and write every pixel, by the same code`() throws {

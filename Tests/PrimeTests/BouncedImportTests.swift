@@ -36,7 +36,7 @@ struct BouncedImportTests {
     #expect(stop.verdict == .refused)
     #expect(stop.refusedBy == .machine)
     #expect(stop.reason?.contains("pieces of 262144 bytes at the most") == true, "\(stop.reason ?? "")")
-    #expect(stop.reason?.hasSuffix("try --size 320x200") == true, "\(stop.reason ?? "")")
+    #expect(stop.reason?.hasSuffix("try a buffer of 320x200") == true, "\(stop.reason ?? "")")
     #expect(refusal(.inputOutput, piece: 262_144) == nil)
     #expect(refusal(.inputOutput, piece: nil) == nil)
     #expect(refusal(.noSuchDevice, piece: 1 << 20) == nil)

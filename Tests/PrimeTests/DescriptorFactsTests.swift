@@ -1,3 +1,4 @@
+import Glibc
 import Prime
 import Testing
 
@@ -10,5 +11,14 @@ struct DescriptorFactsTests {
     #expect(DescriptorFacts.value(of: "exp_name", in: text) == "drm")
     #expect(DescriptorFacts.value(of: "name", in: text) == "picture")
     #expect(DescriptorFacts.value(of: "ino", in: text) == nil)
+  }
+
+  @Test("an open file is listed by its number, and the folder that is read for it is not")
+  func openFiles() throws {
+    let number = open("/dev/null", O_RDONLY | O_CLOEXEC)
+    defer { close(number) }
+    let files = try DescriptorFacts.openFiles()
+    #expect(files["\(number)"] == "/dev/null")
+    #expect(!files.values.contains("/proc/\(getpid())/fd"))
   }
 }

@@ -62,7 +62,7 @@ struct DeviceTests {
   @Test(
     "that cannot be opened says what to do about it",
     arguments: [
-      (Errno.noSuchFile, "`prime-tool list` shows the devices"), (.noSuchDevice, "the device is gone"),
+      (Errno.noSuchFile, "device discovery tells those of this machine"), (.noSuchDevice, "the device is gone"),
       (.noSuchAddress, "the device is gone"), (.tooManyOpenFiles, "raise the limit with `ulimit -n`"),
       (.tooManyOpenFilesInSystem, "raise fs.file-max"),
     ])

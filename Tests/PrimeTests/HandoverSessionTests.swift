@@ -183,7 +183,7 @@ struct HandoverSessionTests {
     #expect(report.verdict == .error)
     #expect(
       report.reason
-        == "/nowhere/socket: the other end is user 1001: only user 1000 may take part; --allow-uid 1001 lets it")
+        == "/nowhere/socket: the other end is user 1001: only user 1000 may take part; allowing user 1001 lets it")
     #expect(kernel.count(of: .socketReceive) == 0)
     #expect(
       importing([peer], users: HandoverUsers(own: FakeSockets.ownUser, also: [1001])).verdict == .held)
@@ -193,7 +193,7 @@ struct HandoverSessionTests {
     let kernel = Fixture.kernel()
     let answer = FakePeer.Message(bytes: HandoverReply(.answer, .verified).bytes)
     let (report, notes) = exporting([FakePeer(user: 0), FakePeer(messages: [answer])], on: kernel)
-    #expect(notes == ["the other end is user 0: only user 1000 may take part; --allow-uid 0 lets it"])
+    #expect(notes == ["the other end is user 0: only user 1000 may take part; allowing user 0 lets it"])
     #expect(report.verdict == .reported)
     #expect(report.completed == 1)
     #expect(kernel.sent.map(\.bytes.count) == [128, 256])

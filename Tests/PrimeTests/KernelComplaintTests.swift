@@ -12,7 +12,7 @@ struct KernelComplaintTests {
     let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent().appending(path: "fixtures/kernel-log")
     let text = try String(contentsOf: folder.appending(path: "\(name).kmsg"), encoding: .utf8)
-    return complaints(text.split(separator: "\n").compactMap { KernelLog.text(of: String($0)) })
+    return complaints(text.split(separator: "\n").compactMap { KernelRecords.text(of: String($0)) })
   }
 
   private func complaints(_ lines: [String]) -> [KernelComplaint] {

@@ -46,8 +46,8 @@ struct KernelLogTests {
 
   @Test("What programs write to the log is not the kernel's")
   func records() {
-    #expect(KernelLog.text(of: "4,1,5,-;WARNING: x\n SUBSYSTEM=drm\n") == "WARNING: x")
-    #expect(KernelLog.text(of: "12,1,5,-;WARNING: x\n") == nil)
-    #expect(KernelLog.text(of: "6,339,514,-,caller=T1;a;b\n") == "a;b")
+    #expect(KernelRecords.text(of: "4,1,5,-;WARNING: x\n SUBSYSTEM=drm\n") == "WARNING: x")
+    #expect(KernelRecords.text(of: "12,1,5,-;WARNING: x\n") == nil)
+    #expect(KernelRecords.text(of: "6,339,514,-,caller=T1;a;b\n") == "a;b")
   }
 }

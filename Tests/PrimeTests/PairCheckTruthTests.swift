@@ -223,7 +223,7 @@ struct PairCheckTruthTests {
     let report = PairScenario.blindImporter.run(on: kernel, request: request).report
     #expect(report.verdict == .untested)
     #expect(report.errno == nil)
-    #expect(report.reason?.contains("use a smaller --size") == true)
+    #expect(report.reason?.contains("use a smaller buffer") == true)
     #expect(kernel.count(of: .dmaHeapAllocate) == 0)
     kernel.expectNothingLeft()
   }

@@ -153,7 +153,7 @@ struct ScanoutPlanesTests {
     expectRefusal(
       run(withOverlay(), on: kernel).report, "DRM_IOCTL_MODE_ATOMIC", "EINVAL",
       "it shows the picture alone, and refuses 16x12 XRGB8888 at (40,30) on its overlay plane "
-        + "\(FakeDevice.overlayPlane): try another --overlay-size, and -v for the kernel's own words")
+        + "\(FakeDevice.overlayPlane): try another size for the overlay")
   }
 
   // MARK: - Several displays
@@ -205,7 +205,7 @@ struct ScanoutPlanesTests {
       run(request("33x16"), on: Fixture.kernel(exporter: exporter, importer: importer)).report,
       "drmModeAddFB2WithModifiers", "EINVAL",
       "it refuses the pitch of 132 bytes and takes \(taken), so it wants a multiple of \(multiple): allocate with "
-        + "--allocator gbm, or choose a mode whose rows are such a multiple")
+        + "GBM, or choose a mode whose rows are such a multiple")
   }
 
   @Test func `says that a buffer is smaller than its picture`() throws {

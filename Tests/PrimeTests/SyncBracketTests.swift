@@ -108,7 +108,7 @@ struct SyncBracketTests {
     try withBuffer { buffer in
       let error = primeError { try buffer.read(deadline: Deadline(in: .milliseconds(20))) { _ in } }
       expect(error, is: "poll for the fences", found: .deadline)
-      #expect(error?.reason == "it did not finish within 0.02 s; raise --timeout if the machine is only slow")
+      #expect(error?.reason == "it did not finish within 0.02 s; allow more time if the machine is only slow")
     }
     #expect(kernel.syncLog == [])
   }

@@ -54,7 +54,7 @@ struct SyncFileTests {
       let error = primeError { try file.wait(deadline: Deadline(in: .milliseconds(20))) }
       expect(error, is: "poll for the fences", found: .deadline, on: "sync_file \(file.rawDescriptor)")
       #expect(
-        error?.reason == "it did not finish within 0.02 s; raise --timeout if the machine is only slow; "
+        error?.reason == "it did not finish within 0.02 s; allow more time if the machine is only slow; "
           + "still pending: 2 of vgem/unbound")
       try first.signal()
       let late = primeError { try file.wait(deadline: Deadline(in: .milliseconds(20))) }

@@ -44,7 +44,7 @@ package struct DescriptorSocket: ~Copyable, Sendable {
 
   /// Sends a descriptor in at one end; the sender's own stays open.
   package borrowing func send(_ descriptor: CInt, into end: End) throws(PrimeError) {
-    try LinuxKernel().socketSend(descriptor: descriptor, through: self.descriptor(end))
+    try LinuxKernel().sendDescriptor(descriptor, through: self.descriptor(end))
       .orThrow("sendmsg", on: "SCM_RIGHTS of descriptor \(descriptor)")
   }
 
@@ -54,7 +54,7 @@ package struct DescriptorSocket: ~Copyable, Sendable {
   package borrowing func receive(at end: End, deadline: Deadline) throws(PrimeError) -> CInt {
     let socket = descriptor(end)
     try LinuxKernel().awaitEvents(Int16(POLLIN), of: socket, "a descriptor", deadline: deadline, on: "the socket")
-    switch LinuxKernel().socketReceiveDescriptor(socket) {
+    switch LinuxKernel().receiveDescriptor(through: socket) {
     // The kernel answers neither of the two here.
     case .failure(.brokenPipe):
       throw PrimeError(

@@ -9,6 +9,8 @@ package enum KernelDebugLog {
   private static let parameter = "/sys/module/drm/parameters/debug"
   /// Core, driver, KMS, PRIME, atomic and state messages (`enum drm_debug_category`); vblank alone would drown them.
   private static let categories = "0x5f"
+  /// Where others print all the time, reading would not end.
+  private static let mostRecords = 1000
 
   private struct Watch {
     var changed: @Sendable (String) -> Void
@@ -45,7 +47,7 @@ package enum KernelDebugLog {
     /// Runs `body`, and where it throws keeps the lines that DRM printed meanwhile.
     package func explaining<Result: ~Copyable>(_ body: () throws -> Result) throws -> Result {
       guard isWanted, KernelDebugLog.isPermitted, let before = FileSystem.text(of: KernelDebugLog.parameter),
-        let log = LogReader()
+        let records = KernelRecords()
       else { return try body() }
       let watcher = KernelDebugLog.watcher.withLock { $0 }
       watcher?.changed(before)
@@ -64,42 +66,16 @@ package enum KernelDebugLog {
           "OBJ ID:", "drm_ioctl [drm]", "drm_ioctl:", "drm_stub_open", "drm_open_helper", "drm_authmagic",
           "drm_release", "drm_file_free", "drm_client_dev_restore",
         ]
-        lines = log.lines().filter { line in
-          line.contains("drm") && (!line.contains("pid=") || line.contains(own))
-            && !noise.contains(where: line.contains)
+        var found: [String] = []
+        var count = 0
+        while count < KernelDebugLog.mostRecords, let line = records.next() {
+          count += 1
+          guard line.contains("drm") && (!line.contains("pid=") || line.contains(own)) else { continue }
+          if !noise.contains(where: line.contains) { found.append(line) }
         }
+        lines = found
         throw error
       }
-    }
-  }
-
-  /// `/dev/kmsg` from its present end on.
-  private struct LogReader: ~Copyable {
-    private let descriptor: CInt
-
-    init?() {
-      // Safe: the path is copied for the call.
-      descriptor = unsafe open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC)
-      guard descriptor >= 0 else { return nil }
-      _ = lseek(descriptor, 0, SEEK_END)
-    }
-
-    deinit { _ = close(descriptor) }
-
-    /// What came since; each read gives one record, its text behind the first semicolon.
-    borrowing func lines() -> [String] {
-      var found: [String] = []
-      var record = [UInt8](repeating: 0, count: 8192)
-      while found.count < 1000 {
-        // Safe: at most the record's size is written.
-        let count = unsafe Glibc.read(descriptor, &record, record.count)
-        if count < 0 && errno == EPIPE { continue }
-        guard count > 0 else { break }
-        let text = String(decoding: record.prefix(count), as: UTF8.self)
-        guard let start = text.firstIndex(of: ";") else { continue }
-        found.append(String(text[text.index(after: start)...].prefix { $0 != "\n" }))
-      }
-      return found
     }
   }
 }

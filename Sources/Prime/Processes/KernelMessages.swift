@@ -3,27 +3,23 @@ internal import Prime
 
 /// The kernel's log as it grows: what it complains of (`/dev/kmsg`).
 package final class KernelLog {
-  private let descriptor: CInt
+  private let records: KernelRecords
   private var parser = KernelComplaintParser()
 
   /// Follows a log that `descriptor` reads, which is closed with this value.
   init(reading descriptor: CInt) {
-    self.descriptor = descriptor
+    records = KernelRecords(reading: descriptor)
   }
 
   /// Follows the log from now on; nil where it may not be read.
   package init?() {
-    // Safe: the path is copied for the call.
-    descriptor = unsafe Glibc.open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC)
-    guard descriptor >= 0 else { return nil }
-    _ = lseek(descriptor, 0, SEEK_END)
+    guard let records = KernelRecords() else { return nil }
+    self.records = records
   }
-
-  deinit { _ = Glibc.close(descriptor) }
 
   /// The complaints that became complete since the last look; one whose trace is still being printed is told next time.
   package func complaints() -> [KernelComplaint] {
-    for line in newLines() { parser.read(line) }
+    while let line = records.next() { parser.read(line) }
     return parser.take()
   }
 
@@ -39,17 +35,35 @@ package final class KernelLog {
     }
     return complete + later + parser.take(all: true)
   }
+}
 
-  private func newLines() -> [String] {
-    var lines: [String] = []
+/// The kernel's own records of `/dev/kmsg`, one after the other.
+struct KernelRecords: ~Copyable {
+  private let descriptor: CInt
+
+  /// Reads from a descriptor, which is closed with this value.
+  init(reading descriptor: CInt) { self.descriptor = descriptor }
+
+  /// Reads what comes from now on; nil where the log may not be read.
+  init?() {
+    // Safe: the path is copied for the call.
+    descriptor = unsafe Glibc.open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    _ = lseek(descriptor, 0, SEEK_END)
+  }
+
+  deinit { _ = Glibc.close(descriptor) }
+
+  /// The text of the next record; nil where there is none yet.
+  borrowing func next() -> String? {
     var bytes = [UInt8](repeating: 0, count: 8192)
     while true {
       // Safe: read fills at most the array it is given; each read is one record.
       let count = unsafe Glibc.read(descriptor, &bytes, bytes.count)
       // A record that was overwritten before it was read is skipped by the next read.
       if count < 0 && Glibc.errno == EPIPE { continue }
-      guard count > 0 else { return lines }
-      if let text = Self.text(of: String(decoding: bytes.prefix(count), as: UTF8.self)) { lines.append(text) }
+      guard count > 0 else { return nil }
+      if let text = Self.text(of: String(decoding: bytes.prefix(count), as: UTF8.self)) { return text }
     }
   }
 

@@ -78,19 +78,21 @@ package struct ProgramProcess: ~Copyable {
   }
 }
 
-/// Strings as C wants a list of them.
-///
-/// Safe to hold: the strings are freed with this object.
-@safe private final class CStringList {
-  let list: [UnsafeMutablePointer<CChar>?]
-
-  init(_ strings: [String]) {
-    // Safe: each copy is freed once, in deinit.
-    unsafe list = strings.map { unsafe strdup($0) } + [nil]
-  }
-
-  deinit {
-    // Safe: these are the copies that strdup made.
-    unsafe list.forEach { unsafe free($0) }
+extension ProgramProcess {
+  /// Runs a program to its end; true where it ended with 0 in time.
+  ///
+  /// It is ended where it does not. What it starts in its turn is left alone.
+  ///
+  /// - Parameter words: The program's path, and its arguments.
+  package static func run(_ words: [String], within limit: Duration) -> Bool {
+    guard let path = words.first else { return false }
+    let arguments = CStringList(words)
+    var child: pid_t = 0
+    // Safe: the list ends with NULL and lives until the program was started.
+    guard unsafe posix_spawn(&child, path, nil, nil, arguments.list, environ) == 0 else { return false }
+    if let end = ChildProcess.reap(child, within: limit) { return end == .exited(0) }
+    _ = Glibc.kill(child, SIGKILL)
+    _ = ChildProcess.reap(child, within: .seconds(1))
+    return false
   }
 }

@@ -28,11 +28,10 @@ package struct WorkerMessage: Hashable, Sendable {
 
   /// The message as it crosses the pipe.
   package var encoded: [UInt8] {
-    [kind.rawValue] + Self.bytes(of: piece) + Self.bytes(of: UInt32(bytes.count)) + bytes
-  }
-
-  private static func bytes(of number: UInt32) -> [UInt8] {
-    (0..<4).map { UInt8(truncatingIfNeeded: number >> ($0 * 8)) }
+    var message = [kind.rawValue]
+    message.append(number: piece)
+    message.append(number: UInt32(bytes.count))
+    return message + bytes
   }
 
   /// Takes the whole messages off the front of what was read; what is left waits for its rest.
@@ -42,11 +41,8 @@ package struct WorkerMessage: Hashable, Sendable {
   package static func take(from received: inout [UInt8]) -> [WorkerMessage] {
     var messages: [WorkerMessage] = []
     var start = 0
-    func number(at place: Int) -> UInt32 {
-      (0..<4).reduce(0) { $0 | UInt32(received[place + $1]) << ($1 * 8) }
-    }
     while received.count - start >= headerSize {
-      let count = Int(number(at: start + 5))
+      let count = Int(received.number(at: start + 5, as: UInt32.self))
       guard let kind = Kind(rawValue: received[start]) else {
         received = []
         return messages
@@ -54,7 +50,7 @@ package struct WorkerMessage: Hashable, Sendable {
       guard received.count - start - headerSize >= count else { break }
       let end = start + headerSize + count
       var message = WorkerMessage(kind, 0, Array(received[(start + headerSize)..<end]))
-      message.piece = number(at: start + 1)
+      message.piece = received.number(at: start + 1, as: UInt32.self)
       messages.append(message)
       start = end
     }

@@ -36,9 +36,6 @@ package struct WorkerRun {
     case workerGone(process: CInt)
   }
 
-  /// What a worker's threads are called, in `/proc/PID/comm` (at most 15 bytes) and in the kernel's log.
-  package static func taskName(_ process: CInt) -> String { MasterHolder.taskName(ofWorker: process) }
-
   /// What a piece is given by the worker that runs it.
   package struct Context: Sendable {
     package let piece: Int

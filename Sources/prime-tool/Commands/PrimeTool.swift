@@ -1,6 +1,7 @@
 import ArgumentParser
 import CProcess
 import Glibc
+import Prime
 
 @main
 struct PrimeTool: ParsableCommand {
@@ -24,6 +25,7 @@ struct PrimeTool: ParsableCommand {
   /// Help and version are results as others are: where they do not arrive, that is said.
   static func main() {
     ProcessSetup.begin()
+    Remedy.name { $0.toolWords }
     do {
       try requireCommand(arguments)
       var command = try parseAsRoot(arguments)

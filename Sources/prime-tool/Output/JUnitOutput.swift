@@ -46,12 +46,9 @@ struct JUnitOutput {
     case .pass: return nil
     case .skip: return "      <skipped message=\"\(reason)\"/>"
     case .error: return "      <error message=\"\(reason)\">\(detail)</error>"
-    case .fail: return "      <failure message=\"\(reason)\">\(detail)</failure>"
-    case .deviation, .unexpectedPass, .suspect:
-      return strict
-        ? "      <failure message=\"\(reason)\">\(detail)</failure>"
-        : "      <skipped message=\"\(result.outcome.rawValue): \(reason)\"/>"
-    case .knownDeviation: return "      <skipped message=\"knownDeviation: \(reason)\"/>"
+    case let outcome where outcome.fails(strict: strict):
+      return "      <failure message=\"\(reason)\">\(detail)</failure>"
+    case let outcome: return "      <skipped message=\"\(outcome.rawValue): \(reason)\"/>"
     }
   }
 

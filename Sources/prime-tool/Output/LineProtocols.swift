@@ -63,13 +63,7 @@ struct LineProtocols {
 
   private func holds(_ result: CheckResult) -> Bool { [.pass, .unexpectedPass, .skip].contains(result.outcome) }
 
-  private func fails(_ result: CheckResult) -> Bool {
-    switch result.outcome {
-    case .fail, .error: true
-    case .deviation, .unexpectedPass, .suspect: strict
-    case .pass, .knownDeviation, .skip: false
-    }
-  }
+  private func fails(_ result: CheckResult) -> Bool { result.outcome.fails(strict: strict) }
 
   private func description(_ result: CheckResult) -> String {
     "\(result.id)\(result.subject.map { " \($0)" } ?? ""): \(result.title)"

@@ -1,7 +1,7 @@
 import ArgumentParser
-import Foundation
 import Glibc
 import Prime
+import PrimeProcesses
 
 /// A program of the user's that is run to its end.
 struct ChildProgram {
@@ -13,7 +13,7 @@ struct ChildProgram {
 
   /// Starts it with signals as a shell hands them on; of this process's descriptors it gets the standard ones and the one named.
   init(_ command: [String], inheriting descriptor: CInt? = nil, variables: [String: String] = [:]) throws {
-    var environment = ProcessInfo.processInfo.environment
+    var environment = ProgramProcess.environment()
     for (name, value) in variables { environment[name] = value }
     var actions = unsafe posix_spawn_file_actions_t()
     var attributes = posix_spawnattr_t()
@@ -30,8 +30,8 @@ struct ChildProgram {
     for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGXFSZ] { unsafe sigaddset(&defaults, number) }
     unsafe posix_spawnattr_setsigdefault(&attributes, &defaults)
     unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
-    let arguments = CStrings(command)
-    let values = CStrings(environment.map { "\($0.key)=\($0.value)" })
+    let arguments = CStringList(command)
+    let values = CStringList(environment.map { "\($0.key)=\($0.value)" })
     let result = unsafe posix_spawnp(&process, command[0], &actions, &attributes, arguments.list, values.list)
     guard result == 0 else {
       throw ExitStatus.usage("\(command[0]) could not be started: \(Errno(rawValue: result).meaning)")
@@ -77,19 +77,25 @@ struct ChildProgram {
   }
 }
 
-/// Strings as C wants a list of them.
-///
-/// Safe to hold: the strings are freed with this object.
-@safe private final class CStrings {
-  let list: [UnsafeMutablePointer<CChar>?]
-
-  init(_ strings: [String]) {
-    // Safe: each copy is freed once, in deinit.
-    unsafe list = strings.map { unsafe strdup($0) } + [nil]
-  }
-
-  deinit {
-    // Safe: these are the copies that strdup made.
-    unsafe list.forEach { unsafe free($0) }
+/// What a program is told of the dma-buf that it inherits.
+enum ExportedProgram {
+  /// What describes the dma-buf to the program; the names are documented in `docs/handover.md`.
+  static func variables(
+    dmaBuf: CInt, _ description: BufferDescription, byteCount: Int, seed: UInt64
+  ) -> [String: String] {
+    let modifier = String(description.modifier.rawValue, radix: 16)
+    let characters = (0..<4).map { UInt8(truncatingIfNeeded: description.fourcc.rawValue >> (8 * $0)) }
+    var variables = [
+      "PRIME_FD": "\(dmaBuf)", "PRIME_FOURCC": String(decoding: characters, as: UTF8.self),
+      "PRIME_WIDTH": "\(description.width)", "PRIME_HEIGHT": "\(description.height)",
+      "PRIME_MODIFIER": "0x" + String(repeating: "0", count: 16 - modifier.count) + modifier,
+      "PRIME_SIZE": "\(byteCount)", "PRIME_SEED": "\(seed)", "PRIME_PLANES": "\(description.layout.planes.count)",
+    ]
+    for (index, plane) in description.layout.planes.enumerated() {
+      let suffix = index == 0 ? "" : "_\(index)"
+      variables["PRIME_PITCH\(suffix)"] = "\(plane.pitch)"
+      variables["PRIME_OFFSET\(suffix)"] = "\(plane.offset)"
+    }
+    return variables
   }
 }

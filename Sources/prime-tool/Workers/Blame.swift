@@ -24,7 +24,7 @@ extension Blamable {
       (
         complaint,
         complaint.culprit(
-          pids: [complaints.process], comms: [WorkerRun.taskName(complaints.process)], drivers: drivers)
+          pids: [complaints.process], comms: [MasterHolder.taskName(ofWorker: complaints.process)], drivers: drivers)
       )
     }
     let told = found.filter { $0.1 != .others }.map(\.0)

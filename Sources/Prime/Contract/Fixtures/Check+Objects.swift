@@ -2,9 +2,6 @@ internal import Prime
 
 /// GEM objects, handles and inodes: what statements about PRIME are made of.
 extension Check {
-  /// `f_type` of a dma-buf (`DMA_BUF_MAGIC`).
-  static let dmaBufMagic: UInt64 = 0x444d_4142
-
   /// A number that no open file uses for a handle.
   static let nobodysHandle: UInt32 = 0xffff_fff0
 

@@ -77,15 +77,14 @@ struct DisplayFixture {
       throw .broken("nobody may become master of \(path): \(errno)")
     }
     if isAtomic {
-      // DRM_CLIENT_CAP_UNIVERSAL_PLANES comes first, DRM_CLIENT_CAP_ATOMIC after it.
-      for capability: UInt64 in [2, 3] {
+      for capability in [ClientCapability.universalPlanes, ClientCapability.atomic] {
         guard case .success = system.setClientCapability(node, capability, 1) else {
           throw .broken("\(path) grants no atomic mode setting")
         }
       }
     } else {
       // The planes are needed to name one; a statement about clients without the capability takes it back.
-      _ = system.setClientCapability(node, 2, 1)
+      _ = system.setClientCapability(node, ClientCapability.universalPlanes, 1)
     }
     return node
   }
@@ -95,8 +94,7 @@ struct DisplayFixture {
     guard case .success(let resources) = system.kmsResources(node) else { return nil }
     let planes = ((try? system.kmsPlanes(node).get()) ?? []).filter { plane in
       let properties = (try? system.kmsProperties(node, object: plane, kind: .plane).get()) ?? []
-      // DRM_PLANE_TYPE_PRIMARY
-      return properties.contains { $0.name == "type" && $0.value == 1 }
+      return properties.contains { $0.name == "type" && $0.value == PlaneType.primary }
     }.compactMap { try? system.kmsPlane(node, id: $0).get() }
     for connector in resources.connectors {
       // Asking for the modes looks at the wire.

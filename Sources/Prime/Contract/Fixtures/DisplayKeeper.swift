@@ -44,6 +44,6 @@ enum HeldDisplay {
     guard let connected else { return nil }
     let names = others.map { "\($0.name) (pid \($0.pid))" }.joined(separator: ", ")
     return "\(names) has \(node.path) open, and \(connected.name) is \(connected.connection.rawValue): "
-      + "--modeset takes the display for a moment all the same"
+      + Remedy.allowedModeset.description
   }
 }

@@ -15,8 +15,7 @@ enum PictureFormat {
   /// What some plane of a display fetches; nil where that is nothing of 32 bits.
   static func shown(by node: CInt) -> UInt32? {
     let system = LinuxKernel()
-    // DRM_CLIENT_CAP_UNIVERSAL_PLANES lists the primary plane too.
-    _ = system.setClientCapability(node, 2, 1)
+    _ = system.setClientCapability(node, ClientCapability.universalPlanes, 1)
     let planes = (try? system.kmsPlanes(node).get()) ?? []
     return first(of: planes.flatMap { (try? system.kmsPlane(node, id: $0).get())?.formats ?? [] })
   }

@@ -32,7 +32,7 @@ extension Check {
       }
     case .command(let command):
       let words = ["/bin/sh", "-c", "\(command) \"$0\"", device.driver]
-      guard ShellCommand.run(words, within: .seconds(100)) else {
+      guard ProgramProcess.run(words, within: .seconds(100)) else {
         throw Statement.Stop.broken("`\(command) \(device.driver)` failed")
       }
     case nil: throw Statement.Stop.skipped(SubjectKind.removableDisplay.absence)

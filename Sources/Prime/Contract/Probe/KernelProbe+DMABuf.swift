@@ -15,14 +15,6 @@ extension IoctlRequest {
   package static let dmaHeapAllocate = readWrite("H", 0, "DMA_HEAP_IOCTL_ALLOC")
 }
 
-/// The bits of `DMA_BUF_SYNC_*`; START is the absence of END.
-package enum SyncFlags {
-  package static let read: UInt64 = 1
-  package static let write: UInt64 = 2
-  package static let readWrite: UInt64 = 3
-  package static let end: UInt64 = 4
-}
-
 extension KernelProbe {
   /// `DMA_BUF_IOCTL_SYNC`.
   package func sync(_ dmaBuf: CInt, _ flags: UInt64, restarting: Bool = true) -> CallResult<Int> {

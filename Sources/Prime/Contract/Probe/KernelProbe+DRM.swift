@@ -23,14 +23,6 @@ extension DumbBufferLayout: ProbeValue {
   package var shown: String { "handle \(handle), pitch \(pitch), \(byteCount) bytes" }
 }
 
-/// The flags of `DRM_IOCTL_PRIME_HANDLE_TO_FD`, which are those of `open(2)`.
-package enum PrimeFlags {
-  /// `DRM_CLOEXEC`.
-  package static let closeOnExec = UInt32(O_CLOEXEC)
-  /// `DRM_RDWR`.
-  package static let readWrite = UInt32(O_RDWR)
-}
-
 extension KernelProbe {
   /// `DRM_IOCTL_PRIME_HANDLE_TO_FD`.
   package func primeHandleToFD(_ device: CInt, handle: UInt32, flags: UInt32) -> CallResult<CInt> {

@@ -12,18 +12,6 @@ extension IoctlRequest {
   package static let createBlob = drm(0xbd, "DRM_IOCTL_MODE_CREATEPROPBLOB")
 }
 
-/// The bits of `DRM_MODE_PAGE_FLIP_*` and `DRM_MODE_ATOMIC_*`.
-package enum CommitFlags {
-  /// An event tells when the change is on screen.
-  package static let event: UInt32 = 0x1
-  /// Only asks whether it could be done.
-  package static let testOnly: UInt32 = 0x100
-  /// Returns before it is done.
-  package static let nonblocking: UInt32 = 0x200
-  /// The change may make the screen blink.
-  package static let allowModeset: UInt32 = 0x400
-}
-
 /// What `SETCRTC` is told and `GETCRTC` answers.
 package struct ProbeCRTC: Hashable, ProbeValue {
   package var framebuffer: UInt32

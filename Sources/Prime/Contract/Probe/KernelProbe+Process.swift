@@ -29,7 +29,7 @@ extension KernelProbe {
   /// `sendmsg(2)` of one descriptor (`SCM_RIGHTS`); the sender's own stays open.
   package func send(_ descriptor: CInt, through socket: CInt) -> CallResult<Int> {
     call("sendmsg", "\(socket), SCM_RIGHTS \(descriptor)") {
-      LinuxKernel().socketSend(descriptor: descriptor, through: socket).map { 0 }
+      LinuxKernel().sendDescriptor(descriptor, through: socket).map { 0 }
     }
   }
 
@@ -38,7 +38,7 @@ extension KernelProbe {
     adopting(
       call("recvmsg", "\(socket), SCM_RIGHTS") {
         LinuxKernel().poll(socket, events: Int16(POLLIN), milliseconds: milliseconds).flatMap { ready in
-          ready == 0 ? .failure(.timedOut) : LinuxKernel().socketReceiveDescriptor(socket)
+          ready == 0 ? .failure(.timedOut) : LinuxKernel().receiveDescriptor(through: socket)
         }
       })
   }

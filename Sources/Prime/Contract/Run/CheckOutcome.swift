@@ -18,6 +18,15 @@ package enum CheckOutcome: String, Hashable, Sendable, Codable, CaseIterable {
   case skip
   /// The check itself broke, so nothing is known.
   case error
+
+  /// Whether it fails a run: what should hold and does not, and in a strict run also what is a driver's own.
+  package func fails(strict: Bool) -> Bool {
+    switch self {
+    case .fail, .error: true
+    case .deviation, .unexpectedPass, .suspect: strict
+    case .pass, .knownDeviation, .skip: false
+    }
+  }
 }
 
 /// One statement on one subject, as it is reported.
@@ -65,5 +74,21 @@ package struct CheckResult: Hashable, Sendable, Codable {
     kernelLog = []
     source = statement.source
     nanoseconds = 0
+  }
+}
+
+/// One thing that did not hold: what was promised, what the kernel did, and in which call.
+package struct Finding: Hashable, Sendable, Codable {
+  /// What the contract promises, for example `EINVAL`.
+  package var expected: String
+  /// What was seen instead, for example `success (0)`.
+  package var got: String
+  /// The call, with its arguments, or what was looked at.
+  package var call: String
+
+  package init(expected: String, got: String, call: String) {
+    self.expected = expected
+    self.got = got
+    self.call = call
   }
 }

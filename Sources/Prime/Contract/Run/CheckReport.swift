@@ -56,13 +56,7 @@ package struct CheckReport: Hashable, Sendable, Codable {
 
   /// Whether something does not hold that should; with `strict` also what is a driver's own.
   package func fails(strict: Bool) -> Bool {
-    statements.contains { result in
-      switch result.outcome {
-      case .fail, .error: true
-      case .deviation, .unexpectedPass, .suspect: strict
-      case .pass, .knownDeviation, .skip: false
-      }
-    }
+    statements.contains { $0.outcome.fails(strict: strict) }
   }
 }
 

@@ -14,7 +14,7 @@ extension CheckResult {
       complaints.first { $0.culprit == culprit }?.complaint
     }
     let company =
-      others.isEmpty ? "" : " (\(others.joined(separator: ", ")) ran as well: --jobs 1 runs them one by one)"
+      others.isEmpty ? "" : " (\(others.joined(separator: ", ")) ran as well: \(Remedy.oneJob))"
     if let ours = first(.ours) {
       guard outcome != .fail else { return }
       outcome = .fail

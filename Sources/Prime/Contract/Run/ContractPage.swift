@@ -71,25 +71,3 @@ package struct ContractPage {
     text.split(separator: "|", omittingEmptySubsequences: false).joined(separator: "\\|")
   }
 }
-
-extension Need {
-  /// What is needed, in a few words.
-  var summary: String {
-    switch self {
-    case .root: "root"
-    case .unprivilegedUser: "root, which becomes another user"
-    case .debugfs: "debugfs"
-    case .kernel(let major, let minor): "Linux \(major).\(minor)"
-    case .syncFiles: "`CONFIG_SYNC_FILE`"
-    case .bufferStatistics: "`CONFIG_DMABUF_SYSFS_STATS`"
-    case .vgem: "vgem"
-    case .twoDevices: "two devices"
-    case .master: "DRM master"
-    case .atomic: "atomic mode setting"
-    case .writeback: "a writeback connector"
-    case .pipeCRC: "a pipe CRC"
-    case .alone: "to run alone"
-    case .incoherentImporter: "an importer that is not cache-coherent"
-    }
-  }
-}

@@ -169,7 +169,7 @@ package struct Machine: Sendable {
 
   /// What is missing where this machine has nothing of a kind.
   func absence(of kind: SubjectKind) -> String {
-    if isNarrowed && kind != .machine { return "\(kind.absence), of those that --device names" }
+    if isNarrowed && kind != .machine { return "\(kind.absence), of the chosen ones: \(Remedy.allDevices)" }
     guard [.vgem, .fencedExporter].contains(kind) else { return kind.absence }
     return devices.contains { $0.driver == "vgem" } ? "vgem has no primary node here that can be opened" : kind.absence
   }

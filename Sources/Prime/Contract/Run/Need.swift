@@ -33,6 +33,28 @@ package enum Need: Hashable, Sendable {
   case incoherentImporter
 }
 
+extension Need {
+  /// What is needed, in a few words.
+  var summary: String {
+    switch self {
+    case .root: "root"
+    case .unprivilegedUser: "root, which becomes another user"
+    case .debugfs: "debugfs"
+    case .kernel(let major, let minor): "Linux \(major).\(minor)"
+    case .syncFiles: "`CONFIG_SYNC_FILE`"
+    case .bufferStatistics: "`CONFIG_DMABUF_SYSFS_STATS`"
+    case .vgem: "vgem"
+    case .twoDevices: "two devices"
+    case .master: "DRM master"
+    case .atomic: "atomic mode setting"
+    case .writeback: "a writeback connector"
+    case .pipeCRC: "a pipe CRC"
+    case .alone: "to run alone"
+    case .incoherentImporter: "an importer that is not cache-coherent"
+    }
+  }
+}
+
 extension Machine {
   /// Why a need is not met for a subject, in a sentence; nil where it is.
   func missing(_ need: Need, for subject: Subject) -> String? {

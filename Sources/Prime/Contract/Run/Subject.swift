@@ -70,7 +70,7 @@ package enum SubjectKind: String, Hashable, Sendable, CaseIterable {
     case .heapPair: "this needs /dev/dma_heap/system and a device"
     case .bouncedPair, .bouncedDumbPair, .bouncedHeapPair, .bouncedUDMABufPair:
       "no import here is seen to go through bounce buffers: boot with swiotlb=force, and run it as root with debugfs mounted"
-    case .removableDisplay: "pulling a device out must be allowed with --unplug, which names it"
+    case .removableDisplay: "no device may be pulled out: \(Remedy.allowedUnplug)"
     }
   }
 }

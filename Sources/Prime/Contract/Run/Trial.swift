@@ -145,10 +145,6 @@ package struct Trial: Sendable {
 
   /// Open descriptors, as `number -> target`; none where there is no `/proc`, nil where it cannot be read.
   private static func descriptors() -> Set<String>? {
-    guard let numbers = try? FileSystem.presentEntries(of: "/proc/self/fd") else { return nil }
-    return Set(
-      numbers.compactMap { number in
-        FileSystem.linkTarget(of: "/proc/self/fd/\(number)").map { "\(number) -> \($0)" }
-      }.filter { !$0.contains("/proc/") })
+    (try? DescriptorFacts.openFiles()).map { Set($0.map { "\($0.key) -> \($0.value)" }) }
   }
 }

@@ -1,60 +1,76 @@
 internal import Prime
+internal import PrimeProcesses
 
 /// What a child tells its parent: each call before it makes it, and the report at the end.
 ///
-/// Text records separated by a byte that no text has; the parent keeps what arrived before a child died.
+/// They are a worker's notes and its result; the parent keeps what arrived before a child died.
 enum TrialMessage {
-  private static let record: UInt8 = 0x1e
-  private static let field: Character = "\u{1f}"
-  private static let line: Character = "\u{1d}"
-
-  static func call(_ text: String) -> [UInt8] {
-    Array("C\(field)\(clean(text))".utf8) + [record]
-  }
+  static func call(_ text: String) -> [UInt8] { WorkerMessage(.note, 0, Array(text.utf8)).encoded }
 
   static func report(_ report: Trial.Report) -> [UInt8] {
     let result = report.result
-    let findings = result.findings.flatMap { [$0.expected, $0.got, $0.call] }
-    let fields = [
-      "R", result.outcome.rawValue, clean(result.reason ?? ""), joined(findings), joined(result.calls),
-      "\(result.nanoseconds)", joined(report.dmaBufs.map(String.init)), "\(report.callCount)",
-    ]
-    return Array(fields.joined(separator: String(field)).utf8) + [record]
+    var bytes: [UInt8] = []
+    append([result.outcome.rawValue, result.reason ?? "", "\(result.nanoseconds)", "\(report.callCount)"], to: &bytes)
+    append(result.findings.flatMap { [$0.expected, $0.got, $0.call] }, to: &bytes)
+    append(result.calls, to: &bytes)
+    append(report.dmaBufs.map(String.init), to: &bytes)
+    return WorkerMessage(.result, 0, bytes).encoded
   }
 
   /// The last call that was announced and the report, as far as they arrived.
   static func parse(_ bytes: [UInt8], _ trial: Trial) -> (lastCall: String?, report: Trial.Report?) {
     var lastCall: String?
     var report: Trial.Report?
-    for text in bytes.split(separator: record) {
-      let fields = String(decoding: text, as: UTF8.self).split(separator: field, omittingEmptySubsequences: false)
-        .map(String.init)
-      if fields.count == 2, fields[0] == "C" { lastCall = fields[1] }
-      guard fields.count == 8, fields[0] == "R", let outcome = CheckOutcome(rawValue: fields[1]) else { continue }
-      var result = CheckResult(trial.statement, on: trial.subject, outcome, reason: fields[2].isEmpty ? nil : fields[2])
-      let parts = split(fields[3])
-      result.findings = stride(from: 0, to: parts.count - parts.count % 3, by: 3).map {
-        Finding(expected: parts[$0], got: parts[$0 + 1], call: parts[$0 + 2])
+    var received = bytes
+    for message in WorkerMessage.take(from: &received) {
+      switch message.kind {
+      case .note: lastCall = String(decoding: message.bytes, as: UTF8.self)
+      case .result: report = Self.report(message.bytes, of: trial) ?? report
+      case .began, .ended: continue
       }
-      (result.expected, result.got) = (result.findings.first?.expected, result.findings.first?.got)
-      result.calls = split(fields[4])
-      result.nanoseconds = Int64(fields[5]) ?? 0
-      report = Trial.Report(
-        result: result, dmaBufs: Set(split(fields[6]).compactMap { UInt64($0) }), callCount: Int(fields[7]) ?? 0)
     }
     return (lastCall, report)
   }
 
-  private static func joined(_ texts: [String]) -> String {
-    texts.map(clean).joined(separator: String(line))
+  private static func report(_ bytes: [UInt8], of trial: Trial) -> Trial.Report? {
+    var rest = bytes[...]
+    guard let facts = takeTexts(from: &rest), facts.count == 4, let outcome = CheckOutcome(rawValue: facts[0]),
+      let nanoseconds = Int64(facts[2]), let callCount = Int(facts[3]), let findings = takeTexts(from: &rest),
+      let calls = takeTexts(from: &rest), let dmaBufs = takeTexts(from: &rest), rest.isEmpty
+    else { return nil }
+    var result = CheckResult(trial.statement, on: trial.subject, outcome, reason: facts[1].isEmpty ? nil : facts[1])
+    result.findings = stride(from: 0, to: findings.count - findings.count % 3, by: 3).map {
+      Finding(expected: findings[$0], got: findings[$0 + 1], call: findings[$0 + 2])
+    }
+    (result.expected, result.got) = (result.findings.first?.expected, result.findings.first?.got)
+    (result.calls, result.nanoseconds) = (calls, nanoseconds)
+    return Trial.Report(result: result, dmaBufs: Set(dmaBufs.compactMap { UInt64($0) }), callCount: callCount)
   }
 
-  private static func split(_ text: String) -> [String] {
-    text.isEmpty ? [] : text.split(separator: line, omittingEmptySubsequences: false).map(String.init)
+  // A list: how many texts, and each with its byte count before it. A text of the kernel's may hold any byte.
+
+  private static func append(_ texts: [String], to bytes: inout [UInt8]) {
+    bytes.append(number: UInt32(texts.count))
+    for text in texts {
+      bytes.append(number: UInt32(text.utf8.count))
+      bytes += text.utf8
+    }
   }
 
-  /// A text of the kernel's could hold anything; a separator in it would make two of one.
-  private static func clean(_ text: String) -> String {
-    String(text.map { [line, Character(Unicode.Scalar(record)), field].contains($0) ? " " : $0 })
+  private static func takeTexts(from bytes: inout ArraySlice<UInt8>) -> [String]? {
+    guard let count = takeNumber(from: &bytes) else { return nil }
+    var texts: [String] = []
+    while texts.count < count {
+      guard let size = takeNumber(from: &bytes), size <= bytes.count else { return nil }
+      texts.append(String(decoding: bytes.prefix(size), as: UTF8.self))
+      bytes = bytes.dropFirst(size)
+    }
+    return texts
+  }
+
+  private static func takeNumber(from bytes: inout ArraySlice<UInt8>) -> Int? {
+    guard bytes.count >= 4 else { return nil }
+    defer { bytes = bytes.dropFirst(4) }
+    return Int(Array(bytes.prefix(4)).number(at: 0, as: UInt32.self))
   }
 }

@@ -66,7 +66,7 @@ extension Contract {
     ) { check in
       let buffer = try check.buffer()
       let magic = try check.expect(check.kernel.fileSystemMagic(buffer.dmaBuf))
-      check.expect("f_type", magic, is: 0x444d_4142)
+      check.expect("f_type", magic, is: FileSystemMagic.dmaBuf)
     },
     Statement(
       "A07", .core, on: .exporter, "its link in /proc/self/fd is /dmabuf: and the name, once it has one",

@@ -91,7 +91,7 @@ extension Contract {
       check.expect(
         "poll for writing after START beside a reader", try check.readiness(of: buffer.dmaBuf), is: Int16(POLLIN))
       try check.expect(check.kernel.sync(buffer.dmaBuf, SyncFlags.read | SyncFlags.end))
-      try check.signal(reader, on: buffer)
+      try check.signal(reader)
       let writer = try check.pendingFence(.write, on: buffer)
       try check.expectStart(SyncFlags.read, on: buffer, waitsFor: [writer])
     },
@@ -147,7 +147,7 @@ extension Contract {
         start.interrupt()
       }
       check.expect("START", early == nil, "a wait through signals", got: "an end before the fence's")
-      try check.signal(writer, on: buffer)
+      try check.signal(writer)
       try check.expect(check.end(of: start, "START"))
       try check.expect(check.kernel.sync(buffer.dmaBuf, SyncFlags.read | SyncFlags.end))
     },
@@ -162,14 +162,14 @@ extension Contract {
       }
       // A fence that is still pending is one that nobody waited for.
       check.expect("poll after END beside a writer", try check.readiness(of: buffer.dmaBuf), is: 0)
-      try check.signal(writer, on: buffer)
+      try check.signal(writer)
     },
     Statement(
       "C13", .core, on: .fencedExporter, "when START ends, what it waited for is signalled",
       source: "dma-buf.c:__dma_buf_begin_cpu_access; dma-buf.c:dma_buf_poll"
     ) { check in
       let buffer = try check.fencedBuffer()
-      let cases: [(FencedBuffer.Access, UInt64)] = [
+      let cases: [(FenceAccess, UInt64)] = [
         (.write, SyncFlags.read), (.write, SyncFlags.write), (.read, SyncFlags.write),
       ]
       for (access, flags) in cases {
@@ -197,7 +197,7 @@ extension Contract {
       try check.expect(answer)
       check.expect("START", waited > .seconds(9), "a wait of 10 s", got: "\(waited)")
       try check.expect(check.kernel.sync(buffer.dmaBuf, SyncFlags.read | SyncFlags.end))
-      check.expect(check.kernel.signalVGEMFence(buffer.vgem, fence: writer), fails: .timedOut)
+      check.expect(check.kernel.signalVGEMFence(buffer.vgem, fence: writer.number), fails: .timedOut)
       check.expect("poll after that", try check.readiness(of: buffer.dmaBuf), is: Int16(POLLIN | POLLOUT))
     },
     Statement(

@@ -24,7 +24,7 @@ extension Contract {
       let buffer = try check.fencedBuffer()
       let fence = try check.pendingFence(.read, on: buffer)
       check.expect("poll while the fence is pending", try check.readiness(of: buffer.dmaBuf), is: Int16(POLLIN))
-      try check.signal(fence, on: buffer)
+      try check.signal(fence)
     },
     Statement(
       "E03", .core, on: .fencedExporter, "while somebody writes, poll holds readers and writers back",
@@ -33,7 +33,7 @@ extension Contract {
       let buffer = try check.fencedBuffer()
       let fence = try check.pendingFence(.write, on: buffer)
       check.expect("poll while the fence is pending", try check.readiness(of: buffer.dmaBuf), is: 0)
-      try check.signal(fence, on: buffer)
+      try check.signal(fence)
       check.expect("poll afterwards", try check.readiness(of: buffer.dmaBuf), is: both)
     },
     Statement(
@@ -41,7 +41,7 @@ extension Contract {
       source: "dma-buf.c:dma_buf_poll_cb"
     ) { check in
       let buffer = try check.fencedBuffer()
-      for (access, event) in [(FencedBuffer.Access.write, POLLIN), (.write, POLLOUT), (.read, POLLOUT)] {
+      for (access, event) in [(FenceAccess.write, POLLIN), (.write, POLLOUT), (.read, POLLOUT)] {
         let fence = try check.pendingFence(access, on: buffer)
         let poll = try check.background { [kernel = check.kernel] in
           // Longer than its end is waited for: poll looks once more when its time is up.
@@ -49,7 +49,7 @@ extension Contract {
         }
         let early = poll.result(within: .milliseconds(100))
         check.expect("poll", early == nil, "a wait for the pending fence", got: "an end before it")
-        try check.signal(fence, on: buffer)
+        try check.signal(fence)
         let seen = try check.expect(try check.end(of: poll, "poll"))
         check.expect("what the poll that waited reports", seen, is: Int16(event))
       }
@@ -69,15 +69,18 @@ extension Contract {
       source: "vgem_fence.c:vgem_fence_attach_ioctl"
     ) { check in
       let buffer = try check.fencedBuffer()
-      func attach(_ access: FencedBuffer.Access) -> CallResult<UInt32> {
-        check.kernel.attachVGEMFence(buffer.vgem, handle: buffer.handle, flags: access.rawValue)
+      func attach(_ access: FenceAccess) -> CallResult<UInt32> {
+        check.kernel.attachVGEMFence(buffer.vgem, handle: buffer.handle, flags: access.vgemFlags)
+      }
+      func signal(_ fence: UInt32) throws {
+        _ = try check.prepare(check.kernel.signalVGEMFence(buffer.vgem, fence: fence))
       }
       let reader = try check.expect(attach(.read))
       let otherReader = try check.expect(attach(.read))
       check.expect(attach(.write), fails: .busy)
-      try check.signal(reader, on: buffer)
+      try signal(reader)
       check.expect(attach(.write), fails: .busy)
-      try check.signal(otherReader, on: buffer)
+      try signal(otherReader)
       _ = try check.expect(attach(.write))
       check.expect(attach(.read), fails: .busy)
       check.expect(attach(.write), fails: .busy)
@@ -99,14 +102,14 @@ extension Contract {
       check.expect(kernel.attachVGEMFence(vgem, handle: handle, flags: 0, pad: 1), fails: .invalidArgument)
       check.expect(kernel.signalVGEMFence(vgem, fence: 1000), fails: .noSuchFile)
       let fence = try check.pendingFence(.write, on: buffer)
-      check.expect(kernel.signalVGEMFence(vgem, fence: fence, flags: 1), fails: .invalidArgument)
-      try check.signal(fence, on: buffer)
-      check.expect(kernel.signalVGEMFence(vgem, fence: fence), fails: .noSuchFile)
+      check.expect(kernel.signalVGEMFence(vgem, fence: fence.number, flags: 1), fails: .invalidArgument)
+      try check.signal(fence)
+      check.expect(kernel.signalVGEMFence(vgem, fence: fence.number), fails: .noSuchFile)
       // Ten seconds, which vgem counts.
       let forgotten = try check.pendingFence(.write, on: buffer)
       let end = try check.expect(kernel.poll(buffer.dmaBuf, events: both, milliseconds: 25_000))
       check.expect("poll after ten seconds", end, is: both)
-      check.expect(kernel.signalVGEMFence(vgem, fence: forgotten), fails: .timedOut)
+      check.expect(kernel.signalVGEMFence(vgem, fence: forgotten.number), fails: .timedOut)
       check.expect("poll after it", try check.readiness(of: buffer.dmaBuf), is: both)
     },
     Statement(
@@ -135,13 +138,13 @@ extension Contract {
       check.expect("poll on a duplicate", try check.readiness(of: duplicate), is: 0)
       check.expect("poll through another open file", try check.readiness(of: exportedAgain), is: 0)
       if other.isVGEM {
-        let access = FencedBuffer.Access.read.rawValue
-        check.expect(kernel.attachVGEMFence(other.node, handle: other.handle, flags: access), fails: .busy)
+        let flags = FenceAccess.read.vgemFlags
+        check.expect(kernel.attachVGEMFence(other.node, handle: other.handle, flags: flags), fails: .busy)
       }
       check.expect("poll in another process", try check.word(from: process), is: [0])
       let early = try check.expect(kernel.poll(process.output, events: Int16(POLLIN), milliseconds: 100))
       check.expect("START in another process", early == 0, "a wait for the pending fence", got: "an end before it")
-      try check.signal(fence, on: buffer)
+      try check.signal(fence)
       check.expect("START in another process, which succeeds with 1", try check.word(from: process), is: [1])
       check.expect("poll on a duplicate afterwards", try check.readiness(of: duplicate), is: both)
       check.expect("poll through another open file afterwards", try check.readiness(of: exportedAgain), is: both)
@@ -158,10 +161,10 @@ extension Contract {
       let pending = try check.expect(check.kernel.syncFileInfo(merged, room: 4))
       check.expect("its fences", pending.fenceCount, is: 2)
       check.expect("its status", pending.status, is: 0)
-      try check.signal(oneFence, on: one)
+      try check.signal(oneFence)
       try check.expect("the merged sync_file after the first signal", merged, is: .pending)
       check.expect("its status", try check.expect(check.kernel.syncFileInfo(merged, room: 4)).status, is: 0)
-      try check.signal(otherFence, on: other)
+      try check.signal(otherFence)
       try check.expect("the merged sync_file after both signals", merged, is: .signalled)
       check.expect("its status", try check.expect(check.kernel.syncFileInfo(merged, room: 4)).status, is: 1)
     },

@@ -32,7 +32,7 @@ extension Contract {
       let reader = try check.pendingFence(.read, on: buffer)
       try check.expect("READ while somebody reads", check.syncFile(of: buffer.dmaBuf, read), is: .signalled)
       try check.expect("WRITE while somebody reads", check.syncFile(of: buffer.dmaBuf, write), is: .pending)
-      try check.signal(reader, on: buffer)
+      try check.signal(reader)
       _ = try check.pendingFence(.write, on: buffer)
       try check.expect("READ while somebody writes", check.syncFile(of: buffer.dmaBuf, read), is: .pending)
       try check.expect("WRITE while somebody writes", check.syncFile(of: buffer.dmaBuf, write), is: .pending)
@@ -46,7 +46,7 @@ extension Contract {
       let snapshot = try check.syncFile(of: buffer.dmaBuf)
       _ = try check.pendingFence(.read, on: buffer)
       try check.expect("the sync_file", snapshot, is: .pending)
-      try check.signal(before, on: buffer)
+      try check.signal(before)
       try check.expect("the sync_file when its own fence is signalled", snapshot, is: .signalled)
       check.expect("poll, with the later fence", try check.readiness(of: buffer.dmaBuf), is: Int16(POLLIN))
     },
@@ -90,10 +90,11 @@ extension Contract {
     ) { check in
       for (access, pending) in [(read, Int16(POLLIN)), (write, 0)] {
         let dmaBuf = try check.buffer().dmaBuf
-        let source = try check.vgemFence()
-        try check.expect(check.kernel.importSyncFile(dmaBuf, flags: access, syncFile: source.syncFile))
+        let fence = try check.pendingFence()
+        let syncFile = try check.prepare(fence.syncFile())
+        try check.expect(check.kernel.importSyncFile(dmaBuf, flags: access, syncFile: syncFile))
         check.expect("poll while it is pending", try check.readiness(of: dmaBuf), is: pending)
-        try check.signal(source.fence, on: source.buffer)
+        try check.signal(fence)
         check.expect("poll afterwards", try check.readiness(of: dmaBuf), is: Int16(POLLIN | POLLOUT))
       }
     },
@@ -145,7 +146,7 @@ extension Contract {
       let names = pending.fences.flatMap { [$0.driver, $0.timeline] }
       check.expect(
         "the names", names.count == 2 && !names.contains(""), "a driver and a timeline", got: "\(names)")
-      try check.signal(fence, on: buffer)
+      try check.signal(fence)
       // Which names it has now is nobody's promise.
       let signalled = try check.expect(check.kernel.syncFileInfo(file, room: 1))
       check.expect("the status after the signal", signalled.status, is: 1)
@@ -172,7 +173,7 @@ extension Contract {
       let fence = try check.pendingFence(.write, on: buffer)
       let file = try check.syncFile(of: buffer.dmaBuf)
       check.expect("poll while it is pending", try check.readiness(of: file), is: 0)
-      try check.signal(fence, on: buffer)
+      try check.signal(fence)
       check.expect("poll afterwards", try check.readiness(of: file), is: Int16(POLLIN))
     },
   ]
@@ -196,16 +197,5 @@ extension Check {
     let limit: Int32 = state == .signalled ? 5000 : 0
     let seen = try expect(kernel.poll(syncFile, events: Int16(POLLIN), milliseconds: limit))
     expect(what, seen & Int16(POLLIN) != 0 ? SyncFileState.signalled : .pending, is: state)
-  }
-
-  /// A pending fence on a buffer of vgem's own, and the sync_file of it.
-  fileprivate func vgemFence() throws(Statement.Stop) -> (buffer: FencedBuffer, fence: UInt32, syncFile: CInt) {
-    guard let path = machine.vgem?.primary?.path else { throw .broken("vgem has no primary node") }
-    let vgem = try prepare(kernel.openDevice(path))
-    let handle = try prepare(kernel.createDumb(vgem, width: 64, height: 64)).handle
-    let dmaBuf = try prepare(kernel.primeHandleToFD(vgem, handle: handle, flags: PrimeFlags.closeOnExec))
-    let buffer = FencedBuffer(dmaBuf: dmaBuf, vgem: vgem, handle: handle)
-    let fence = try pendingFence(.write, on: buffer)
-    return (buffer, fence, try syncFile(of: dmaBuf))
   }
 }

@@ -20,7 +20,7 @@ extension Contract {
       }
       let handle = try check.prepare(created).handle
       let dmaBuf = try check.expect(check.kernel.primeHandleToFD(device, handle: handle, flags: Check.exportFlags))
-      check.expect("f_type", try check.expect(check.kernel.fileSystemMagic(dmaBuf)), is: Check.dmaBufMagic)
+      check.expect("f_type", try check.expect(check.kernel.fileSystemMagic(dmaBuf)), is: FileSystemMagic.dmaBuf)
     },
     Statement(
       "F02", .core, on: .dumbDevice, "any flag beside DRM_CLOEXEC and DRM_RDWR is refused",

@@ -149,10 +149,9 @@ extension Check {
 
   /// A request for NV12 in one fresh buffer: luma in its first 64 rows, chroma in the 32 after them.
   func twoPlaneRequest(on node: CInt) throws(Statement.Stop) -> ProbeFramebuffer {
-    // Whether the driver has such formats at all is not a statement's matter. DRM_CLIENT_CAP_UNIVERSAL_PLANES lists
-    // the primary plane too.
+    // Whether the driver has such formats at all is not a statement's matter.
     let system = LinuxKernel()
-    _ = system.setClientCapability(node, 2, 1)
+    _ = system.setClientCapability(node, ClientCapability.universalPlanes, 1)
     let formats = ((try? system.kmsPlanes(node).get()) ?? []).flatMap { plane in
       (try? system.kmsPlane(node, id: plane).get())?.formats ?? []
     }

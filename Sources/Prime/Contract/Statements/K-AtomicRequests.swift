@@ -9,8 +9,8 @@ extension Contract {
     ) { check in
       let node = try check.masterNode()
       check.expect(check.kernel.commit(node, [], flags: CommitFlags.testOnly), fails: .invalidArgument)
-      // DRM_CLIENT_CAP_WRITEBACK_CONNECTORS
-      check.expect(check.kernel.setClientCapability(node, 5, 1), fails: .invalidArgument)
+      check.expect(
+        check.kernel.setClientCapability(node, ClientCapability.writebackConnectors, 1), fails: .invalidArgument)
     },
     Statement(
       "K08", .core, on: .display, "unknown flags, a reserved field that is not 0, and an event of a test are refused",
@@ -76,8 +76,8 @@ extension Contract {
         check.expectSuccess(try tested(object, name, good))
         check.expect(try tested(object, name, bad), fails: .invalidArgument)
       }
-      // DRM_PLANE_TYPE_PRIMARY, which it is.
-      check.expect(try tested(plane, "type", 1), fails: .invalidArgument)
+      // Which it is.
+      check.expect(try tested(plane, "type", PlaneType.primary), fails: .invalidArgument)
     },
     Statement(
       "K24", .core, on: .display, "IN_FENCE_FD can be set once in a request",

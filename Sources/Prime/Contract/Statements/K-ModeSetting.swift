@@ -14,7 +14,9 @@ extension Contract {
       let display = try check.display()
       let picture = try check.shownPicture(on: display)
       let other = try check.openDevice()
-      for capability: UInt64 in [2, 3] { _ = try check.prepare(check.kernel.setClientCapability(other, capability, 1)) }
+      for capability in [ClientCapability.universalPlanes, ClientCapability.atomic] {
+        _ = try check.prepare(check.kernel.setClientCapability(other, capability, 1))
+      }
       let state = ProbeCRTC(framebuffer: picture.framebuffer, mode: display.mode.bytes)
       check.expect(
         check.kernel.setCRTC(other, display.crtc, state, connectors: [display.connector]), fails: .permissionDenied)

@@ -42,7 +42,8 @@ extension Contract {
         check.kernel.addFramebuffer(
           render, ProbeFramebuffer(width: 64, height: 64, fourcc: KernelProbe.xrgb8888, handle: 1, pitch: 256)),
         fails: .permissionDenied)
-      check.expect(check.kernel.setClientCapability(render, 2, 1), fails: .permissionDenied)
+      check.expect(
+        check.kernel.setClientCapability(render, ClientCapability.universalPlanes, 1), fails: .permissionDenied)
       check.expect(
         check.kernel.ioctl(render, .gemFlink, [1, 0], "handle 1") { $0.words[1] }, fails: .permissionDenied)
     },
@@ -59,7 +60,8 @@ extension Contract {
           ProbeFramebuffer(
             width: 64, height: 64, fourcc: KernelProbe.xrgb8888, handle: layout.handle, pitch: layout.pitch)),
         fails: .notSupported)
-      check.expect(check.kernel.setClientCapability(device, 2, 1), fails: .notSupported)
+      check.expect(
+        check.kernel.setClientCapability(device, ClientCapability.universalPlanes, 1), fails: .notSupported)
       check.expect(check.kernel.capability(device, 1), fails: .notSupported)
     },
     Statement(

@@ -32,7 +32,7 @@ public struct DMABuf: ~Copyable, Sendable {
     let kernel = descriptor.kernel
     let rawValue = descriptor.rawValue
     let subject = "descriptor \(rawValue)"
-    guard try kernel.fileSystemMagic(rawValue).orThrow("fstatfs", on: subject) == Self.fileSystemMagic else {
+    guard try kernel.fileSystemMagic(rawValue).orThrow("fstatfs", on: subject) == FileSystemMagic.dmaBuf else {
       throw PrimeError(
         operation: "fstatfs", finding: .unsuitable, subject: subject, reason: "this file is not a dma-buf")
     }
@@ -48,9 +48,6 @@ public struct DMABuf: ~Copyable, Sendable {
     self.identity = Identity(device: status.device, inode: status.inode)
     self.descriptor = descriptor
   }
-
-  /// `DMA_BUF_MAGIC` of `linux/magic.h`.
-  static let fileSystemMagic: UInt64 = 0x444d_4142
 
   package var rawDescriptor: CInt { descriptor.rawValue }
 

@@ -141,8 +141,8 @@ package struct GBMBuffer: ~Copyable {
     ).orThrow(
       operation, on: device.subject,
       reason: request.modifiers == nil
-        ? "its Mesa driver allocates no such buffer: try another --format or --size"
-        : "its Mesa driver allocates with none of these modifiers: leave --modifier out for an implicit one")
+        ? "its Mesa driver allocates no such buffer: \(Remedy.otherFormatOrSize)"
+        : "its Mesa driver allocates with none of these modifiers: \(Remedy.implicitModifier)")
     self.device = device
     self.isDumb = request.usage.contains(.write)
   }

@@ -5,15 +5,6 @@ internal import Glibc
 /// START waits for the fences that stand in the way, writers' before reading and everybody's before writing, and lets the
 /// exporter make its caches coherent where it does that; END gives the bytes to the devices (`linux/dma-buf.h`).
 extension DMABuf {
-  /// The numbers of `linux/dma-buf.h`.
-  ///
-  /// START is the absence of END, so it is no flag of its own.
-  private enum SyncFlag {
-    static let read: UInt64 = 1 << 0
-    static let write: UInt64 = 1 << 1
-    static let end: UInt64 = 1 << 2
-  }
-
   /// Maps the buffer for reading and runs `body` inside a read bracket.
   ///
   /// The span holds `byteCount / MemoryLayout<Element>.stride` elements from the buffer's first byte, and lives as long as
@@ -26,7 +17,7 @@ extension DMABuf {
   ) throws -> Result {
     let mapping = try Mapping(
       rawDescriptor, byteCount: byteCount, writable: false, offset: 0, kernel: kernel, subject: subject)
-    return try bracketed(SyncFlag.read, waitingFor: Int16(POLLIN), deadline: deadline) {
+    return try bracketed(SyncFlags.read, waitingFor: Int16(POLLIN), deadline: deadline) {
       try mapping.withSpan(of: type, body)
     }
   }
@@ -45,7 +36,7 @@ extension DMABuf {
     }
     var mapping = try Mapping(
       rawDescriptor, byteCount: byteCount, writable: true, offset: 0, kernel: kernel, subject: subject)
-    return try bracketed(SyncFlag.write, waitingFor: Int16(POLLOUT), deadline: deadline) {
+    return try bracketed(SyncFlags.write, waitingFor: Int16(POLLOUT), deadline: deadline) {
       try mapping.withMutableSpan(of: type, body)
     }
   }
@@ -67,7 +58,8 @@ extension DMABuf {
     writing: Bool, deadline: Deadline, _ body: () throws -> Result
   ) throws -> Result {
     try bracketed(
-      writing ? SyncFlag.write : SyncFlag.read, waitingFor: Int16(writing ? POLLOUT : POLLIN), deadline: deadline, body)
+      writing ? SyncFlags.write : SyncFlags.read, waitingFor: Int16(writing ? POLLOUT : POLLIN), deadline: deadline,
+      body)
   }
 
   private borrowing func bracketed<Result>(
@@ -81,10 +73,10 @@ extension DMABuf {
       result = try body()
     } catch {
       // The body's error is the one to tell. END is owed all the same.
-      try? sync(access | SyncFlag.end, name: "DMA_BUF_IOCTL_SYNC(END)", deadline: deadline)
+      try? sync(access | SyncFlags.end, name: "DMA_BUF_IOCTL_SYNC(END)", deadline: deadline)
       throw error
     }
-    try sync(access | SyncFlag.end, name: "DMA_BUF_IOCTL_SYNC(END)", deadline: deadline)
+    try sync(access | SyncFlags.end, name: "DMA_BUF_IOCTL_SYNC(END)", deadline: deadline)
     return result
   }
 

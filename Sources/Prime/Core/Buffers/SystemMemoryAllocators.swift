@@ -37,7 +37,7 @@ public struct UDMABufAllocator: Allocator {
       byteCount > limit << 20
     else { return nil }
     return "the buffer needs \(byteCount >> 20) MiB and udmabuf allows \(limit): raise "
-      + "/sys/module/udmabuf/parameters/size_limit_mb or use a smaller --size"
+      + "/sys/module/udmabuf/parameters/size_limit_mb or \(Remedy.smallerBuffer)"
   }
 }
 

@@ -99,7 +99,7 @@ public final class Device: Sendable {
     switch errno {
     case .permissionDenied, .notPermitted:
       return NodePermission(of: path)?.reason(errno, path: path)
-    case .noSuchFile: return "there is no such node; `prime-tool list` shows the devices of this machine"
+    case .noSuchFile: return "there is no such node; \(Remedy.listOfDevices)"
     case .noSuchDevice, .noSuchAddress: return "the device is gone"
     default: return PrimeError.commonReason(errno)
     }

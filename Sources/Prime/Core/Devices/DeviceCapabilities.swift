@@ -33,8 +33,6 @@ public struct DeviceCapabilities: Hashable, Sendable, Codable {
     static let syncobjTimeline: UInt64 = 0x14
     static let primeImport: UInt64 = 0x1
     static let primeExport: UInt64 = 0x2
-    /// `DRM_MODE_CONNECTOR_WRITEBACK`.
-    static let writebackConnector: UInt32 = 18
   }
 
   /// Asks an open device.
@@ -69,7 +67,7 @@ public struct DeviceCapabilities: Hashable, Sendable, Codable {
     for connector in try resources()?.connectors ?? [] {
       let answer = try device.kernel.kmsConnector(device.rawDescriptor, id: connector)
         .unlessDeclined("drmModeGetConnector", by: device)
-      if answer?.type == Number.writebackConnector { capabilities.writeback = true }
+      if answer?.type == ConnectorType.writeback { capabilities.writeback = true }
     }
     return capabilities
   }
@@ -117,13 +115,5 @@ extension Device {
   private func enable(_ capability: UInt64) -> CallResult<Void> {
     guard !hasGranted(capability) else { return .success(()) }
     return kernel.setClientCapability(rawDescriptor, capability, 1).map { noteGranted(capability) }
-  }
-
-  /// The numbers of `drm.h`.
-  private enum ClientCapability {
-    static let universalPlanes: UInt64 = 2
-    static let atomic: UInt64 = 3
-    static let writebackConnectors: UInt64 = 5
-    static let cursorHotspots: UInt64 = 6
   }
 }

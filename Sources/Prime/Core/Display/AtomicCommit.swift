@@ -5,11 +5,10 @@ package struct AtomicCommit {
     package let rawValue: UInt32
     package init(rawValue: UInt32) { self.rawValue = rawValue }
 
-    package static let testOnly = Flags(rawValue: 0x100)
-    /// `DRM_MODE_PAGE_FLIP_EVENT`.
-    package static let event = Flags(rawValue: 0x01)
-    package static let nonBlocking = Flags(rawValue: 0x200)
-    package static let allowModeset = Flags(rawValue: 0x400)
+    package static let testOnly = Flags(rawValue: CommitFlags.testOnly)
+    package static let event = Flags(rawValue: CommitFlags.event)
+    package static let nonBlocking = Flags(rawValue: CommitFlags.nonblocking)
+    package static let allowModeset = Flags(rawValue: CommitFlags.allowModeset)
   }
 
   var assignments: [KMSAssignment] = []
@@ -44,5 +43,21 @@ package struct AtomicCommit {
           reason: PrimeError.displayReason(errno) ?? PrimeError.commonReason(errno))
       }
     }
+  }
+}
+
+/// Bytes that a property refers to by number (`drmModeCreatePropertyBlob`), given back when the owner goes.
+struct PropertyBlob: ~Copyable {
+  private let device: Device
+  let id: UInt32
+
+  init(_ bytes: [UInt8], on device: Device) throws(PrimeError) {
+    self.id = try device.kernel.kmsCreateBlob(device.rawDescriptor, bytes: bytes)
+      .orThrow("drmModeCreatePropertyBlob", on: device.subject)
+    self.device = device
+  }
+
+  deinit {
+    _ = device.kernel.kmsDestroyBlob(device.rawDescriptor, id: id)
   }
 }

@@ -48,22 +48,7 @@ public enum BlobError: Error, Sendable, Hashable, CustomStringConvertible {
   }
 }
 
-// What the kernel writes has the machine's own byte order, and every machine Swift runs Linux on is little-endian.
 extension [UInt8] {
-  /// The little-endian number at a position; the caller has made sure that its bytes are there.
-  func number<Number: FixedWidthInteger & UnsignedInteger>(at position: Int, as type: Number.Type) -> Number {
-    var value: Number = 0
-    for byte in 0..<Number.bitWidth / 8 {
-      value |= Number(self[position + byte]) << Number(8 * byte)
-    }
-    return value
-  }
-
-  /// Appends the bytes of a little-endian number.
-  mutating func append(number: some FixedWidthInteger) {
-    for byte in 0..<number.bitWidth / 8 { append(UInt8(truncatingIfNeeded: number >> (8 * byte))) }
-  }
-
   /// Whether `count` entries of `entrySize` bytes at `offset` lie behind the first `header` bytes and before the end.
   func holds(count: UInt32, entrySize: Int, at offset: UInt32, behind header: Int) -> Bool {
     // Two numbers of 32 bits and a small one: nothing here can overflow 64 bits.

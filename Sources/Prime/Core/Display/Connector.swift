@@ -22,7 +22,7 @@ public struct Connector: Hashable, Sendable {
   package init(_ answer: KMSConnector) {
     id = answer.id
     name = "\(Self.typeName(answer.type))-\(answer.typeIndex)"
-    isWriteback = answer.type == Self.writebackType
+    isWriteback = answer.type == ConnectorType.writeback
     connection =
       switch answer.connection {
       case 1: .connected
@@ -30,9 +30,6 @@ public struct Connector: Hashable, Sendable {
       default: .unknown
       }
   }
-
-  /// `DRM_MODE_CONNECTOR_WRITEBACK`.
-  static let writebackType: UInt32 = 18
 
   /// The names of `drm_connector_enum_list` in the kernel's `drm_connector.c`; an unknown type keeps its number.
   static func typeName(_ type: UInt32) -> String {

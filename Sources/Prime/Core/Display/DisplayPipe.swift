@@ -17,7 +17,7 @@ public final class DisplayPipe {
   package var unfinished: WritebackJob?
   /// How many pictures the engine did not write in time, so that they had to be composed again or were given up.
   package private(set) var lostWritebacks = 0
-  var flips: UInt64 = 0
+  private var flips: UInt64 = 0
   /// The second plane that was last switched on.
   private var secondPlane: DisplayObject?
 
@@ -263,33 +263,51 @@ public final class DisplayPipe {
 
   /// Shows another picture at the next frame and waits until it appeared, and was written where there is a target.
   package func flip(to picture: Picture, deadline: Deadline) throws(PrimeError) -> Flip {
-    let device = route.device
-    flips += 1
     let start = ContinuousClock.now
-    var fences: [CInt] = []
-    if let objects = route.objects {
-      var commit = AtomicCommit()
-      try commit.set(objects.plane, "FB_ID", UInt64(picture.framebuffer))
-      try arrange(picture.overlay, in: &commit)
-      if let target = picture.target { try commit.set(objects.connector, "WRITEBACK_FB_ID", UInt64(target)) }
-      fences = try commit.send(
-        on: device, flags: [.nonBlocking, .event], outFences: try outFences(objects, picture), userData: flips,
-        deadline: deadline)
-      secondPlane = picture.overlay?.plane.object
-    } else {
-      try device.kernel.kmsPageFlip(
-        device.rawDescriptor, crtc: route.crtcID, framebuffer: picture.framebuffer, userData: flips
-      ).orThrow("drmModePageFlip", on: device.subject)
-    }
-    // Taken over before anything can throw, so that a fence is closed whatever the event does.
-    unfinished = try writebackJob(fences, picture)
+    _ = try submit(picture, after: nil, givingFence: false, deadline: deadline)
     let event = try awaitFlip(flips, deadline: deadline)
     let latency = (ContinuousClock.now - start).nanoseconds
-    if let job = unfinished.take() { try finishWriting(job, deadline: deadline) }
+    try finishWriting(deadline: deadline)
     return Flip(sequence: event.sequence, time: event.time, latency: latency)
   }
 
-  func awaitFlip(
+  /// Commits another picture without waiting for anything, and counts it; the fence that says when it is shown, where one is
+  /// asked for.
+  private func submit(
+    _ picture: Picture, after fence: CInt?, givingFence: Bool, deadline: Deadline
+  ) throws(PrimeError) -> SyncFile? {
+    let device = route.device
+    flips += 1
+    guard let objects = route.objects else {
+      try device.kernel.kmsPageFlip(
+        device.rawDescriptor, crtc: route.crtcID, framebuffer: picture.framebuffer, userData: flips
+      ).orThrow("drmModePageFlip", on: device.subject)
+      return nil
+    }
+    var commit = AtomicCommit()
+    try commit.set(objects.plane, "FB_ID", UInt64(picture.framebuffer))
+    if let fence { try commit.set(objects.plane, "IN_FENCE_FD", UInt64(fence)) }
+    try arrange(picture.overlay, in: &commit)
+    if let target = picture.target { try commit.set(objects.connector, "WRITEBACK_FB_ID", UInt64(target)) }
+    let shown = try givingFence ? [objects.crtc.setting("OUT_FENCE_PTR", to: 0)] : []
+    var fences = try commit.send(
+      on: device, flags: [.nonBlocking, .event], outFences: shown + outFences(objects, picture), userData: flips,
+      deadline: deadline)
+    secondPlane = picture.overlay?.plane.object
+    // Taken over before anything can throw, so that each is closed whatever comes.
+    var outFence: SyncFile?
+    if givingFence && !fences.isEmpty {
+      outFence = SyncFile(adopting: Descriptor(adopting: fences.removeFirst(), kernel: device.kernel))
+    }
+    unfinished = try writebackJob(fences, picture)
+    return outFence
+  }
+
+  private func finishWriting(deadline: Deadline) throws(PrimeError) {
+    if let job = unfinished.take() { try finishWriting(job, deadline: deadline) }
+  }
+
+  private func awaitFlip(
     _ userData: UInt64, deadline: Deadline
   ) throws(PrimeError) -> (sequence: UInt32, time: DisplayEvent.Timestamp) {
     let device = route.device
@@ -309,6 +327,55 @@ public final class DisplayPipe {
 
   /// What `poll` waits for: a fence has signalled, an event has come.
   static let readable = Int16(POLLIN)
+}
+
+/// A page flip that the kernel accepted and that nobody has waited for yet.
+package struct StartedFlip: ~Copyable {
+  /// Signals when the picture is shown (`OUT_FENCE_PTR`).
+  package let outFence: SyncFile
+  fileprivate let number: UInt64
+}
+
+extension DisplayPipe {
+  /// Commits another picture without waiting for anything (`DRM_MODE_ATOMIC_NONBLOCK`).
+  ///
+  /// The engine waits by itself, for the writers' fences of the picture's buffer and for `fence`, the descriptor of
+  /// a sync_file (`IN_FENCE_FD`), which stays the caller's. The caller ends the flip with `finish`.
+  ///
+  /// - Throws: `unsupported` without a call on the legacy path; `DRM_IOCTL_MODE_ATOMIC` with its errno, `EBUSY` where another
+  ///   flip is under way; `broken` where the kernel gives no fence.
+  package func start(
+    flipTo picture: Picture, after fence: CInt?, deadline: Deadline
+  ) throws(PrimeError) -> StartedFlip {
+    let device = route.device
+    guard route.isAtomic else {
+      throw PrimeError(
+        operation: "DRM_IOCTL_MODE_ATOMIC", finding: .unsupported, subject: device.subject,
+        reason: "it has no atomic mode setting, and the legacy calls give no fence")
+    }
+    let outFence = try submit(picture, after: fence, givingFence: true, deadline: deadline)
+    guard let outFence, outFence.rawDescriptor >= 0 else {
+      throw PrimeError(
+        operation: "DRM_IOCTL_MODE_ATOMIC", finding: .broken, subject: device.subject,
+        reason: "the kernel accepted the commit and gave no fence")
+    }
+    return StartedFlip(outFence: outFence, number: flips)
+  }
+
+  /// Whether the device has an event to be read at this moment.
+  package func hasEvent() throws(PrimeError) -> Bool {
+    let device = route.device
+    return try device.kernel.currentEvents(
+      Self.readable, of: device.rawDescriptor, "the page flip", on: device.subject) != 0
+  }
+
+  /// Waits until the picture is shown, and written where there is a target.
+  ///
+  /// - Throws: `poll for the page flip` or `poll for the writeback fence` with `deadline` or `cancelled`.
+  package func finish(_ flip: borrowing StartedFlip, deadline: Deadline) throws(PrimeError) {
+    _ = try awaitFlip(flip.number, deadline: deadline)
+    try finishWriting(deadline: deadline)
+  }
 }
 
 extension Device {

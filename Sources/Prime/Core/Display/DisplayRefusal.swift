@@ -47,7 +47,7 @@ extension Framebuffer {
         (try? Framebuffer(handle, BufferDescription(layout: layout, modifier: description.modifier))) != nil
       else { continue }
       return "it refuses the pitch of \(pitch) bytes and takes \(wider), so it wants a multiple of \(alignment): "
-        + "allocate with --allocator gbm, or choose a mode whose rows are such a multiple"
+        + "\(Remedy.gbmAllocator), or choose a mode whose rows are such a multiple"
     }
     return nil
   }

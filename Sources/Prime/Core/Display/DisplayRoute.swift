@@ -190,9 +190,6 @@ extension DisplayRoute {
     var isIdle: Bool
   }
 
-  /// `DRM_PLANE_TYPE_PRIMARY`.
-  private static let primaryPlaneType: UInt64 = 1
-
   private static func way(
     to connector: KMSConnector, resources: KMSResources, isAtomic: Bool, on device: Device
   ) throws(PrimeError) -> Way {
@@ -213,7 +210,7 @@ extension DisplayRoute {
     var ways: [Way] = []
     for (index, id) in resources.crtcs.enumerated() where mask & (1 << UInt32(index)) != 0 {
       let fitting = planes.filter { $0.answer.possibleCRTCs & (1 << UInt32(index)) != 0 }
-      let primaries = fitting.filter { $0.object.value("type") == primaryPlaneType }
+      let primaries = fitting.filter { $0.object.value("type") == PlaneType.primary }
       // Where every plane fits every CRTC, the first may be another CRTC's: this one's own comes first, then a free one.
       func primary(of crtc: UInt32) -> (object: DisplayObject, answer: KMSPlane)? {
         primaries.first { $0.object.value("CRTC_ID") == UInt64(crtc) }

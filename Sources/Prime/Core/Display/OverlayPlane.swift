@@ -10,8 +10,8 @@ public struct SecondPlane: Sendable {
     /// The value of the plane's property `type`.
     fileprivate var type: UInt64 {
       switch self {
-      case .overlay: 0
-      case .cursor: 2
+      case .overlay: PlaneType.overlay
+      case .cursor: PlaneType.cursor
       }
     }
   }

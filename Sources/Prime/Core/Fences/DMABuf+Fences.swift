@@ -59,7 +59,7 @@ extension DMABuf {
   /// - Throws: `DMA_BUF_IOCTL_EXPORT_SYNC_FILE` with `ENOTTY` on a kernel before 6.0 or without `CONFIG_SYNC_FILE`.
   public borrowing func exportSyncFile(for access: FenceAccess) throws(PrimeError) -> SyncFile {
     let operation: PrimeError.Operation = "DMA_BUF_IOCTL_EXPORT_SYNC_FILE"
-    switch kernel.dmaBufExportSyncFile(rawDescriptor, flags: Self.flags(access)) {
+    switch kernel.dmaBufExportSyncFile(rawDescriptor, flags: access.syncFlags) {
     case .success(let file): return SyncFile(adopting: Descriptor(adopting: file, kernel: kernel))
     case .failure(let errno):
       throw PrimeError(
@@ -77,7 +77,7 @@ extension DMABuf {
   public borrowing func importSyncFile(_ file: borrowing SyncFile, as access: FenceAccess) throws(PrimeError) {
     let operation: PrimeError.Operation = "DMA_BUF_IOCTL_IMPORT_SYNC_FILE"
     let syncFile = file.rawDescriptor
-    switch kernel.dmaBufImportSyncFile(rawDescriptor, flags: Self.flags(access), syncFile: syncFile) {
+    switch kernel.dmaBufImportSyncFile(rawDescriptor, flags: access.syncFlags, syncFile: syncFile) {
     case .success: return
     case .failure(let errno):
       let reason: String? =
@@ -92,9 +92,9 @@ extension DMABuf {
 
   private static let olderKernel =
     "this kernel has no sync_files for dma-bufs: they need Linux 6.0 or later, built with CONFIG_SYNC_FILE"
+}
 
-  /// `DMA_BUF_SYNC_READ` and `DMA_BUF_SYNC_WRITE` of `linux/dma-buf.h`.
-  private static func flags(_ access: FenceAccess) -> UInt32 {
-    access == .read ? 1 << 0 : 1 << 1
-  }
+extension FenceAccess {
+  /// `DMA_BUF_SYNC_READ` or `DMA_BUF_SYNC_WRITE` of `linux/dma-buf.h`.
+  package var syncFlags: UInt32 { UInt32(self == .read ? SyncFlags.read : SyncFlags.write) }
 }

@@ -25,8 +25,7 @@ public struct VGEMFence: ~Copyable, Sendable {
         operation: operation, finding: .unsupported, subject: device.subject,
         reason: "only vgem has fences on demand: import the buffer into vgem and attach there")
     }
-    switch device.kernel.vgemFenceAttach(device.rawDescriptor, handle: handle.rawValue, flags: access == .write ? 1 : 0)
-    {
+    switch device.kernel.vgemFenceAttach(device.rawDescriptor, handle: handle.rawValue, flags: access.vgemFlags) {
     case .success(let number):
       self.device = device
       self.number = number
@@ -62,4 +61,9 @@ public struct VGEMFence: ~Copyable, Sendable {
           : PrimeError.commonReason(errno))
     }
   }
+}
+
+extension FenceAccess {
+  /// `VGEM_FENCE_WRITE` of `drm/vgem_drm.h`, for a writer's fence.
+  package var vgemFlags: UInt32 { self == .write ? 1 : 0 }
 }

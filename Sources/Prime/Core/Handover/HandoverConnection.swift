@@ -37,7 +37,7 @@ public struct HandoverConnection: ~Copyable {
     guard users.allowed.contains(peer.user) else {
       throw PrimeError(
         operation: "SO_PEERCRED", finding: .unsuitable, subject: "\(address)",
-        reason: "the other end is user \(peer.user): only \(users) may take part; --allow-uid \(peer.user) lets it")
+        reason: "the other end is user \(peer.user): only \(users) may take part; \(Remedy.allowedPeer(peer.user))")
     }
     self.peer = peer
     self.descriptor = descriptor
@@ -95,9 +95,9 @@ public struct HandoverConnection: ~Copyable {
         let descriptors = HandoverDescriptors(message.descriptors, kernel: kernel)
         guard !message.bytes.isEmpty else { throw gone("recvmsg", nil, "before \(what) came") }
         guard !message.isCutOff else {
-          throw .broken(.length(expected: room, stated: nil, given: room + 1), subject)
+          throw .againstProtocol(.length(expected: room, stated: nil, given: room + 1), subject)
         }
-        guard !message.lacksDescriptors else { throw .broken(.descriptorsLost, subject) }
+        guard !message.lacksDescriptors else { throw .againstProtocol(.descriptorsLost, subject) }
         return (message.bytes, descriptors)
       case .failure(.interrupted), .failure(.tryAgain): try deadline.check("recvmsg", on: subject)
       case .failure(let errno): throw gone("recvmsg", errno, "before \(what) came")
@@ -111,12 +111,12 @@ public struct HandoverConnection: ~Copyable {
   ) throws(PrimeError) -> HandoverReply {
     let (bytes, descriptors) = try receive(what, room: HandoverReply.byteCount, deadline: deadline)
     guard descriptors.count == 0 else {
-      throw .broken(.descriptorCount(announced: 0, given: descriptors.count), subject)
+      throw .againstProtocol(.descriptorCount(announced: 0, given: descriptors.count), subject)
     }
     do throws(HandoverError) {
       return try HandoverReply(parsing: bytes, expecting: kind)
     } catch {
-      throw .broken(error, subject)
+      throw .againstProtocol(error, subject)
     }
   }
 
@@ -129,7 +129,7 @@ public struct HandoverConnection: ~Copyable {
       case .success(let message):
         let descriptors = HandoverDescriptors(message.descriptors, kernel: kernel)
         if message.bytes.isEmpty && descriptors.count == 0 { return }
-        throw .broken(.length(expected: 0, stated: nil, given: message.bytes.count), subject)
+        throw .againstProtocol(.length(expected: 0, stated: nil, given: message.bytes.count), subject)
       case .failure(.interrupted), .failure(.tryAgain): try deadline.check("recvmsg", on: subject)
       // An end that came before the last message was read is an end.
       case .failure: return
@@ -153,7 +153,7 @@ extension PrimeError {
   package var isEndOfPeer: Bool { finding == .gone || errno == .brokenPipe || errno == .connectionReset }
 
   /// A message that does not keep to the format.
-  package static func broken(_ error: HandoverError, _ subject: String) -> PrimeError {
+  package static func againstProtocol(_ error: HandoverError, _ subject: String) -> PrimeError {
     PrimeError(operation: .handover, finding: .protocolViolation, subject: subject, reason: error.description)
   }
 }

@@ -126,7 +126,7 @@ extension HandoverConnection {
       case .failure(.connectionRefused) where isNoSocket(address):
         throw PrimeError(
           operation: "connect", finding: .absent, subject: "\(address)",
-          reason: "something is there that is no socket: name the path that `prime-tool export --to` was given")
+          reason: "something is there that is no socket: \(Remedy.exporterPath)")
       case .failure(.noSuchFile) where waits, .failure(.connectionRefused) where waits, .failure(.tryAgain),
         .failure(.interrupted):
         if !told && (patience.remaining == .zero || refusal == .connectionRefused) {
@@ -137,7 +137,7 @@ extension HandoverConnection {
           try deadline.check("connect", on: "\(address)")
         } catch {
           guard error.finding == .deadline, let why = refusal.flatMap(reason) else { throw error }
-          throw error.explained("\(why): start `prime-tool export --to \(address)`, or raise --timeout")
+          throw error.explained("\(why): \(Remedy.startedExporter(at: "\(address)"))")
         }
         Pause.milliseconds(5)
       case .failure(let errno):
@@ -156,7 +156,7 @@ extension HandoverConnection {
   private static func reason(_ errno: Errno) -> String? {
     switch errno {
     case .noSuchFile, .connectionRefused: "nobody exports there"
-    case .permissionDenied: "it is not for this user: the exporter's --allow-uid \(FileSystem.effectiveUser) opens it"
+    case .permissionDenied: "it is not for this user: \(Remedy.allowedCaller(FileSystem.effectiveUser))"
     case .wrongProtocolType: "another program's socket is there"
     default: nil
     }

@@ -74,8 +74,8 @@ public struct HandoverOffer: Hashable, Sendable {
     case 3: access = .readWrite
     case let other: throw .field("the access", UInt64(other))
     }
-    modifier = Modifier(rawValue: HandoverWire.number(bytes, at: 32, bytes: 8))
-    seed = HandoverWire.number(bytes, at: 40, bytes: 8)
+    modifier = Modifier(rawValue: bytes.number(at: 32, as: UInt64.self))
+    seed = bytes.number(at: 40, as: UInt64.self)
     let planeCount = word(48)
     guard (1...UInt32(Self.planeSlots)).contains(planeCount) else {
       throw .field("the number of planes", UInt64(planeCount))
@@ -94,7 +94,7 @@ public struct HandoverOffer: Hashable, Sendable {
     for index in 0..<Self.planeSlots {
       let start = Self.firstSlot + index * Self.slotBytes
       let plane = Plane(
-        buffer: word(start), pitch: word(start + 4), offset: HandoverWire.number(bytes, at: start + 8, bytes: 8))
+        buffer: word(start), pitch: word(start + 4), offset: bytes.number(at: start + 8, as: UInt64.self))
       guard index < Int(planeCount) else {
         guard plane == Plane(buffer: 0, pitch: 0, offset: 0) else {
           throw .reserved("plane \(index), which is not used,")
@@ -113,13 +113,13 @@ public struct HandoverOffer: Hashable, Sendable {
   /// The message.
   public var bytes: [UInt8] {
     var bytes = HandoverWire.header(kind: Self.kind, byteCount: Self.byteCount)
-    func append(_ value: UInt32) { HandoverWire.append(UInt64(value), bytes: 4, to: &bytes) }
+    func append(_ value: UInt32) { bytes.append(number: value) }
     append(fourcc.rawValue)
     append(width)
     append(height)
     append(access == .read ? 1 : 3)
-    HandoverWire.append(modifier.rawValue, bytes: 8, to: &bytes)
-    HandoverWire.append(seed, bytes: 8, to: &bytes)
+    bytes.append(number: modifier.rawValue)
+    bytes.append(number: seed)
     append(UInt32(planes.count))
     append(UInt32(bufferCount))
     append(asksForWriteBack ? Self.writeBackFlag : 0)
@@ -127,7 +127,7 @@ public struct HandoverOffer: Hashable, Sendable {
     for plane in planes {
       append(plane.buffer)
       append(plane.pitch)
-      HandoverWire.append(plane.offset, bytes: 8, to: &bytes)
+      bytes.append(number: plane.offset)
     }
     bytes += [UInt8](repeating: 0, count: max(0, Self.byteCount - bytes.count))
     return bytes

@@ -80,7 +80,7 @@ public struct HandoverReply: Hashable, Sendable {
     var bytes = HandoverWire.header(kind: kind.rawValue, byteCount: Self.byteCount)
     let flags = (wroteBack ? Self.wroteBackFlag : 0) | (isProof ? Self.proofFlag : 0)
     for word in [outcome.rawValue, errno, flags, UInt32(text.count)] {
-      HandoverWire.append(UInt64(word), bytes: 4, to: &bytes)
+      bytes.append(number: word)
     }
     return bytes + text + [UInt8](repeating: 0, count: Self.sentenceBytes - text.count)
   }

@@ -10,9 +10,9 @@ package enum HandoverWire {
       throw .length(expected: headerBytes, stated: nil, given: bytes.count)
     }
     guard bytes.starts(with: magic) else { throw .magic }
-    let version = UInt16(truncatingIfNeeded: number(bytes, at: 4, bytes: 2))
+    let version = bytes.number(at: 4, as: UInt16.self)
     guard version == Self.version else { throw .version(version) }
-    return UInt16(truncatingIfNeeded: number(bytes, at: 6, bytes: 2))
+    return bytes.number(at: 6, as: UInt16.self)
   }
 
   /// Checks the header of a message that must be of this kind and size.
@@ -28,21 +28,15 @@ package enum HandoverWire {
 
   package static func header(kind: UInt16, byteCount: Int) -> [UInt8] {
     var bytes = magic
-    append(UInt64(version), bytes: 2, to: &bytes)
-    append(UInt64(kind), bytes: 2, to: &bytes)
-    append(UInt64(byteCount), bytes: 4, to: &bytes)
-    append(0, bytes: 4, to: &bytes)
+    bytes.append(number: version)
+    bytes.append(number: kind)
+    bytes.append(number: UInt32(truncatingIfNeeded: byteCount))
+    bytes.append(number: UInt32(0))
     return bytes
   }
 
-  package static func number(_ bytes: [UInt8], at offset: Int, bytes count: Int) -> UInt64 {
-    var value: UInt64 = 0
-    for index in (0..<count).reversed() { value = value << 8 | UInt64(bytes[offset + index]) }
-    return value
-  }
-
   package static func word(_ bytes: [UInt8], at offset: Int) -> UInt32 {
-    UInt32(truncatingIfNeeded: number(bytes, at: offset, bytes: 4))
+    bytes.number(at: offset, as: UInt32.self)
   }
 
   /// Format, width and height, which every message about a picture has at the same places.
@@ -53,10 +47,6 @@ package enum HandoverWire {
     guard width > 0 else { throw .field("the width", 0) }
     guard height > 0 else { throw .field("the height", 0) }
     return (Fourcc(rawValue: word(bytes, at: 16)), width, height)
-  }
-
-  package static func append(_ value: UInt64, bytes count: Int, to bytes: inout [UInt8]) {
-    for index in 0..<UInt64(count) { bytes.append(UInt8(truncatingIfNeeded: value >> (8 * index))) }
   }
 
   /// A text as it is sent: without control characters, and with the last whole character that fits.

@@ -146,14 +146,10 @@ extension DMABufProgram {
       let name = start + 16 + exporterByteCount
       let text = text(bytes[name..<name + nameByteCount])
       return ListedDMABuf(
-        inode: number(bytes[start..<start + 8]),
-        byteCount: Int(clamping: number(bytes[start + 8..<start + 16])),
+        inode: bytes.number(at: start, as: UInt64.self),
+        byteCount: Int(clamping: bytes.number(at: start + 8, as: UInt64.self)),
         exporter: Self.text(bytes[start + 16..<name]), name: text.isEmpty ? nil : text)
     }
-  }
-
-  private static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 {
-    bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }
   }
 
   private static func text(_ bytes: ArraySlice<UInt8>) -> String {

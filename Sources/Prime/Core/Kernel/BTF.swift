@@ -40,8 +40,8 @@ package struct BTF: Sendable {
   /// Reads all of `/sys/kernel/btf/vmlinux`; nil where it is no BTF, or of a kind that came later.
   package init?(_ bytes: [UInt8]) {
     // Magic, version, flags; then the header's length and the two sections, which are counted from behind it.
-    guard bytes.count >= 24, Self.halfword(bytes, at: 0) == 0xeb9f, bytes[2] == 1 else { return nil }
-    let numbers = (1...5).map { Int(Self.word(bytes, at: 4 * $0)) }
+    guard bytes.count >= 24, bytes.number(at: 0, as: UInt16.self) == 0xeb9f, bytes[2] == 1 else { return nil }
+    let numbers = (1...5).map { Int(bytes.number(at: 4 * $0, as: UInt32.self)) }
     let header = numbers[0]
     let types = header + numbers[1]..<header + numbers[1] + numbers[2]
     let names = header + numbers[3]..<header + numbers[3] + numbers[4]
@@ -50,7 +50,8 @@ package struct BTF: Sendable {
     var position = types.lowerBound
     while position < types.upperBound {
       guard position + Self.commonByteCount <= types.upperBound,
-        let size = Self.byteCount(info: Self.word(bytes, at: position + 4)), position + size <= types.upperBound
+        let size = Self.byteCount(info: bytes.number(at: position + 4, as: UInt32.self)),
+        position + size <= types.upperBound
       else { return nil }
       positions.append(position)
       position += size
@@ -62,7 +63,7 @@ package struct BTF: Sendable {
   package func type(_ kind: Kind, named name: String) -> UInt32? {
     let name = Array(name.utf8)
     let index = positions.firstIndex { position in
-      Self.kind(Self.word(bytes, at: position + 4)) == kind.rawValue && hasName(name, at: position)
+      Self.kind(bytes.number(at: position + 4, as: UInt32.self)) == kind.rawValue && hasName(name, at: position)
     }
     return index.map { UInt32($0 + 1) }
   }
@@ -81,11 +82,11 @@ package struct BTF: Sendable {
         looked += 1
         let member = position + Self.commonByteCount + index * Self.memberByteCount
         // In bits; with the flag the highest eight say how many a bit field has.
-        let (offset, isFlagged) = (Self.word(bytes, at: member + 8), info >> 31 == 1)
+        let (offset, isFlagged) = (bytes.number(at: member + 8, as: UInt32.self), info >> 31 == 1)
         let bits = Int(isFlagged ? offset & 0xff_ffff : offset)
         let isBitField = isFlagged && offset >> 24 != 0
         guard bits.isMultiple(of: 8), !isBitField else { continue }
-        let found = Member(offset: outer.offset + bits / 8, type: Self.word(bytes, at: member + 4))
+        let found = Member(offset: outer.offset + bits / 8, type: bytes.number(at: member + 4, as: UInt32.self))
         if hasName(name, at: member) { return found }
         if hasName([], at: member) { inside.append(found) }
       }
@@ -96,13 +97,13 @@ package struct BTF: Sendable {
   /// The type that a pointer leads to; nil for another type.
   package func pointee(of type: UInt32) -> UInt32? {
     guard let (position, info) = unwrapped(type), Self.kind(info) == Kind.pointer.rawValue else { return nil }
-    return Self.word(bytes, at: position + 8)
+    return bytes.number(at: position + 8, as: UInt32.self)
   }
 
   /// The size of an integer in bytes; nil for another type.
   package func integerByteCount(of type: UInt32) -> Int? {
     guard let (position, info) = unwrapped(type), Self.kind(info) == Kind.integer.rawValue else { return nil }
-    return Int(Self.word(bytes, at: position + 8))
+    return Int(bytes.number(at: position + 8, as: UInt32.self))
   }
 
   /// Where a type begins that is neither a name of another nor a qualifier, and what it is.
@@ -111,16 +112,16 @@ package struct BTF: Sendable {
     for _ in 0..<Self.mostWrappers {
       guard type > 0, type <= positions.count else { return nil }
       let position = positions[Int(type) - 1]
-      let info = Self.word(bytes, at: position + 4)
+      let info = bytes.number(at: position + 4, as: UInt32.self)
       guard Kind(rawValue: Self.kind(info))?.isWrapper == true else { return (position, info) }
-      type = Self.word(bytes, at: position + 8)
+      type = bytes.number(at: position + 8, as: UInt32.self)
     }
     return nil
   }
 
   /// Whether the number at a position is that of this text.
   private func hasName(_ name: [UInt8], at position: Int) -> Bool {
-    let start = names.lowerBound + Int(Self.word(bytes, at: position))
+    let start = names.lowerBound + Int(bytes.number(at: position, as: UInt32.self))
     guard start + name.count < names.upperBound, bytes[start + name.count] == 0 else { return false }
     return bytes[start..<start + name.count].elementsEqual(name)
   }
@@ -160,14 +161,5 @@ extension BTF {
 
   private static func holdsMembers(_ info: UInt32) -> Bool {
     kind(info) == Kind.structure.rawValue || kind(info) == Kind.union.rawValue
-  }
-
-  /// BTF has the byte order of its machine, and Swift's are all little-endian.
-  private static func halfword(_ bytes: [UInt8], at position: Int) -> UInt16 {
-    UInt16(bytes[position]) | UInt16(bytes[position + 1]) << 8
-  }
-
-  private static func word(_ bytes: [UInt8], at position: Int) -> UInt32 {
-    UInt32(halfword(bytes, at: position)) | UInt32(halfword(bytes, at: position + 2)) << 16
   }
 }

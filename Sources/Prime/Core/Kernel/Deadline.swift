@@ -42,15 +42,12 @@ public struct Deadline: Sendable {
   private let end: SuspendingClock.Instant
   private let limit: Duration
   private let cancellation: Cancellation?
-  private let advice: String
+  private let advice: String?
 
   /// A deadline `limit` from now.
   ///
-  /// - Parameter advice: What to do where it passes, for the error's sentence.
-  public init(
-    in limit: Duration, cancellation: Cancellation? = nil,
-    advice: String = "raise --timeout if the machine is only slow"
-  ) {
+  /// - Parameter advice: What to do where it passes, for the error's sentence; nil says to allow more time.
+  public init(in limit: Duration, cancellation: Cancellation? = nil, advice: String? = nil) {
     self.end = WorkingTime.now + limit
     self.limit = limit
     self.cancellation = cancellation
@@ -74,7 +71,7 @@ public struct Deadline: Sendable {
     return candidate.end < end ? candidate : self
   }
 
-  private init(end: SuspendingClock.Instant, limit: Duration, cancellation: Cancellation?, advice: String) {
+  private init(end: SuspendingClock.Instant, limit: Duration, cancellation: Cancellation?, advice: String?) {
     self.end = end
     self.limit = limit
     self.cancellation = cancellation
@@ -95,7 +92,7 @@ public struct Deadline: Sendable {
     if remaining == .zero {
       throw PrimeError(
         operation: operation, finding: .deadline, subject: subject(),
-        reason: "it did not finish within \(limit.wholeSeconds); \(advice)")
+        reason: "it did not finish within \(limit.wholeSeconds); \(advice ?? Remedy.moreTime.description)")
     }
     if cancellation?.isRequested == true {
       throw PrimeError(operation: operation, finding: .cancelled, subject: subject(), reason: "interrupted")

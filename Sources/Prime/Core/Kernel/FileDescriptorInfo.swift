@@ -9,3 +9,19 @@ package enum DescriptorFacts {
     }
   }
 }
+
+extension DescriptorFacts {
+  /// What this process has open: the file behind each descriptor's number, as `/proc/self/fd` links it.
+  ///
+  /// The folder is open itself while it is read, and left out. None where there is no `/proc`.
+  ///
+  /// - Throws: `opendir` where there is one that cannot be read.
+  package static func openFiles() throws(PrimeError) -> [String: String] {
+    var files: [String: String] = [:]
+    for number in try FileSystem.presentEntries(of: "/proc/self/fd") {
+      guard let file = FileSystem.linkTarget(of: "/proc/self/fd/\(number)"), !file.hasPrefix("/proc/") else { continue }
+      files[number] = file
+    }
+    return files
+  }
+}

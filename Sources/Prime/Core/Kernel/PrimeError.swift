@@ -105,7 +105,7 @@ extension PrimeError {
     case .tooManyOpenFilesInSystem:
       "the system has no free file descriptor left: raise fs.file-max"
     case .noMemory:
-      "the kernel has no memory for it: try a smaller --size"
+      "the kernel has no memory for it: \(Remedy.smallerBuffer)"
     default: nil
     }
   }

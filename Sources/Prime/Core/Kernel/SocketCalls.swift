@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// One message as it came through a socket.
 package struct SocketMessage: Hashable, Sendable {
   package var bytes: [UInt8]
@@ -54,17 +56,17 @@ package protocol HandoverCalls {
 }
 
 extension KernelCalls {
-  /// Sends one descriptor with one byte, without which the kernel sends nothing; the sender's own stays open.
-  package func socketSend(descriptor: CInt, through socket: CInt) -> CallResult<Void> {
+  /// Sends one descriptor through a socket, beside one byte; the sender's own stays open.
+  package func sendDescriptor(_ descriptor: CInt, through socket: CInt) -> CallResult<Void> {
     socketSend(socket, [UInt8(ascii: "d")], descriptors: [descriptor])
   }
 
-  /// The descriptor that came, close-on-exec and the caller's to close.
+  /// The descriptor that came through a socket, close-on-exec and the caller's to close.
   ///
-  /// `EBADMSG` where a message came that has not exactly one, `EPIPE` where the other end is gone.
-  package func socketReceiveDescriptor(_ socket: CInt) -> CallResult<CInt> {
+  /// `EPIPE` where the other end is gone, `EBADMSG` where a message came that has not exactly one.
+  package func receiveDescriptor(through socket: CInt) -> CallResult<CInt> {
     socketReceive(socket, room: 1).flatMap { message in
-      if message.bytes.isEmpty { return .failure(.brokenPipe) }
+      guard !message.bytes.isEmpty else { return .failure(.brokenPipe) }
       guard message.descriptors.count == 1, !message.lacksDescriptors else {
         message.descriptors.forEach(close)
         return .failure(.badMessage)

@@ -42,8 +42,8 @@ enum BouncedImport {
   }
 
   /// What to try.
-  private static func advice(_ format: PixelFormat) -> String {
-    fittingSize(format).map { "try --size \($0.width)x\($0.height)" } ?? "try a smaller --size"
+  private static func advice(_ format: PixelFormat) -> Remedy {
+    fittingSize(format).map { Remedy.bufferSize(width: $0.width, height: $0.height) } ?? .smallerBuffer
   }
 
   /// What has to be said of an import that is a copy which SYNC does not renew; nil where it is none, or nothing
@@ -55,6 +55,6 @@ enum BouncedImport {
     let known = evidence == .byDriver ? ", as far as its driver is known" : ""
     return "\(importer) has a copy of the buffer (swiotlb), and DMA_BUF_IOCTL_SYNC renews no importer's copy of "
       + "\(exporter)'s buffers\(known): hardware that reads it by DMA does not see what the CPU writes after the import; "
-      + "`verify --coherency` tells more"
+      + Remedy.coherencyCheck.description
   }
 }

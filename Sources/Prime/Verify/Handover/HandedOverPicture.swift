@@ -20,7 +20,7 @@ struct HandedOverPicture: ~Copyable {
       }
       format = try offer.format()
     } catch {
-      throw .broken(error, subject)
+      throw .againstProtocol(error, subject)
     }
     // One dma-buf may come under several descriptors; the first stays open and the others were only looked at.
     let first = try Self.adopt(descriptors, 0, subject)
@@ -39,7 +39,7 @@ struct HandedOverPicture: ~Copyable {
       guard identities.count == 1 else { throw HandoverError.separateBuffers(identities.count) }
       layout = try offer.layout(format)
     } catch {
-      throw .broken(error, subject)
+      throw .againstProtocol(error, subject)
     }
     self.offer = offer
     self.description = BufferDescription(layout: layout, modifier: offer.modifier)
@@ -62,7 +62,7 @@ struct HandedOverPicture: ~Copyable {
     _ buffer: borrowing DMABuf, _ index: Int, _ offer: HandoverOffer, _ subject: String
   ) throws(PrimeError) {
     guard buffer.access == offer.access else {
-      throw .broken(.access(buffer: index, said: offer.access, is: buffer.access), subject)
+      throw .againstProtocol(.access(buffer: index, said: offer.access, is: buffer.access), subject)
     }
   }
 }

@@ -202,7 +202,7 @@ public struct HandoverExport: Sendable {
     return Stop(
       verdict: .untested,
       reason: "\(exporter.name) does not draw the bits of \(prepared.description.fourcc) that carry nothing, and the "
-        + "other end compares every bit: use --format ARGB8888")
+        + "other end compares every bit: \(Remedy.format("ARGB8888"))")
   }
 
   /// Looks for what was written back, also where the exporter's own GPU wrote it into its copy.

@@ -138,7 +138,7 @@ public struct HandoverImport: Sendable {
       guard !writesBack || picture.offer.access == .readWrite else {
         throw PrimeError(
           operation: .handover, finding: .unsuitable, subject: subject,
-          reason: "the buffer is handed over for reading only, and --write-back needs to write")
+          reason: "the buffer is handed over for reading only: \(Remedy.noWriteBack)")
       }
       return picture
     }
@@ -181,8 +181,8 @@ public struct HandoverImport: Sendable {
     if !returns && verdict == .proven && !observers.confirmed.contains(.identity) {
       throw Stop(
         verdict: .error,
-        reason: "\(importer.name) shows the picture, but holds another dma-buf than was handed over: it may be a copy, "
-          + "which --write-back would tell")
+        reason: "\(importer.name) shows the picture, but holds another dma-buf than was handed over: it may be a copy; "
+          + Remedy.writeBack.description)
     }
     return returns
   }

@@ -45,7 +45,7 @@ public struct Pattern: Sendable, Hashable, Codable {
 extension Pattern {
   /// The part of a word that depends on its position in the row.
   func columnWord(plane: Int, at word: Int) -> UInt64 {
-    Self.mixed(stream(plane: plane, Stream.columns) &+ (UInt64(word) &+ 1) &* Self.golden)
+    SplitMix.mixed(stream(plane: plane, Stream.columns) &+ (UInt64(word) &+ 1) &* SplitMix.golden)
   }
 
   /// The part of a word that depends on the row and on the pattern's index.
@@ -54,7 +54,7 @@ extension Pattern {
   }
 
   func rowKey(base: UInt64, generation: UInt64, y: Int) -> UInt64 {
-    Self.mixed(base &+ (UInt64(y) &+ 1) &* Self.golden) ^ generation
+    SplitMix.mixed(base &+ (UInt64(y) &+ 1) &* SplitMix.golden) ^ generation
   }
 
   func rowBase(plane: Int) -> UInt64 {
@@ -64,8 +64,8 @@ extension Pattern {
   /// Eight bytes of which each differs between any two indices of a run.
   var generationKey: UInt64 {
     let index = UInt64(truncatingIfNeeded: index)
-    let start = Self.mixed(seed ^ Stream.start &+ (index >> 8) &* Self.golden)
-    let step = Self.mixed(seed ^ Stream.step)
+    let start = SplitMix.mixed(seed ^ Stream.start &+ (index >> 8) &* SplitMix.golden)
+    let step = SplitMix.mixed(seed ^ Stream.step)
     var key: UInt64 = 0
     for byte: UInt64 in 0..<8 {
       // An odd step reaches each of the 256 values of a byte once before it returns.
@@ -76,7 +76,7 @@ extension Pattern {
   }
 
   private func stream(plane: Int, _ purpose: UInt64) -> UInt64 {
-    Self.mixed(Self.mixed(seed &+ Self.golden) ^ purpose &+ UInt64(plane) &* Self.golden)
+    SplitMix.mixed(SplitMix.mixed(seed &+ SplitMix.golden) ^ purpose &+ UInt64(plane) &* SplitMix.golden)
   }
 
   private enum Stream {
@@ -84,15 +84,5 @@ extension Pattern {
     static let rows: UInt64 = 0x726f_7773_2121_2121
     static let start: UInt64 = 0x7374_6172_7421_2121
     static let step: UInt64 = 0x7374_6570_2121_2121
-  }
-
-  private static let golden: UInt64 = 0x9e37_79b9_7f4a_7c15
-
-  /// The output function of splitmix64: every input bit reaches every output bit.
-  private static func mixed(_ input: UInt64) -> UInt64 {
-    var value = input
-    value = (value ^ value >> 30) &* 0xbf58_476d_1ce4_e5b9
-    value = (value ^ value >> 27) &* 0x94d0_49bb_1331_11eb
-    return value ^ value >> 31
   }
 }

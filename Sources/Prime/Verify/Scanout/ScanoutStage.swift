@@ -55,8 +55,8 @@ final class ScanoutStage {
     guard size != other.size else { return }
     throw Self.declined(
       "its mode is \(mode.width)x\(mode.height) and that of \(other.record.report.display) "
-        + "\(other.mode.width)x\(other.mode.height), and one buffer cannot have both sizes: ask for a --mode that "
-        + "both displays offer", route)
+        + "\(other.mode.width)x\(other.mode.height), and one buffer cannot have both sizes: \(Remedy.commonMode)",
+      route)
   }
 
   /// Says from `IN_FORMATS`, before the kernel is asked, what it would only call `EINVAL`.
@@ -222,8 +222,8 @@ final class ScanoutStage {
       let place = second.rectangle
       stop.error = stop.error?.explained(
         "it shows the picture alone, and refuses \(place.width)x\(place.height) \(request.overlay?.format.fourcc.name ?? "")"
-          + " at (\(place.x),\(place.y)) on its \(second.plane.kind.rawValue) plane \(second.plane.id): try another "
-          + "--overlay-size, and -v for the kernel's own words")
+          + " at (\(place.x),\(place.y)) on its \(second.plane.kind.rawValue) plane \(second.plane.id): "
+          + Remedy.otherOverlaySize.description)
       throw stop
     }
   }

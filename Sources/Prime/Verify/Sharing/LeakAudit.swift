@@ -52,15 +52,9 @@ package struct LeakAudit: Sendable {
   ///
   /// Mesa keeps files of its own open, which are not ours to count.
   private static func descriptors() -> [String: String] {
-    var found: [String: String] = [:]
-    for number in FileSystem.entries(of: "/proc/self/fd") {
-      guard let target = FileSystem.linkTarget(of: "/proc/self/fd/\(number)") else { continue }
-      let kinds = [
-        "/dmabuf:", "/dev/dri/", "/dev/udmabuf", "/dev/dma_heap/", "/memfd:prime-tool", "anon_inode:sync_file",
-        "socket:",
-      ]
-      if kinds.contains(where: target.hasPrefix) { found[number] = target }
-    }
-    return found
+    let kinds = [
+      "/dmabuf:", "/dev/dri/", "/dev/udmabuf", "/dev/dma_heap/", "/memfd:prime-tool", "anon_inode:sync_file", "socket:",
+    ]
+    return ((try? DescriptorFacts.openFiles()) ?? [:]).filter { kinds.contains(where: $0.value.hasPrefix) }
   }
 }

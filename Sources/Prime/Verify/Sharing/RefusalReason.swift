@@ -67,7 +67,7 @@ enum RefusalReason {
 
   /// What the errno usually comes from, where no third party was asked.
   static func guess(_ errno: Errno) -> String {
-    "\(importerMeaning(errno)); `prime-tool verify` of the whole matrix shows which of the two refuses"
+    "\(importerMeaning(errno)); \(Remedy.wholeMatrix)"
   }
 
   private static func list(_ names: [String]) -> String {

@@ -186,7 +186,7 @@ final class Witness {
         }
         return try WitnessAnswer(parsing: bytes)
       } catch {
-        throw .broken(error, program.name)
+        throw .againstProtocol(error, program.name)
       }
     }
     hasAsked = true

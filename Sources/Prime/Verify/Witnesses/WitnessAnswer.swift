@@ -82,7 +82,7 @@ public struct WitnessAnswer: Hashable, Sendable {
     guard let renderer = Renderer(rawValue: word(24)) else { throw .field("the renderer", UInt64(word(24))) }
     self.renderer = renderer
     rows = word(28)
-    byteCount = HandoverWire.number(bytes, at: 32, bytes: 8)
+    byteCount = bytes.number(at: 32, as: UInt64.self)
     name = try HandoverWire.text(bytes[40..<104])
     operation = try HandoverWire.text(bytes[104..<136])
     sentence = try HandoverWire.text(bytes[136..<256])
@@ -92,9 +92,9 @@ public struct WitnessAnswer: Hashable, Sendable {
   public var bytes: [UInt8] {
     var bytes = HandoverWire.header(kind: Self.kind, byteCount: Self.byteCount)
     for word in [outcome.rawValue, errno, renderer.rawValue, rows] {
-      HandoverWire.append(UInt64(word), bytes: 4, to: &bytes)
+      bytes.append(number: word)
     }
-    HandoverWire.append(byteCount, bytes: 8, to: &bytes)
+    bytes.append(number: byteCount)
     for (text, room) in [(name, Self.nameBytes), (operation, Self.operationBytes), (sentence, Self.sentenceBytes)] {
       let text = HandoverWire.bytes(of: text, room: room)
       bytes += text + [UInt8](repeating: 0, count: room - text.count)

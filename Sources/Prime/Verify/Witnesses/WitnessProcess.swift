@@ -8,14 +8,14 @@ package enum WitnessProcess {
   ///
   /// - Parameters:
   ///   - name: The program's name, for messages.
-  ///   - word: What `--witness` calls it.
+  ///   - command: What starts this program, for whoever starts it by hand.
   ///   - open: Opens the renderer of a DRM node, given by its path. What keeps it from that is told when it is asked.
   package static func serve(
-    _ name: String, calledBy word: String, _ open: (String) throws -> any WitnessRenderer
+    _ name: String, startedBy command: String, _ open: (String) throws -> any WitnessRenderer
   ) {
     let environment = ProgramProcess.environment()
     guard let socket = environment["PRIME_SOCKET"].flatMap({ CInt($0) }), let node = environment["PRIME_NODE"] else {
-      say("`prime-tool verify --witness \(word)` starts this program, and gives it PRIME_SOCKET and PRIME_NODE")
+      say("`\(command)` starts this program, and gives it PRIME_SOCKET and PRIME_NODE")
       exit(64)
     }
     let renderer: any WitnessRenderer

@@ -67,12 +67,12 @@ public struct WitnessRequest: Hashable, Sendable {
     (fourcc, width, height) = try HandoverWire.picture(bytes)
     guard let task = Task(rawValue: word(28)) else { throw .field("the task", UInt64(word(28))) }
     self.task = task
-    modifier = Modifier(rawValue: HandoverWire.number(bytes, at: 32, bytes: 8))
+    modifier = Modifier(rawValue: bytes.number(at: 32, as: UInt64.self))
     guard word(40) & ~Self.again == 0 else { throw .field("the flags", UInt64(word(40))) }
     isAgain = word(40) & Self.again != 0
     let planes = word(44)
     guard planes == (task == .look ? 1 : 0) else { throw .field("the number of planes", UInt64(planes)) }
-    memoryOffset = HandoverWire.number(bytes, at: 48, bytes: 8)
+    memoryOffset = bytes.number(at: 48, as: UInt64.self)
     memoryPitch = word(56)
     guard memoryPitch > 0 else { throw .field("the pitch of the memory", 0) }
     guard word(60) == 0 else { throw .reserved("the word before the plane") }
@@ -81,7 +81,7 @@ public struct WitnessRequest: Hashable, Sendable {
       guard word(start) == 0 else { throw .field("the buffer of plane 0", UInt64(word(start))) }
       guard word(start + 4) > 0 else { throw .field("the pitch of plane 0", 0) }
       plane = HandoverOffer.Plane(
-        buffer: 0, pitch: word(start + 4), offset: HandoverWire.number(bytes, at: start + 8, bytes: 8))
+        buffer: 0, pitch: word(start + 4), offset: bytes.number(at: start + 8, as: UInt64.self))
     } else {
       plane = nil
     }
@@ -92,18 +92,18 @@ public struct WitnessRequest: Hashable, Sendable {
   /// The message.
   public var bytes: [UInt8] {
     var bytes = HandoverWire.header(kind: Self.kind, byteCount: Self.byteCount)
-    func append(_ value: UInt32) { HandoverWire.append(UInt64(value), bytes: 4, to: &bytes) }
+    func append(_ value: UInt32) { bytes.append(number: value) }
     for word in [fourcc.rawValue, width, height, task.rawValue] { append(word) }
-    HandoverWire.append(modifier.rawValue, bytes: 8, to: &bytes)
+    bytes.append(number: modifier.rawValue)
     append(isAgain ? Self.again : 0)
     append(plane == nil ? 0 : 1)
-    HandoverWire.append(memoryOffset, bytes: 8, to: &bytes)
+    bytes.append(number: memoryOffset)
     append(memoryPitch)
     append(0)
     if let plane {
       append(0)
       append(plane.pitch)
-      HandoverWire.append(plane.offset, bytes: 8, to: &bytes)
+      bytes.append(number: plane.offset)
     }
     return bytes + [UInt8](repeating: 0, count: max(0, Self.byteCount - bytes.count))
   }
