@@ -21,6 +21,9 @@ public final class GBMAllocator: Allocator {
   public var node: DRMNode? { current.withLock { $0.node } }
 
   /// Allocates a buffer, of one of the modifiers asked for where a list is given.
+  ///
+  /// - Throws: `gbm_bo_create` or `gbm_bo_create_with_modifiers2` with the errno; an untestable error where Mesa has no driver for
+  ///   the GPU, or arranges the pixels in a way that nothing here writes.
   public func allocate(_ request: AllocationRequest) throws(PrimeError) -> BufferObject {
     let device = current.withLock { $0 }
     do throws(PrimeError) {
@@ -92,6 +95,8 @@ public final class GBMDevice: Sendable {
   package let pointer: GBMDevicePointer
 
   /// Opens the device's node again for GBM alone (`gbm_create_device`).
+  ///
+  /// - Throws: As `Device.open`; `gbm_create_device` where Mesa refuses the node.
   public convenience init(on device: Device) throws(PrimeError) {
     try self.init(opening: device.node, kernel: device.kernel)
   }

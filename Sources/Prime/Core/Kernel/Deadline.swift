@@ -89,7 +89,10 @@ public struct Deadline: Sendable {
   /// Whether somebody asked to stop.
   package var isCancelled: Bool { cancellation?.isRequested == true }
 
-  /// Throws `ETIMEDOUT` when the moment has passed, and `ECANCELED` when somebody asked to stop before it had.
+  /// Ends the work where its time is over, or somebody asked to stop.
+  ///
+  /// - Throws: `operation` with `ETIMEDOUT` when the moment has passed, and with `ECANCELED` when somebody asked to stop before
+  ///   it had.
   public func check(_ operation: PrimeError.Operation, on subject: @autoclosure () -> String) throws(PrimeError) {
     // The time comes first: whoever waits for this work asks it to stop as well, once its time is over.
     if remaining == .zero {

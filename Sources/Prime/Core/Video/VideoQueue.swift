@@ -210,6 +210,8 @@ extension VideoQueue {
   }
 
   /// Gives the device a buffer of its own memory (`VIDIOC_QBUF`).
+  ///
+  /// - Throws: `VIDIOC_QBUF` with the errno; `EINVAL` where there is no such buffer, or it is queued already.
   public borrowing func enqueue(_ index: Int, deadline: Deadline) throws(PrimeError) {
     try enqueue(index, [], byteCounts: [], deadline: deadline)
   }
@@ -285,6 +287,8 @@ extension VideoQueue {
   }
 
   /// Has the device work through the queue (`VIDIOC_STREAMON`).
+  ///
+  /// - Throws: `VIDIOC_STREAMON` with the errno.
   public mutating func start() throws(PrimeError) {
     try file.kernel.videoStream(file.rawDescriptor, type: type, on: true).orThrow("VIDIOC_STREAMON", on: subject)
     isStreaming = true
@@ -293,6 +297,8 @@ extension VideoQueue {
   /// Stops the device and takes every queued buffer back (`VIDIOC_STREAMOFF`); imported ones stay attached.
   ///
   /// Buffers that were queued to a device that does not run are taken back too.
+  ///
+  /// - Throws: `VIDIOC_STREAMOFF` with the errno.
   public mutating func stop() throws(PrimeError) {
     isStreaming = false
     try file.kernel.videoStream(file.rawDescriptor, type: type, on: false).orThrow("VIDIOC_STREAMOFF", on: subject)
