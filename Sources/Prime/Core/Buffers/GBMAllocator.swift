@@ -7,8 +7,10 @@ public final class GBMAllocator: Allocator {
 
   /// Allocates on a GBM device, which stays alive as long as a buffer of it lives.
   ///
-  /// - Parameter primary: Where it allocates when the render node may not: without a driver for the GPU, Mesa makes dumb
-  ///   buffers, which render nodes do not have.
+  /// - Parameters:
+  ///   - device: The GBM device, of a render node where there is one.
+  ///   - primary: Where it allocates when the render node may not: without a driver for the GPU, Mesa makes dumb buffers, which
+  ///     render nodes do not have.
   public init(device: GBMDevice, otherwise primary: DRMNode? = nil) {
     current = Mutex(device)
     self.primary = primary

@@ -127,7 +127,9 @@ public struct SyncFile: ~Copyable, Sendable {
 
   /// A new sync_file that signals when this one and the other have (`SYNC_IOC_MERGE`); the caller owns it.
   ///
-  /// - Parameter name: At most 31 bytes, for people who look at fences.
+  /// - Parameters:
+  ///   - other: The other sync_file, which stays as it is.
+  ///   - name: At most 31 bytes, for people who look at fences.
   /// - Throws: `SYNC_IOC_MERGE` with `EINVAL` without asking the kernel for a name that does not fit, which the kernel would
   ///   cut; `ENOENT` where the other is no sync_file.
   public borrowing func merge(with other: borrowing SyncFile, name: String) throws(PrimeError) -> SyncFile {

@@ -46,7 +46,10 @@ public struct Deadline: Sendable {
 
   /// A deadline `limit` from now.
   ///
-  /// - Parameter advice: What to do where it passes, for the error's sentence.
+  /// - Parameters:
+  ///   - limit: How long the work may take.
+  ///   - cancellation: A request to stop that ends the work before.
+  ///   - advice: What to do where it passes, for the error's sentence.
   public init(
     in limit: Duration, cancellation: Cancellation? = nil,
     advice: String = "raise --timeout if the machine is only slow"

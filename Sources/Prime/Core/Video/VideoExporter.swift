@@ -11,6 +11,9 @@ public struct VideoExporter: ~Copyable {
   /// - Parameters:
   ///   - file: An open node with a queue of the direction, which no other queue of this program has.
   ///   - direction: Which of its queues: a capture queue can write into what it exports.
+  ///   - format: The pixel format.
+  ///   - width: The width in pixels.
+  ///   - height: The height in pixels.
   ///   - count: How many buffers; a driver may give more.
   /// - Throws: `VIDIOC_S_FMT`, untestable, where the driver has no such format or size; `VIDIOC_REQBUFS` with its errno.
   public init(

@@ -116,7 +116,11 @@ extension VideoQueue {
 
   /// Asks for a format of whole frames and takes what the driver makes of it (`VIDIOC_S_FMT`).
   ///
-  /// - Parameter pitch: From row to row of the first plane, in bytes; nil leaves it to the driver, which also need not give it.
+  /// - Parameters:
+  ///   - fourcc: The format as V4L2 names it.
+  ///   - width: The width in pixels.
+  ///   - height: The height in pixels.
+  ///   - pitch: From row to row of the first plane, in bytes; nil leaves it to the driver, which also need not give it.
   /// - Returns: What the queue has now: the driver may have changed anything, the size and the format too.
   /// - Throws: `VIDIOC_S_FMT` with its errno, `EBUSY` where the queue has buffers.
   @discardableResult
