@@ -4,7 +4,7 @@
 
 SWIFT ?= swift
 
-.PHONY: verify test test-kernels test-sanitizers test-ci-example soak benchmark docs lint build packages lab-packages install clean help
+.PHONY: verify test test-kernels test-sanitizers test-ci-example soak benchmark docs doc-library lint build packages lab-packages install clean help
 
 verify: packages
 	@echo "verify: building prime-tool" >&2
@@ -58,11 +58,17 @@ docs: packages
 	@.build/release/prime-tool check --list --markdown >docs/contract.md
 
 lint:
-	@echo "test: checking the format, the layers and the links"
+	@echo "test: checking the format, the layers, the links and what is said of errors"
 	@$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
 	@scripts/check-layers
 	@scripts/check-layers --prove
 	@scripts/check-links
+	@scripts/check-throws
+	@scripts/check-throws --prove
+
+# The pages of the library Prime from its documentation, as DocC's archive; a warning fails.
+doc-library: packages
+	@SWIFT="$(SWIFT)" scripts/doc-library
 
 build: packages
 	@$(SWIFT) build --quiet -c release
@@ -91,6 +97,7 @@ help:
 	@echo "make test-sanitizers  the unit tests under ThreadSanitizer and AddressSanitizer"
 	@echo "make soak        a million damaged messages, 10,000 hand-overs, 440 kills, 20 runs of check"
 	@echo "make benchmark   fill and check against memset and memcmp"
+	@echo "make doc-library the library's documentation as a DocC archive in .build/doc-library; a warning fails"
 	@echo "make build       everything, optimised"
 	@echo "make install     prime-tool and its two witnesses into PREFIX/bin (default /usr/local)"
 	@echo "make clean       removes what was built"

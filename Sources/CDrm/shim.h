@@ -50,6 +50,8 @@ static inline int cdrm_open(const char *path, int flags) { return cdrm_result(op
 
 static inline int cdrm_duplicate(int fd) { return cdrm_result(fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
 
+static inline int cdrm_close_on_exec(int fd) { return cdrm_result(fcntl(fd, F_SETFD, FD_CLOEXEC)); }
+
 static inline int cdrm_status_flags(int fd) { return cdrm_result(fcntl(fd, F_GETFL)); }
 
 static inline int cdrm_fstat(int fd, struct stat *status) { return cdrm_result(fstat(fd, status)); }

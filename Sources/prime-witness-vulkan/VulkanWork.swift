@@ -32,7 +32,7 @@ import Prime
   /// The device waits for the fences where it takes sync_files, and the work is a fence of the buffer's for others then. Else
   /// this process waits.
   ///
-  /// - Throws: `vkWaitForFences` with `ETIMEDOUT` where it is not done in time; the device is stuck then.
+  /// - Throws: `vkWaitForFences` with `deadline` where it is not done in time; the device is stuck then.
   consuming func finish(on buffer: borrowing DMABuf, as access: FenceAccess) throws(PrimeError) {
     let deadline = Deadline(in: Self.limit)
     // Safe: recording has begun.

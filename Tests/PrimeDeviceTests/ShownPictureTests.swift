@@ -16,7 +16,7 @@ extension OnARealKernel {
         let object = try DumbAllocator(device: try device.reopened()).allocate(request(640, 480))
         buffer = try object.export(.readWrite)
         framebuffer = try Framebuffer(GEMHandle(importing: buffer, into: device), object.description)
-        try show(framebuffer.id)
+        try show(framebuffer.id.rawValue)
       }
 
       deinit {
@@ -86,12 +86,14 @@ extension OnARealKernel {
         let picture = try Framebuffer(stage.handle, stage.description)
         let target = try Framebuffer(stage.targetHandle, stage.description)
         try pipeline.capture(
-          picture, shown: (128, 64), into: target, mode: try DisplayMode.withoutWire(width: 128, height: 64),
+          picture, shown: Size(width: 128, height: 64), into: target,
+          mode: try DisplayMode.withoutWire(width: 128, height: 64),
           deadline: Lab.deadline)
         #expect(try Lab.displayState("vkms") != shown)
         let refused = try primeError {
           try pipeline.capture(
-            picture, shown: (128, 64), into: target, mode: try DisplayMode.withoutWire(width: 64, height: 64),
+            picture, shown: Size(width: 128, height: 64), into: target,
+            mode: try DisplayMode.withoutWire(width: 64, height: 64),
             deadline: Lab.deadline)
         }
         #expect(refused?.errno == .invalidArgument)

@@ -42,11 +42,11 @@ extension OnARealKernel {
       func capture(on pipeline: WritebackPipeline, deadline: Deadline) throws {
         let framebuffer = try Framebuffer(handle, description)
         let targetFramebuffer = try Framebuffer(targetHandle, description)
-        let size = (description.width, description.height)
+        let size = description.size
         defer { try? pipeline.close() }
         try pipeline.capture(
           framebuffer, shown: size, into: targetFramebuffer,
-          mode: try DisplayMode.withoutWire(width: size.0, height: size.1),
+          mode: try DisplayMode.withoutWire(size),
           deadline: deadline)
       }
     }
@@ -69,7 +69,8 @@ extension OnARealKernel {
       let target = try Framebuffer(GEMHandle(importing: wide.target, into: stage.importer), wide.description)
       let pipeline = try WritebackPipeline(on: stage.importer)
       try pipeline.capture(
-        picture, shown: (144, 56), into: target, mode: try DisplayMode.withoutWire(width: 144, height: 56),
+        picture, shown: Size(width: 144, height: 56), into: target,
+        mode: try DisplayMode.withoutWire(width: 144, height: 56),
         deadline: Lab.deadline)
       try pipeline.close()
       // What was expected to arrive: the picture's rows, at the pitch that the importer believes in.
@@ -102,7 +103,8 @@ extension OnARealKernel {
         let target = try Framebuffer(
           try GEMHandle(importing: small.target, into: stage.importer), small.description)
         try pipeline.capture(
-          picture, shown: (128, 64), into: target, mode: try DisplayMode.withoutWire(width: 128, height: 64),
+          picture, shown: Size(width: 128, height: 64), into: target,
+          mode: try DisplayMode.withoutWire(width: 128, height: 64),
           deadline: Lab.deadline)
       }
       #expect(refused?.operation == "DRM_IOCTL_MODE_ATOMIC")
@@ -115,10 +117,12 @@ extension OnARealKernel {
         let picture = try Framebuffer(stage.handle, stage.description)
         let target = try Framebuffer(stage.targetHandle, stage.description)
         try second.capture(
-          picture, shown: (128, 64), into: target, mode: try DisplayMode.withoutWire(width: 128, height: 64),
+          picture, shown: Size(width: 128, height: 64), into: target,
+          mode: try DisplayMode.withoutWire(width: 128, height: 64),
           deadline: Lab.deadline)
         try second.capture(
-          picture, shown: (128, 64), into: target, mode: try DisplayMode.withoutWire(width: 65535, height: 64),
+          picture, shown: Size(width: 128, height: 64), into: target,
+          mode: try DisplayMode.withoutWire(width: 65535, height: 64),
           deadline: Lab.deadline)
       }
       #expect(again?.operation == "drmModeCreatePropertyBlob")

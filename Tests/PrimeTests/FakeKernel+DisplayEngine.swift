@@ -27,18 +27,62 @@ extension FakeKernel {
       if objects[FakeDevice.writebackConnector] != nil {
         objects[FakeDevice.writebackConnector]?["WRITEBACK_FB_ID"] = 0
       }
+      // DRM_MODE_ATOMIC_NONBLOCK
+      if flags & 0x200 != 0, state.flips.contains(where: { $0.file == descriptor }) { throw Errno.busy }
+      let awaited = try state.takeInFences(of: &objects)
       state.devices[device].objects = objects
+      let shown = state.fences.newFence(
+        driver: state.devices[device].setup.driver, timeline: "CRTC", status: awaited.isEmpty ? 1 : 0)
       // DRM_MODE_PAGE_FLIP_EVENT
-      if flags & 1 != 0 { state.files[descriptor]?.events += FakeKernel.flipEvent(userData) }
+      if flags & 1 != 0 { state.flips.append(FakeFlip(file: descriptor, userData, awaited: awaited, shown: shown)) }
+      state.settleFlips()
       if state.faults.withholdsFence { return outFences.map { _ in -1 } }
-      var fences: [CInt] = []
-      for _ in outFences { fences.append(try state.adopt(memfd_create("fake-fence", UInt32(MFD_CLOEXEC)), as: .fence)) }
-      return fences
+      return try outFences.map { outFence in
+        guard FakeDevice.propertyName(outFence.property) == "OUT_FENCE_PTR" else {
+          return try state.adopt(memfd_create("fake-fence", UInt32(MFD_CLOEXEC)), as: .fence)
+        }
+        return try state.newSyncFile("", [shown])
+      }
     }
   }
 }
 
+/// A page flip that was asked for and is not shown yet.
+struct FakeFlip {
+  var file: CInt
+  var userData: UInt64
+  /// The fences that the engine waits for.
+  var awaited: [Int]
+  /// The fence that signals when it is shown.
+  var shown: Int
+
+  init(file: CInt, _ userData: UInt64, awaited: [Int], shown: Int) {
+    (self.file, self.userData, self.awaited, self.shown) = (file, userData, awaited, shown)
+  }
+}
+
 extension FakeKernel.State {
+  /// Shows each flip whose fences have signalled: its event is there, and its own fence signals.
+  mutating func settleFlips() {
+    for flip in flips where !fences.isPending(flip.awaited) {
+      files[flip.file]?.events += FakeKernel.flipEvent(flip.userData)
+      fences.all[flip.shown].status = 1
+    }
+    flips.removeAll { fences.all[$0.shown].status != 0 }
+  }
+
+  /// The fences that the planes were told to wait for, which are told for one commit.
+  fileprivate mutating func takeInFences(of objects: inout [UInt32: [String: UInt64]]) throws(Errno) -> [Int] {
+    var awaited: [Int] = []
+    for id in objects.keys {
+      guard let number = objects[id]?["IN_FENCE_FD"], number != Self.noFence else { continue }
+      objects[id]?["IN_FENCE_FD"] = Self.noFence
+      guard let file = syncFile(CInt(truncatingIfNeeded: number)) else { throw .invalidArgument }
+      awaited += file.fences
+    }
+    return awaited
+  }
+
   /// What `drm_atomic_check` would object to.
   fileprivate func check(_ objects: [UInt32: [String: UInt64]], device: Int) throws(Errno) {
     let known = devices[device]

@@ -26,7 +26,7 @@ extension FakeDevice {
   static let propertyNames = [
     "type", "FB_ID", "CRTC_ID", "SRC_X", "SRC_Y", "SRC_W", "SRC_H", "CRTC_X", "CRTC_Y", "CRTC_W", "CRTC_H", "ACTIVE",
     "MODE_ID", "WRITEBACK_FB_ID", "WRITEBACK_PIXEL_FORMATS", "WRITEBACK_OUT_FENCE_PTR", "rotation", "alpha",
-    "GAMMA_LUT", "Colorspace", "driver's own",
+    "GAMMA_LUT", "Colorspace", "driver's own", "IN_FENCE_FD", "OUT_FENCE_PTR",
   ]
 
   /// `DRM_MODE_PROP_…` bits.
@@ -55,6 +55,7 @@ extension FakeKernel.State {
     var plane = Dictionary(uniqueKeysWithValues: FakeDevice.propertyNames[1...10].map { ($0, UInt64(0)) })
     plane["rotation"] = 1
     plane["alpha"] = 0xffff
+    plane["IN_FENCE_FD"] = Self.noFence
     plane["type"] = 0
     if setup.hasOverlay { devices[index].objects[FakeDevice.overlayPlane] = plane }
     plane["type"] = 1
@@ -64,7 +65,7 @@ extension FakeKernel.State {
       plane["FB_ID"] = UInt64(FakeDevice.consoleFramebuffer)
       devices[index].objects[FakeDevice.foreignPlane] = plane
     }
-    devices[index].objects[FakeDevice.crtc] = ["ACTIVE": 0, "MODE_ID": 0, "GAMMA_LUT": 0]
+    devices[index].objects[FakeDevice.crtc] = ["ACTIVE": 0, "MODE_ID": 0, "GAMMA_LUT": 0, "OUT_FENCE_PTR": 0]
     devices[index].objects[FakeDevice.virtualConnector] = ["CRTC_ID": 0, "Colorspace": 0, "driver's own": 0]
     if setup.hasWriteback {
       devices[index].objects[FakeDevice.writebackConnector] = [
@@ -88,7 +89,7 @@ extension FakeKernel.State {
     mode[14] = 48
     devices[index].blobs[FakeDevice.consoleMode] = mode
     devices[index].objects[FakeDevice.crtc] = [
-      "ACTIVE": 1, "MODE_ID": UInt64(FakeDevice.consoleMode), "GAMMA_LUT": 0,
+      "ACTIVE": 1, "MODE_ID": UInt64(FakeDevice.consoleMode), "GAMMA_LUT": 0, "OUT_FENCE_PTR": 0,
     ]
     devices[index].objects[FakeDevice.virtualConnector]?["CRTC_ID"] = UInt64(FakeDevice.crtc)
     for (name, value) in [
@@ -98,6 +99,9 @@ extension FakeKernel.State {
       devices[index].objects[FakeDevice.primaryPlane]?[name] = value
     }
   }
+
+  /// `IN_FENCE_FD` reads so whatever was set.
+  static let noFence = UInt64(bitPattern: -1)
 
   /// As `drmModeRmFB`: a plane that shows it is switched off.
   mutating func removeFramebuffer(_ id: UInt32, device: Int) {

@@ -27,6 +27,7 @@ extension FakeKernel {
 
   func syncFileInfo(_ descriptor: CInt, room: Int) -> CallResult<KernelSyncFileInfo> {
     call(.syncFileInfo) { state in
+      state.settleFlips()
       guard let file = state.syncFile(descriptor) else { throw Errno.notATerminal }
       let count = state.faults.claimedFences ?? file.fences.count
       let fences = file.fences.map { state.fences.all[$0] }
@@ -91,12 +92,12 @@ extension FakeKernel {
 }
 
 extension FakeKernel.State {
-  fileprivate func syncFile(_ descriptor: CInt) -> FakeFences.SyncFile? {
+  func syncFile(_ descriptor: CInt) -> FakeFences.SyncFile? {
     guard case .syncFile(let number) = descriptors[descriptor] else { return nil }
     return fences.syncFiles[number]
   }
 
-  fileprivate mutating func newSyncFile(_ name: String, _ held: [Int]) throws(Errno) -> CInt {
+  mutating func newSyncFile(_ name: String, _ held: [Int]) throws(Errno) -> CInt {
     // Of no fence at all the kernel makes one that has signalled.
     let held = held.isEmpty ? [fences.newStub()] : held
     fences.syncFiles.append(FakeFences.SyncFile(name: name, fences: held))

@@ -95,6 +95,8 @@ final class FakeKernel: KernelCalls {
     var mappings: [UInt: Int] = [:]
     var gbm = FakeGBM()
     var fences = FakeFences()
+    /// What the display engines have still to show.
+    var flips: [FakeFlip] = []
     var sockets = FakeSockets()
     var video = FakeVideo()
     var iterator = FakeIterator()
@@ -173,6 +175,13 @@ extension FakeKernel {
     }
   }
 
+  func closeOnExec(_ descriptor: CInt) -> CallResult<Void> {
+    call(.closeOnExec) { state in
+      guard state.descriptors[descriptor] != nil else { throw state.wrongDescriptor(descriptor, "fcntl") }
+      guard fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0 else { throw Errno(rawValue: errno) }
+    }
+  }
+
   func statusFlags(_ descriptor: CInt) -> CallResult<Int32> {
     call(.statusFlags) { state in
       switch state.descriptors[descriptor] {
@@ -204,8 +213,9 @@ extension FakeKernel {
     call(.fileSystemMagic) { state in
       switch state.descriptors[descriptor] {
       case nil: throw state.wrongDescriptor(descriptor, "fstatfs")
-      // DMA_BUF_MAGIC, and TMPFS_MAGIC for the rest.
+      // DMA_BUF_MAGIC, ANON_INODE_FS_MAGIC, and TMPFS_MAGIC for the rest.
       case .dmaBuf: return 0x444d_4142
+      case .fence, .syncFile, .syncobj: return 0x0904_1934
       default: return 0x0102_1994
       }
     }

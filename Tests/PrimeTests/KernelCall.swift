@@ -2,7 +2,7 @@
 ///
 /// `close`, `unmap`, `isMaster` and libgbm's destroyers answer nothing, so there is nothing to make them fail with.
 enum KernelCall: String, CaseIterable, Sendable {
-  case open, duplicate, statusFlags, status, fileSystemMagic, seekToEnd, map, poll, createSealedMemory
+  case open, duplicate, closeOnExec, statusFlags, status, fileSystemMagic, seekToEnd, map, poll, createSealedMemory
   case dmaBufSync, udmabufCreate, dmaHeapAllocate
   case version, capability, setClientCapability, setMaster, dropMaster
   case primeHandleToFD, primeFDToHandle, closeHandle, createDumb, mapDumb
@@ -22,6 +22,9 @@ enum KernelCall: String, CaseIterable, Sendable {
     .syncobjCreate, .syncobjDestroy, .syncobjToDescriptor, .syncobjFromDescriptor, .syncobjImportSyncFile,
     .syncobjSignal, .syncobjReset, .syncobjWait, .syncobjTimelineSignal, .syncobjQuery, .syncobjTransfer,
   ]
+
+  /// The calls about descriptors that another library made.
+  static let aboutAdoption: Set<KernelCall> = [.closeOnExec]
 
   /// The calls of hand-overs between processes.
   static let aboutSockets: Set<KernelCall> = [

@@ -17,6 +17,7 @@ struct PairCheckFaultTests {
     switch call {
     case .open: ["open"]
     case .duplicate: ["fcntl(F_DUPFD_CLOEXEC)"]
+    case .closeOnExec: ["fcntl(F_SETFD)"]
     case .statusFlags: ["fcntl(F_GETFL)"]
     case .status: ["fstat"]
     case .fileSystemMagic: ["fstatfs"]
@@ -177,6 +178,7 @@ struct PairCheckFaultTests {
       made.formUnion(kernel.counts.keys)
     }
     let others = KernelCall.aboutFences.union(KernelCall.aboutSockets).union(KernelCall.aboutBPF)
+      .union(KernelCall.aboutAdoption)
     #expect(Set(KernelCall.allCases).subtracting(made) == others)
   }
 

@@ -128,7 +128,8 @@ struct SavedDisplayStateTests {
       let pipeline = try WritebackPipeline(on: device)
       #expect(told.list(of: expected) == [])
       try pipeline.capture(
-        shown, shown: (32, 16), into: written, mode: .withoutWire(width: 32, height: 16), deadline: Fixture.deadline)
+        shown, shown: Size(width: 32, height: 16), into: written, mode: .withoutWire(width: 32, height: 16),
+        deadline: Fixture.deadline)
       #expect(told.list(of: expected).first == "taken")
       try pipeline.close()
       // What other tests give back meanwhile comes behind it.

@@ -41,7 +41,7 @@ struct WritebackPipelineTests {
       let targetFramebuffer = try framebuffer(target)
       let pipeline = try WritebackPipeline(on: device)
       try pipeline.capture(
-        pictureFramebuffer, shown: (32, 16), into: targetFramebuffer,
+        pictureFramebuffer, shown: Size(width: 32, height: 16), into: targetFramebuffer,
         mode: .withoutWire(width: size.width, height: size.height), deadline: deadline)
       if closes { try pipeline.close() }
     }

@@ -1,5 +1,4 @@
 internal import CProcess
-internal import Glibc
 package import Prime
 internal import Synchronization
 
@@ -22,17 +21,17 @@ package final class BackgroundCall<Value: Sendable>: Sendable {
   }
 
   private let work: Work
-  private let thread: Mutex<pthread_t>
+  private let thread: KernelThread
 
-  private init(_ work: Work, on thread: pthread_t) {
+  private init(_ work: Work, on thread: KernelThread) {
     self.work = work
-    self.thread = Mutex(thread)
+    self.thread = thread
   }
 
   /// A thread that has ended keeps its stack until somebody takes its end; one that is held up for ever keeps it anyway.
   deinit {
     let isOver = work.result.withLock { $0 != nil }
-    _ = cprocess_let_thread_go(thread.withLock { $0 }, isOver ? 1 : 0)
+    thread.letGo(isOver: isOver)
   }
 
   /// Starts `body`, and returns when its thread has come to it.
@@ -59,48 +58,7 @@ package final class BackgroundCall<Value: Sendable>: Sendable {
 
   /// Sends the thread SIGUSR1, which does nothing but interrupt; see `Interruptions.arm`.
   package func interrupt() {
-    _ = cprocess_interrupt_thread(thread.withLock { $0 })
-  }
-}
-
-/// A thread of this process.
-enum KernelThread {
-  /// Starts `body`.
-  ///
-  /// It fails with the errno of `pthread_create`. The thread is to be joined or let go.
-  static func start(_ body: @escaping @Sendable () -> Void) -> CallResult<pthread_t> {
-    var started = pthread_t()
-    let argument = unsafe Self.argument(body)
-    let result = unsafe cprocess_start_thread(&started, Self.work, argument)
-    guard result == 0 else {
-      // Safe: no thread took the reference over.
-      unsafe Unmanaged<AnyWork>.fromOpaque(argument).release()
-      return .failure(Errno(rawValue: -result))
-    }
-    return .success(started)
-  }
-
-  /// Runs `body` to its end on a thread of its own, which may fork; false where the kernel gives no thread.
-  static func run(_ body: @escaping @Sendable () -> Void) -> Bool {
-    unsafe cprocess_run_on_thread(Self.work, Self.argument(body)) == 0
-  }
-
-  /// Safe: the thread takes over the reference it is given and releases it.
-  private static func argument(_ body: @escaping @Sendable () -> Void) -> UnsafeMutableRawPointer {
-    unsafe Unmanaged.passRetained(AnyWork(body)).toOpaque()
-  }
-
-  private static let work: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { argument in
-    guard let argument = unsafe argument else { return nil }
-    // Safe: this is the reference that was handed over, once.
-    unsafe Unmanaged<AnyWork>.fromOpaque(argument).takeRetainedValue().body()
-    return nil
-  }
-
-  /// What a C thread function can be handed.
-  private final class AnyWork: Sendable {
-    let body: @Sendable () -> Void
-    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    thread.interrupt()
   }
 }
 

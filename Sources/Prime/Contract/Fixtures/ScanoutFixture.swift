@@ -242,7 +242,7 @@ final class ScanoutFixture {
   func connectorProperty(_ name: String) -> CallResult<UInt64> {
     check.kernel.call("DRM_IOCTL_MODE_OBJ_GETPROPERTIES", name) {
       do throws(PrimeError) {
-        let object = try DisplayObject(route.connector.id, .connector, of: device)
+        let object = try DisplayObject(route.connector.id.rawValue, .connector, of: device)
         return object.value(name).map { .success($0) } ?? .failure(.noSuchFile)
       } catch {
         return .failure(error.transcribed)
@@ -293,7 +293,9 @@ final class ScanoutFixture {
   }
 
   private func shown(_ picture: Picture, into target: UInt32? = nil) -> DisplayPipe.Picture {
-    DisplayPipe.Picture(framebuffer: picture.framebuffer, shown: (width, height), target: target)
+    DisplayPipe.Picture(
+      framebuffer: FramebufferID(rawValue: picture.framebuffer), shown: (width, height),
+      target: target.map(FramebufferID.init))
   }
 
   /// A step of the display's own layers as one recorded call, with the errno that it failed with.

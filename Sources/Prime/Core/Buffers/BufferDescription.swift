@@ -15,6 +15,8 @@ public struct BufferDescription: Hashable, Sendable {
   public var width: Int { layout.width }
   /// The height in pixels.
   public var height: Int { layout.height }
+  /// Width and height in pixels.
+  public var size: Size { layout.size }
   /// The pixel format's code.
   public var fourcc: Fourcc { layout.format.fourcc }
 }

@@ -37,10 +37,8 @@ public struct BufferObject: ~Copyable {
 public struct AllocationRequest: Hashable, Sendable {
   /// The pixel format.
   public var format: PixelFormat
-  /// The width in pixels.
-  public var width: Int
-  /// The height in pixels.
-  public var height: Int
+  /// Width and height in pixels.
+  public var size: Size
   /// The modifiers the caller can use, for an allocator that knows them; nil leaves the choice to it.
   public var modifiers: [Modifier]?
   /// What the buffer is for, for GBM.
@@ -49,14 +47,30 @@ public struct AllocationRequest: Hashable, Sendable {
   public var pitch: ImporterPitch?
 
   /// Asks for a buffer.
-  public init(
-    format: PixelFormat, width: Int, height: Int, modifiers: [Modifier]? = nil, usage: GBMUsage = .linear
-  ) {
+  public init(format: PixelFormat, size: Size, modifiers: [Modifier]? = nil, usage: GBMUsage = .linear) {
     self.format = format
-    self.width = width
-    self.height = height
+    self.size = size
     self.modifiers = modifiers
     self.usage = usage
+  }
+
+  /// As `init(format:size:modifiers:usage:)`.
+  package init(
+    format: PixelFormat, width: Int, height: Int, modifiers: [Modifier]? = nil, usage: GBMUsage = .linear
+  ) {
+    self.init(format: format, size: Size(width: width, height: height), modifiers: modifiers, usage: usage)
+  }
+
+  /// The width in pixels.
+  package var width: Int {
+    get { size.width }
+    set { size.width = newValue }
+  }
+
+  /// The height in pixels.
+  package var height: Int {
+    get { size.height }
+    set { size.height = newValue }
   }
 }
 
@@ -83,5 +97,7 @@ public protocol Allocator: Sendable {
   /// The DRM node that the buffers come through, nil for memory of no device.
   var node: DRMNode? { get }
   /// Allocates one buffer; the caller owns it.
+  ///
+  /// - Throws: The call that refused, with its errno; an untestable error for what the allocator cannot try.
   func allocate(_ request: AllocationRequest) throws(PrimeError) -> BufferObject
 }

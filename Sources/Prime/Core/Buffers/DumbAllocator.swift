@@ -28,6 +28,9 @@ public struct DumbAllocator: Allocator {
   }
 
   /// Allocates a buffer that holds every plane, one below the other, at the pitch the driver chose.
+  ///
+  /// - Throws: `DRM_IOCTL_MODE_CREATE_DUMB` with `EACCES` on a render node, `ENOSYS` where the driver makes none, `ENOMEM`; an
+  ///   untestable error where the request is for a modifier other than `linear`.
   public func allocate(_ request: AllocationRequest) throws(PrimeError) -> BufferObject {
     let operation: PrimeError.Operation = "DRM_IOCTL_MODE_CREATE_DUMB"
     try request.requireLinear("dumb buffers are", operation: operation, on: device.subject)

@@ -7,8 +7,10 @@ public final class GBMAllocator: Allocator {
 
   /// Allocates on a GBM device, which stays alive as long as a buffer of it lives.
   ///
-  /// - Parameter primary: Where it allocates when the render node may not: without a driver for the GPU, Mesa makes dumb
-  ///   buffers, which render nodes do not have.
+  /// - Parameters:
+  ///   - device: The GBM device, of a render node where there is one.
+  ///   - primary: Where it allocates when the render node may not: without a driver for the GPU, Mesa makes dumb buffers, which
+  ///     render nodes do not have.
   public init(device: GBMDevice, otherwise primary: DRMNode? = nil) {
     current = Mutex(device)
     self.primary = primary
@@ -21,6 +23,9 @@ public final class GBMAllocator: Allocator {
   public var node: DRMNode? { current.withLock { $0.node } }
 
   /// Allocates a buffer, of one of the modifiers asked for where a list is given.
+  ///
+  /// - Throws: `gbm_bo_create` or `gbm_bo_create_with_modifiers2` with the errno; an untestable error where Mesa has no driver for
+  ///   the GPU, or arranges the pixels in a way that nothing here writes.
   public func allocate(_ request: AllocationRequest) throws(PrimeError) -> BufferObject {
     let device = current.withLock { $0 }
     do throws(PrimeError) {
@@ -92,6 +97,8 @@ public final class GBMDevice: Sendable {
   package let pointer: GBMDevicePointer
 
   /// Opens the device's node again for GBM alone (`gbm_create_device`).
+  ///
+  /// - Throws: As `Device.open`; `gbm_create_device` where Mesa refuses the node.
   public convenience init(on device: Device) throws(PrimeError) {
     try self.init(opening: device.node, kernel: device.kernel)
   }

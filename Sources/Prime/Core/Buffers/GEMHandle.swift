@@ -47,6 +47,8 @@ public struct GEMHandle: ~Copyable, Sendable {
   /// Exports the buffer as a dma-buf (`drmPrimeHandleToFD`, close-on-exec); the caller owns what it gets.
   ///
   /// The first export decides for the life of the buffer whether it can be written through the descriptor.
+  ///
+  /// - Throws: `drmPrimeHandleToFD` with the errno, `ENOSYS` or `EOPNOTSUPP` where the driver exports none.
   public borrowing func export(_ access: DMABuf.Access) throws(PrimeError) -> DMABuf {
     let descriptor = try device.kernel
       .primeHandleToFD(device.rawDescriptor, handle: rawValue, writable: access == .readWrite)

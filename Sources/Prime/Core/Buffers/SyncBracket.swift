@@ -42,11 +42,15 @@ extension DMABuf {
   }
 
   /// Reads bytes; see `read(as:deadline:_:)`.
+  ///
+  /// - Throws: As `read(as:deadline:_:)`.
   public borrowing func read<Result>(deadline: Deadline, _ body: (Span<UInt8>) throws -> Result) throws -> Result {
     try read(as: UInt8.self, deadline: deadline, body)
   }
 
   /// Writes bytes; see `write(as:deadline:_:)`.
+  ///
+  /// - Throws: As `write(as:deadline:_:)`.
   public borrowing func write<Result>(
     deadline: Deadline, _ body: (inout MutableSpan<UInt8>) throws -> Result
   ) throws -> Result {

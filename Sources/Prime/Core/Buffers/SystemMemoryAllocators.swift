@@ -18,6 +18,9 @@ public struct UDMABufAllocator: Allocator {
   public var node: DRMNode? { nil }
 
   /// Allocates whole pages; the kernel's limit is the module parameter `size_limit_mb`, 64 by default.
+  ///
+  /// - Throws: `open` with `ENOENT` or `EACCES` on the node, `memfd_create`, or `UDMABUF_CREATE` with the errno, `EINVAL` beyond
+  ///   the limit; an untestable error where the request is for a modifier other than `linear`.
   public func allocate(_ request: AllocationRequest) throws(PrimeError) -> BufferObject {
     try SystemMemory.allocate(request, from: Self.path, kernel: kernel, operation: "UDMABUF_CREATE") {
       (node, byteCount) throws(PrimeError) in
@@ -71,6 +74,9 @@ public struct DMAHeapAllocator: Allocator {
   public var node: DRMNode? { nil }
 
   /// Allocates whole pages of zeros, as a descriptor for reading and writing.
+  ///
+  /// - Throws: `open` with `ENOENT` or `EACCES` on the heap's node, `DMA_HEAP_IOCTL_ALLOC` with the errno; an untestable error
+  ///   for memory that the CPU may not map, and where the request is for a modifier other than `linear`.
   public func allocate(_ request: AllocationRequest) throws(PrimeError) -> BufferObject {
     let path = Self.path(of: heap)
     return try SystemMemory.allocate(request, from: path, kernel: kernel, operation: "DMA_HEAP_IOCTL_ALLOC") {

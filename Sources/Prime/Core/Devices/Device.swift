@@ -71,6 +71,8 @@ public final class Device: Sendable {
   }
 
   /// Another open file of the same node, with GEM handles and mastership of its own.
+  ///
+  /// - Throws: As `open`.
   public func reopened() throws(PrimeError) -> Device {
     // The existential is opened here so that `open` keeps its generic form for tests.
     try Self.open(node, kernel: kernel)

@@ -84,3 +84,32 @@ public struct DeviceDescription: Hashable, Sendable {
     self.problem = problem
   }
 }
+
+extension DeviceDescription {
+  /// Opens the device, on the node through which buffers are shared: the primary one where both can be opened.
+  ///
+  /// Each call gives another open file, with GEM handles and mastership of its own; it closes itself.
+  ///
+  /// - Throws: `open` with the errno that kept the device from being opened when it was found, and what to do; `ENODEV` where
+  ///   it has no node; else as `Device.open`.
+  public func open() throws(PrimeError) -> Device {
+    try open(kernel: LinuxKernel())
+  }
+
+  /// As `open()`, of any kernel.
+  package func open(kernel: some KernelCalls) throws(PrimeError) -> Device {
+    if let usableNode { return try Device.open(usableNode, kernel: kernel) }
+    if let problem { throw problem }
+    // Discovery left it alone, so that nothing is known of its nodes.
+    var first: PrimeError?
+    for node in [primary, render].compactMap({ $0 }) {
+      do throws(PrimeError) {
+        return try Device.open(node, kernel: kernel)
+      } catch {
+        first = first ?? error
+      }
+    }
+    throw first
+      ?? PrimeError(operation: "open", finding: .absent, subject: driver, reason: "`/dev/dri` shows no node of it")
+  }
+}

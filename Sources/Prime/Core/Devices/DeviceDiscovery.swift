@@ -69,6 +69,8 @@ public struct DeviceDiscovery: Sendable {
   }
 
   /// The DRM nodes, by the kernel's names, of which `/dev/dri` shows none, as in a container that was started without them.
+  ///
+  /// - Throws: What kept `/dev/dri` or sysfs from being read.
   public func unshownNodes() throws(PrimeError) -> [String] {
     let shown = try shownNodes()
     return try kernelNodes().filter { shown[$0.number] == nil }.map(\.name)

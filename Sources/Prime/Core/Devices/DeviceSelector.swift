@@ -108,9 +108,9 @@ extension DeviceDescription {
 extension DeviceSelector {
   /// Opens the first device that it names, on the node through which buffers are shared; the caller's is a new open file.
   ///
-  /// - Parameter devices: What `DeviceDiscovery` found, with this selector among those that are opened.
-  /// - Throws: `open` with `ENODEV` where nothing has that name, with the names that there are; with the errno that kept
-  ///   the device from being opened before, and what to do.
+  /// - Parameter devices: What `DeviceDiscovery` found.
+  /// - Throws: `open` with `ENODEV` where nothing has that name, with the names that there are; else as
+  ///   `DeviceDescription.open()`.
   public func open(among devices: [DeviceDescription]) throws(PrimeError) -> Device {
     guard let device = matches(in: devices).first else {
       let present = devices.map { $0.label(among: devices) }
@@ -120,9 +120,6 @@ extension DeviceSelector {
           ? "this machine has no DRM device" : "no device has this name: present are \(present.joined(separator: ", "))"
       )
     }
-    if let node = device.usableNode { return try Device.open(node) }
-    throw device.problem
-      ?? PrimeError(
-        operation: "open", finding: .absent, subject: description, reason: "the device was not among those to open")
+    return try device.open()
   }
 }

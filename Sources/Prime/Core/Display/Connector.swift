@@ -11,7 +11,7 @@ public struct Connector: Hashable, Sendable {
   }
 
   /// The object id on its device.
-  public let id: UInt32
+  public let id: ConnectorID
   /// The kernel's name, as sysfs and compositors print it: `HDMI-A-1`, `Virtual-1`, `Writeback-1`.
   public let name: String
   /// Whether it writes into a buffer instead of onto a wire.
@@ -20,7 +20,7 @@ public struct Connector: Hashable, Sendable {
   public let connection: Connection
 
   package init(_ answer: KMSConnector) {
-    id = answer.id
+    id = ConnectorID(rawValue: answer.id)
     name = "\(Self.typeName(answer.type))-\(answer.typeIndex)"
     isWriteback = answer.type == ConnectorType.writeback
     connection =

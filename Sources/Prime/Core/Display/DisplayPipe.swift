@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Synchronization
 
 /// A CRTC with one or two planes and one connector, shown from and flipped by one owner, and put back at the end.
 ///
@@ -10,14 +11,15 @@ public final class DisplayPipe {
   private var saved: SavedDisplayState?
   /// Whether the display was asked to change, and whether anything may have changed.
   private var isTaken = false
-  private var isChanged = false
+  var isChanged = false
   /// The mode that was set last.
   private var lit: DisplayMode?
   /// A picture that was given up on while the engine was still writing it.
   package var unfinished: WritebackJob?
   /// How many pictures the engine did not write in time, so that they had to be composed again or were given up.
   package private(set) var lostWritebacks = 0
-  private var flips: UInt64 = 0
+  /// The flips that were shown and that nobody has asked for yet, by the number that their event has.
+  private var shownFlips: [UInt64: ShownFlip] = [:]
   /// The second plane that was last switched on.
   private var secondPlane: DisplayObject?
 
@@ -27,23 +29,26 @@ public final class DisplayPipe {
     public var sequence: UInt32
     /// When it appeared, by the kernel's monotonic clock.
     public var time: DisplayEvent.Timestamp
-    /// From the commit to the event, in nanoseconds.
+    /// From the commit to the moment at which its event was read, in nanoseconds.
     public var latency: Int64
   }
 
   /// What is shown of a framebuffer, and where a writeback connector writes it.
   package struct Picture {
     /// The framebuffer's id.
-    package var framebuffer: UInt32
-    /// The part of it that is shown, from its upper left corner, in pixels.
+    package var framebuffer: FramebufferID
+    /// Where in it the part that is shown begins.
+    var corner = Point.origin
+    /// How large that part is, in pixels.
     package var shown: (width: Int, height: Int)
     /// The framebuffer that a writeback connector writes, as large as the mode.
-    var target: UInt32?
+    var target: FramebufferID?
     /// What a second plane shows above it.
     package var overlay: Overlay?
 
     package init(
-      framebuffer: UInt32, shown: (width: Int, height: Int), target: UInt32? = nil, overlay: Overlay? = nil
+      framebuffer: FramebufferID, shown: (width: Int, height: Int), target: FramebufferID? = nil,
+      overlay: Overlay? = nil
     ) {
       self.framebuffer = framebuffer
       self.shown = shown
@@ -56,13 +61,13 @@ public final class DisplayPipe {
   package struct Overlay {
     var plane: SecondPlane
     /// The framebuffer's id.
-    package var framebuffer: UInt32
+    package var framebuffer: FramebufferID
     var size: (width: Int, height: Int)
     /// Where its upper left corner is on the screen.
     var place: (x: Int, y: Int)
 
     package init(
-      plane: SecondPlane, framebuffer: UInt32, size: (width: Int, height: Int), place: (x: Int, y: Int)
+      plane: SecondPlane, framebuffer: FramebufferID, size: (width: Int, height: Int), place: (x: Int, y: Int)
     ) {
       self.plane = plane
       self.framebuffer = framebuffer
@@ -72,6 +77,9 @@ public final class DisplayPipe {
   }
 
   /// Becomes master and remembers what was shown.
+  ///
+  /// - Throws: `drmSetMaster` with `EBUSY` or `EACCES`, and who has the display open; the call with which what is shown could
+  ///   not be read.
   public init(_ route: DisplayRoute) throws(PrimeError) {
     self.route = route
     let device = route.device
@@ -94,6 +102,8 @@ public final class DisplayPipe {
   /// Further calls do nothing. It has ten seconds of its own, whatever ended the work: the signal that interrupts the
   /// restoring commit may be the very one that asked to stop. Where it cannot be put back, the framebuffers of this open
   /// file are removed when they go, which switches off the planes that still show one.
+  ///
+  /// - Throws: `DRM_IOCTL_MODE_ATOMIC`, or the older calls, with the errno; the reason says what stays changed.
   public func close() throws(PrimeError) {
     guard let state = saved else { return }
     saved = nil
@@ -117,7 +127,7 @@ public final class DisplayPipe {
   }
 
   /// Says that the display is about to change, the first time.
-  private func take() {
+  func take() {
     guard !isTaken, let saved else { return }
     DisplayCustody.take(route.device.node.path, saved)
     isTaken = true
@@ -158,9 +168,11 @@ public final class DisplayPipe {
       // A refused one may have done half of it.
       isChanged = true
       try neutraliseWithoutAtomic()
-      let state = KMSCRTC(framebuffer: picture.framebuffer, x: 0, y: 0, mode: mode.bytes)
+      let state = KMSCRTC(
+        framebuffer: picture.framebuffer.rawValue, x: UInt32(picture.corner.x), y: UInt32(picture.corner.y),
+        mode: mode.bytes)
       return try route.device.kernel.kmsSetCRTC(
-        route.device.rawDescriptor, id: route.crtcID, state, connectors: [route.connector.id]
+        route.device.rawDescriptor, id: route.crtcID.rawValue, state, connectors: [route.connector.id.rawValue]
       ).asDisplayCall("drmModeSetCrtc", on: route.device.subject)
     }
     let blob = try PropertyBlob(mode.bytes, on: route.device)
@@ -203,11 +215,11 @@ public final class DisplayPipe {
         ).orThrow("drmModeObjectSetProperty", on: device.subject)
       }
     }
-    let tables = saved?.legacy.first { $0.id == route.crtcID }?.gamma.count ?? 0
+    let tables = saved?.legacy.first { $0.id == route.crtcID.rawValue }?.gamma.count ?? 0
     guard tables >= 6 else { return }
     let size = tables / 3
     let ramp = (0..<size).map { UInt16($0 * 65535 / (size - 1)) }
-    try device.kernel.kmsSetGamma(device.rawDescriptor, crtc: route.crtcID, ramp + ramp + ramp)
+    try device.kernel.kmsSetGamma(device.rawDescriptor, crtc: route.crtcID.rawValue, ramp + ramp + ramp)
       .orThrow("drmModeCrtcSetGamma", on: device.subject)
   }
 
@@ -222,21 +234,22 @@ public final class DisplayPipe {
 
   func writebackJob(_ fences: [CInt], _ picture: Picture) throws(PrimeError) -> WritebackJob? {
     guard let fence = fences.first, let target = picture.target else { return nil }
-    return try WritebackJob(fence: fence, target: target, on: route.device)
+    return try WritebackJob(fence: fence, target: target.rawValue, on: route.device)
   }
 
   private func modeset(
     _ objects: DisplayRoute.Objects, _ picture: Picture, mode: borrowing PropertyBlob
   ) throws(PrimeError) -> AtomicCommit {
     var commit = AtomicCommit()
-    for other in objects.otherPlanes where other.id != picture.overlay?.plane.id { try commit.switchOff(other) }
+    for other in objects.otherPlanes where other.id != picture.overlay?.plane.object.id { try commit.switchOff(other) }
     // vkms refuses a CRTC that feeds a wire and a buffer at once.
     for other in objects.otherConnectors { try commit.set(other, "CRTC_ID", 0) }
-    try commit.set(objects.connector, "CRTC_ID", UInt64(route.crtcID))
-    if let target = picture.target { try commit.set(objects.connector, "WRITEBACK_FB_ID", UInt64(target)) }
-    try commit.set(objects.crtc, "MODE_ID", UInt64(mode.id))
+    try commit.set(objects.connector, "CRTC_ID", UInt64(route.crtcID.rawValue))
+    if let target = picture.target { try commit.set(objects.connector, "WRITEBACK_FB_ID", UInt64(target.rawValue)) }
+    try commit.set(objects.crtc, "MODE_ID", UInt64(mode.id.rawValue))
     try commit.set(objects.crtc, "ACTIVE", 1)
-    try commit.show(picture.framebuffer, on: objects.plane, of: route.crtcID, size: picture.shown)
+    try commit.show(
+      picture.framebuffer, from: picture.corner, on: objects.plane, of: route.crtcID, size: picture.shown)
     for object in [objects.connector, objects.crtc, objects.plane] { commit.assignments += object.neutralising }
     try arrange(picture.overlay, in: &commit)
     return commit
@@ -244,7 +257,7 @@ public final class DisplayPipe {
 
   /// Shows the second plane's picture, or switches off the plane that showed one.
   private func arrange(_ overlay: Overlay?, in commit: inout AtomicCommit) throws(PrimeError) {
-    if let shown = secondPlane, shown.id != overlay?.plane.id { try commit.switchOff(shown) }
+    if let shown = secondPlane, shown.id != overlay?.plane.object.id { try commit.switchOff(shown) }
     guard let overlay else { return }
     let plane = overlay.plane.object
     try commit.show(overlay.framebuffer, on: plane, of: route.crtcID, size: overlay.size, at: overlay.place)
@@ -263,124 +276,115 @@ public final class DisplayPipe {
 
   /// Shows another picture at the next frame and waits until it appeared, and was written where there is a target.
   package func flip(to picture: Picture, deadline: Deadline) throws(PrimeError) -> Flip {
-    let start = ContinuousClock.now
-    _ = try submit(picture, after: nil, givingFence: false, deadline: deadline)
-    let event = try awaitFlip(flips, deadline: deadline)
-    let latency = (ContinuousClock.now - start).nanoseconds
-    try finishWriting(deadline: deadline)
-    return Flip(sequence: event.sequence, time: event.time, latency: latency)
-  }
-
-  /// Commits another picture without waiting for anything, and counts it; the fence that says when it is shown, where one is
-  /// asked for.
-  private func submit(
-    _ picture: Picture, after fence: CInt?, givingFence: Bool, deadline: Deadline
-  ) throws(PrimeError) -> SyncFile? {
-    let device = route.device
-    flips += 1
-    guard let objects = route.objects else {
-      try device.kernel.kmsPageFlip(
-        device.rawDescriptor, crtc: route.crtcID, framebuffer: picture.framebuffer, userData: flips
-      ).orThrow("drmModePageFlip", on: device.subject)
-      return nil
-    }
-    var commit = AtomicCommit()
-    try commit.set(objects.plane, "FB_ID", UInt64(picture.framebuffer))
-    if let fence { try commit.set(objects.plane, "IN_FENCE_FD", UInt64(fence)) }
-    try arrange(picture.overlay, in: &commit)
-    if let target = picture.target { try commit.set(objects.connector, "WRITEBACK_FB_ID", UInt64(target)) }
-    let shown = try givingFence ? [objects.crtc.setting("OUT_FENCE_PTR", to: 0)] : []
-    var fences = try commit.send(
-      on: device, flags: [.nonBlocking, .event], outFences: shown + outFences(objects, picture), userData: flips,
-      deadline: deadline)
-    secondPlane = picture.overlay?.plane.object
-    // Taken over before anything can throw, so that each is closed whatever comes.
-    var outFence: SyncFile?
-    if givingFence && !fences.isEmpty {
-      outFence = SyncFile(adopting: Descriptor(adopting: fences.removeFirst(), kernel: device.kernel))
-    }
-    unfinished = try writebackJob(fences, picture)
-    return outFence
-  }
-
-  private func finishWriting(deadline: Deadline) throws(PrimeError) {
+    let flip = try commit(flipTo: picture, deadline: deadline)
+    let shown = try awaitFlip(flip.number, deadline: deadline)
+    let seen = shown.flip(since: flip.begun)
     if let job = unfinished.take() { try finishWriting(job, deadline: deadline) }
+    return seen
   }
 
-  private func awaitFlip(
-    _ userData: UInt64, deadline: Deadline
-  ) throws(PrimeError) -> (sequence: UInt32, time: DisplayEvent.Timestamp) {
+  /// Has another picture shown at the next frame; gives the number that its event will have, and when it was asked for.
+  func commit(
+    flipTo picture: Picture, deadline: Deadline
+  ) throws(PrimeError) -> (number: UInt64, begun: ContinuousClock.Instant) {
+    let device = route.device
+    let number = try nextFlip()
+    take()
+    let begun = ContinuousClock.now
+    var fences: [CInt] = []
+    if let objects = route.objects {
+      var commit = AtomicCommit()
+      try commit.set(objects.plane, "FB_ID", UInt64(picture.framebuffer.rawValue))
+      try arrange(picture.overlay, in: &commit)
+      if let target = picture.target { try commit.set(objects.connector, "WRITEBACK_FB_ID", UInt64(target.rawValue)) }
+      fences = try commit.send(
+        on: device, flags: [.nonBlocking, .event], outFences: try outFences(objects, picture), userData: number,
+        deadline: deadline)
+      secondPlane = picture.overlay?.plane.object
+    } else {
+      try device.kernel.kmsPageFlip(
+        device.rawDescriptor, crtc: route.crtcID.rawValue, framebuffer: picture.framebuffer.rawValue, userData: number
+      ).orThrow("drmModePageFlip", on: device.subject)
+    }
+    isChanged = true
+    // Taken over before anything can throw, so that a fence is closed whatever the event does.
+    unfinished = try writebackJob(fences, picture)
+    return (number, begun)
+  }
+
+  /// What an event says of a flip.
+  struct ShownFlip {
+    fileprivate var sequence: UInt32
+    fileprivate var time: DisplayEvent.Timestamp
+
+    /// The flip as its caller is told of it.
+    func flip(since begun: ContinuousClock.Instant) -> Flip {
+      Flip(sequence: sequence, time: time, latency: (ContinuousClock.now - begun).nanoseconds)
+    }
+  }
+
+  /// Counts the flips of this process: an open file has one queue of events, whichever of its displays they are of.
+  private static let lastFlip = Atomic<UInt64>(0)
+
+  /// A number for a flip that is about to be asked for.
+  func nextFlip() throws(PrimeError) -> UInt64 {
+    // An open file has room for 4096 bytes of events (drm_file.c); those of flips that nobody waits for would fill it.
+    if try hasEvent() { try readEvents() }
+    while shownFlips.count > Self.keptFlips, let oldest = shownFlips.keys.min() { shownFlips[oldest] = nil }
+    return Self.lastFlip.wrappingAdd(1, ordering: .relaxed).newValue
+  }
+
+  private static let keptFlips = 64
+
+  func awaitFlip(_ number: UInt64, deadline: Deadline) throws(PrimeError) -> ShownFlip {
+    while true {
+      if let shown = shownFlips.removeValue(forKey: number) { return shown }
+      try route.device.kernel.awaitEvents(
+        Self.readable, of: route.device.rawDescriptor, Self.flipInWords, deadline: deadline, on: route.device.subject)
+      try readEvents()
+    }
+  }
+
+  /// As `awaitFlip`, for a task.
+  func suspendUntilFlip(_ number: UInt64, deadline: Deadline) async throws(PrimeError) -> ShownFlip {
     let device = route.device
     while true {
-      try device.awaitReadable(device.rawDescriptor, "the page flip", deadline: deadline)
-      let bytes = try device.kernel.read(device.rawDescriptor, limit: 4096).orThrow("read", on: device.subject)
-      let events: [DisplayEvent]
-      do throws(BlobError) {
-        events = try DisplayEvent.parse(bytes)
-      } catch {
-        throw PrimeError(
-          operation: "read", finding: .broken, subject: device.subject, reason: "its events make no sense: \(error)")
+      if let shown = shownFlips.removeValue(forKey: number) { return shown }
+      // Another task of the same actor may have read the event meanwhile, and to read none blocks.
+      if try hasEvent() {
+        try readEvents()
+      } else {
+        try await device.kernel.suspendUntilEvents(
+          Self.readable, of: device.rawDescriptor, Self.flipInWords, deadline: deadline, on: device.subject)
       }
-      for case .flipComplete(userData, _, let sequence, let time) in events { return (sequence, time) }
     }
   }
 
-  /// What `poll` waits for: a fence has signalled, an event has come.
-  static let readable = Int16(POLLIN)
-}
-
-/// A page flip that the kernel accepted and that nobody has waited for yet.
-package struct StartedFlip: ~Copyable {
-  /// Signals when the picture is shown (`OUT_FENCE_PTR`).
-  package let outFence: SyncFile
-  fileprivate let number: UInt64
-}
-
-extension DisplayPipe {
-  /// Commits another picture without waiting for anything (`DRM_MODE_ATOMIC_NONBLOCK`).
-  ///
-  /// The engine waits by itself, for the writers' fences of the picture's buffer and for `fence`, the descriptor of
-  /// a sync_file (`IN_FENCE_FD`), which stays the caller's. The caller ends the flip with `finish`.
-  ///
-  /// - Throws: `unsupported` without a call on the legacy path; `DRM_IOCTL_MODE_ATOMIC` with its errno, `EBUSY` where another
-  ///   flip is under way; `broken` where the kernel gives no fence.
-  package func start(
-    flipTo picture: Picture, after fence: CInt?, deadline: Deadline
-  ) throws(PrimeError) -> StartedFlip {
+  /// Reads the events that have come, of which there is one at least.
+  private func readEvents() throws(PrimeError) {
     let device = route.device
-    guard route.isAtomic else {
+    let bytes = try device.kernel.read(device.rawDescriptor, limit: 4096).orThrow("read", on: device.subject)
+    let events: [DisplayEvent]
+    do throws(BlobError) {
+      events = try DisplayEvent.parse(bytes)
+    } catch {
       throw PrimeError(
-        operation: "DRM_IOCTL_MODE_ATOMIC", finding: .unsupported, subject: device.subject,
-        reason: "it has no atomic mode setting, and the legacy calls give no fence")
+        operation: "read", finding: .broken, subject: device.subject, reason: "its events make no sense: \(error)")
     }
-    let outFence = try submit(picture, after: fence, givingFence: true, deadline: deadline)
-    guard let outFence, outFence.rawDescriptor >= 0 else {
-      throw PrimeError(
-        operation: "DRM_IOCTL_MODE_ATOMIC", finding: .broken, subject: device.subject,
-        reason: "the kernel accepted the commit and gave no fence")
+    for case .flipComplete(let number, _, let sequence, let time) in events {
+      shownFlips[number] = ShownFlip(sequence: sequence, time: time)
     }
-    return StartedFlip(outFence: outFence, number: flips)
   }
 
   /// Whether the device has an event to be read at this moment.
   package func hasEvent() throws(PrimeError) -> Bool {
     let device = route.device
     return try device.kernel.currentEvents(
-      Self.readable, of: device.rawDescriptor, "the page flip", on: device.subject) != 0
+      Self.readable, of: device.rawDescriptor, Self.flipInWords, on: device.subject) != 0
   }
 
-  /// Waits until the picture is shown, and written where there is a target.
-  ///
-  /// - Throws: `poll for the page flip` or `poll for the writeback fence` with `deadline` or `cancelled`.
-  package func finish(_ flip: borrowing StartedFlip, deadline: Deadline) throws(PrimeError) {
-    _ = try awaitFlip(flip.number, deadline: deadline)
-    try finishWriting(deadline: deadline)
-  }
-}
+  private static let flipInWords = "the page flip"
 
-extension Device {
-  /// Waits until a descriptor has something to say.
-  fileprivate func awaitReadable(_ descriptor: CInt, _ what: String, deadline: Deadline) throws(PrimeError) {
-    try kernel.awaitEvents(Int16(POLLIN), of: descriptor, what, deadline: deadline, on: subject)
-  }
+  /// What `poll` waits for: a fence has signalled, an event has come.
+  static let readable = Int16(POLLIN)
 }

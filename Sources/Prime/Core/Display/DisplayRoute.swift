@@ -7,9 +7,9 @@ public struct DisplayRoute: Sendable {
   /// The CRTC's index in the device's list, which masks and debugfs use.
   public let crtcIndex: Int
   /// The CRTC's object id.
-  public let crtcID: UInt32
+  public let crtcID: CRTCID
   /// The primary plane's object id.
-  public let planeID: UInt32
+  public let planeID: PlaneID
   /// The formats and modifiers the plane says it fetches; without `IN_FORMATS` every format, modifiers unknown.
   public let formats: PlaneFormats
   /// The modes of the connector, the kernel's preferred first; none for a writeback connector, which takes any size.
@@ -39,8 +39,8 @@ extension DisplayRoute {
   /// The route's connector, CRTC and plane as they are at this moment.
   func readObjects() throws(PrimeError) -> [DisplayObject] {
     [
-      try DisplayObject(connector.id, .connector, of: device), try DisplayObject(crtcID, .crtc, of: device),
-      try DisplayObject(planeID, .plane, of: device),
+      try DisplayObject(connector.id.rawValue, .connector, of: device),
+      try DisplayObject(crtcID.rawValue, .crtc, of: device), try DisplayObject(planeID.rawValue, .plane, of: device),
     ]
   }
 }
@@ -53,7 +53,7 @@ public struct PlaneFormats: Hashable, Sendable {
   public let inFormats: InFormats?
 
   /// Why a format and modifier cannot be fetched, nil when they can as far as the plane says.
-  package func objection(to fourcc: Fourcc, _ modifier: Modifier, plane: UInt32) -> String? {
+  package func objection(to fourcc: Fourcc, _ modifier: Modifier, plane: PlaneID) -> String? {
     guard formats.contains(fourcc) else {
       return "plane \(plane) does not fetch \(fourcc): it lists \(formats.map(\.name).joined(separator: ", "))"
     }
@@ -109,8 +109,8 @@ extension DisplayRoute {
     self.device = device
     self.connector = chosen.connector
     self.crtcIndex = way.crtcIndex
-    self.crtcID = way.crtcID
-    self.planeID = way.plane.id
+    self.crtcID = CRTCID(rawValue: way.crtcID)
+    self.planeID = PlaneID(rawValue: way.plane.id)
     self.formats = PlaneFormats(
       formats: way.plane.formats.map(Fourcc.init(rawValue:)), inFormats: try Self.inFormats(way.planeObject, of: device)
     )
@@ -124,9 +124,9 @@ extension DisplayRoute {
       self.targetFormats = []
       return
     }
-    let connectorObject = try DisplayObject(chosen.connector.id, .connector, of: device)
+    let connectorObject = try DisplayObject(chosen.answer.id, .connector, of: device)
     var otherConnectors: [DisplayObject] = []
-    for id in resources.connectors where id != chosen.connector.id {
+    for id in resources.connectors where id != chosen.answer.id {
       let other = try DisplayObject(id, .connector, of: device)
       if other.value("CRTC_ID") == UInt64(way.crtcID) { otherConnectors.append(other) }
     }
@@ -244,7 +244,7 @@ extension DisplayRoute {
   }
 
   private static func modes(of connector: Connector, on device: Device) throws(PrimeError) -> [DisplayMode] {
-    let list = try device.kernel.kmsModes(device.rawDescriptor, connector: connector.id)
+    let list = try device.kernel.kmsModes(device.rawDescriptor, connector: connector.id.rawValue)
       .orThrow("drmModeGetConnector", on: device.subject)
     var modes: [DisplayMode] = []
     for bytes in list {

@@ -6,7 +6,9 @@ public struct Framebuffer: ~Copyable, Sendable {
   /// The open file it belongs to.
   public let device: Device
   /// The object id that a plane's `FB_ID` takes.
-  public let id: UInt32
+  public let id: FramebufferID
+  /// How large the picture is.
+  public let size: Size
 
   /// Wraps an imported or own buffer.
   ///
@@ -27,11 +29,13 @@ public struct Framebuffer: ~Copyable, Sendable {
     // An implicit modifier is said by leaving the flag out, and a driver without the capability refuses even linear.
     let takesModifiers = device.takesFramebufferModifiers
     let modifier = takesModifiers && description.modifier != .invalid ? description.modifier.rawValue : nil
-    self.id = try device.kernel.kmsAddFramebuffer(
-      device.rawDescriptor,
-      KMSFramebufferRequest(
-        width: width, height: height, fourcc: description.fourcc.rawValue, modifier: modifier, planes: planes)
-    ).orThrow(operation, on: device.subject)
+    self.id = FramebufferID(
+      rawValue: try device.kernel.kmsAddFramebuffer(
+        device.rawDescriptor,
+        KMSFramebufferRequest(
+          width: width, height: height, fourcc: description.fourcc.rawValue, modifier: modifier, planes: planes)
+      ).orThrow(operation, on: device.subject))
+    self.size = description.size
     self.device = device
   }
 
@@ -39,10 +43,10 @@ public struct Framebuffer: ~Copyable, Sendable {
     // RmFB switches off a plane that still shows it; kernels before 6.8 have nothing else. An error of both says that
     // the device is gone, which removed the framebuffer as well.
     if !device.mustRemoveFramebuffers,
-      case .success = device.kernel.kmsCloseFramebuffer(device.rawDescriptor, id: id)
+      case .success = device.kernel.kmsCloseFramebuffer(device.rawDescriptor, id: id.rawValue)
     {
       return
     }
-    _ = device.kernel.kmsRemoveFramebuffer(device.rawDescriptor, id: id)
+    _ = device.kernel.kmsRemoveFramebuffer(device.rawDescriptor, id: id.rawValue)
   }
 }

@@ -6,6 +6,9 @@ public struct ModeRequest: Sendable, Hashable, CustomStringConvertible {
   /// The height in pixels.
   public let height: Int
 
+  /// Width and height in pixels.
+  public var size: Size { Size(width: width, height: height) }
+
   /// The refresh rate in thousandths of a hertz, or nil where any will do.
   public let refreshMillihertz: Int?
 

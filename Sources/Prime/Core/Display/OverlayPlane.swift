@@ -17,7 +17,7 @@ public struct SecondPlane: Sendable {
   }
 
   /// The plane's object id.
-  public let id: UInt32
+  public let id: PlaneID
   /// What the driver offers it for.
   public let kind: Kind
   /// The formats and modifiers it says it fetches.
@@ -43,14 +43,14 @@ extension DisplayRoute {
     let floor = objects.plane.value("zpos")
     var found: [SecondPlane] = []
     for id in try device.kernel.kmsPlanes(device.rawDescriptor)
-      .orThrow("drmModeGetPlaneResources", on: device.subject) where id != planeID
+      .orThrow("drmModeGetPlaneResources", on: device.subject) where id != planeID.rawValue
     {
       let answer = try device.kernel.kmsPlane(device.rawDescriptor, id: id)
         .orThrow("drmModeGetPlane", on: device.subject)
       let object = try DisplayObject(id, .plane, of: device)
       let kind = [SecondPlane.Kind.overlay, .cursor].first { $0.type == object.value("type") }
       guard let kind, answer.possibleCRTCs & (1 << UInt32(crtcIndex)) != 0,
-        [0, UInt64(crtcID)].contains(object.value("CRTC_ID") ?? 0)
+        [0, UInt64(crtcID.rawValue)].contains(object.value("CRTC_ID") ?? 0)
       else { continue }
       // Where planes have an order, one below the picture would be hidden by it.
       var raised: UInt64?
@@ -60,7 +60,7 @@ extension DisplayRoute {
       }
       let formats = PlaneFormats(
         formats: answer.formats.map(Fourcc.init(rawValue:)), inFormats: try Self.inFormats(object, of: device))
-      found.append(SecondPlane(id: id, kind: kind, formats: formats, object: object, raised: raised))
+      found.append(SecondPlane(id: PlaneID(rawValue: id), kind: kind, formats: formats, object: object, raised: raised))
     }
     return found.filter { $0.kind == .overlay } + found.filter { $0.kind == .cursor }
   }
@@ -86,15 +86,18 @@ extension DisplayRoute {
 }
 
 extension AtomicCommit {
-  /// Shows the upper left part of a framebuffer on a plane, unscaled.
+  /// Shows a part of a framebuffer on a plane, unscaled; `corner` is where in the framebuffer it begins.
   mutating func show(
-    _ framebuffer: UInt32, on plane: DisplayObject, of crtc: UInt32, size: (width: Int, height: Int),
-    at place: (x: Int, y: Int) = (0, 0)
+    _ framebuffer: FramebufferID, from corner: Point = .origin, on plane: DisplayObject, of crtc: CRTCID,
+    size: (width: Int, height: Int), at place: (x: Int, y: Int) = (0, 0)
   ) throws(PrimeError) {
-    try set(plane, "FB_ID", UInt64(framebuffer))
-    try set(plane, "CRTC_ID", UInt64(crtc))
-    for (name, value) in [("SRC_X", 0), ("SRC_Y", 0), ("SRC_W", size.width << 16), ("SRC_H", size.height << 16)] {
-      try set(plane, name, UInt64(value))
+    try set(plane, "FB_ID", UInt64(framebuffer.rawValue))
+    try set(plane, "CRTC_ID", UInt64(crtc.rawValue))
+    // In fixed point with 16 bits of fraction (drm_plane.c).
+    for (name, value) in [
+      ("SRC_X", corner.x), ("SRC_Y", corner.y), ("SRC_W", size.width), ("SRC_H", size.height),
+    ] {
+      try set(plane, name, UInt64(value) << 16)
     }
     for (name, value) in [
       ("CRTC_X", place.x), ("CRTC_Y", place.y), ("CRTC_W", size.width), ("CRTC_H", size.height),

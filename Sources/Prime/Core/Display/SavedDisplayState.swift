@@ -148,7 +148,7 @@ package struct SavedDisplayState: Hashable, Sendable, Codable {
         case .blob(let bytes):
           let held = HeldBlob(try PropertyBlob(bytes, on: device))
           blobs.append(held)
-          value = UInt64(held.blob.id)
+          value = UInt64(held.blob.id.rawValue)
         }
         let assignment = KMSAssignment(object: object.id, property: property.id, value: value)
         values.append((object.kind, property.name, assignment))

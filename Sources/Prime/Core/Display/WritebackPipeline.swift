@@ -15,6 +15,8 @@ public final class WritebackPipeline {
   public var device: Device { pipe.route.device }
 
   /// Puts the display back to what it showed and gives mastership back; further calls do nothing.
+  ///
+  /// - Throws: As `DisplayPipe.close()`.
   public func close() throws(PrimeError) {
     try pipe.close()
   }
@@ -38,10 +40,11 @@ public final class WritebackPipeline {
   /// - Throws: `DRM_IOCTL_MODE_ATOMIC` with its errno; `deadline` where the fence did not signal before the
   ///   deadline, or not within five seconds and could not be made to.
   public func capture(
-    _ picture: borrowing Framebuffer, shown: (width: Int, height: Int), into target: borrowing Framebuffer,
+    _ picture: borrowing Framebuffer, shown: Size, into target: borrowing Framebuffer,
     mode: DisplayMode, deadline: Deadline
   ) throws(PrimeError) {
     try pipe.show(
-      DisplayPipe.Picture(framebuffer: picture.id, shown: shown, target: target.id), mode: mode, deadline: deadline)
+      DisplayPipe.Picture(framebuffer: picture.id, shown: (shown.width, shown.height), target: target.id), mode: mode,
+      deadline: deadline)
   }
 }

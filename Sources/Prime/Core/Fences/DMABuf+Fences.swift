@@ -21,6 +21,8 @@ extension DMABuf {
   /// Who need not wait at this moment, without waiting (`poll`).
   ///
   /// The kernel keeps a buffer that was found busy until the fence it saw has signalled, closed or not.
+  ///
+  /// - Throws: `poll for the fences` with its errno.
   public borrowing func readiness() throws(PrimeError) -> Readiness {
     let found = try kernel.currentEvents(
       Int16(POLLIN | POLLOUT), of: rawDescriptor, "the fences", on: subject)
@@ -36,9 +38,27 @@ extension DMABuf {
     do throws(PrimeError) {
       try kernel.awaitEvents(events, of: rawDescriptor, "the fences", deadline: deadline, on: subject)
     } catch {
-      guard error.finding == .deadline, let pending = pendingInWords(for: access) else { throw error }
-      throw error.explained("\(error.reason.map { "\($0); " } ?? "")still pending: \(pending)")
+      throw namingPending(error, for: access)
     }
+  }
+
+  /// As the blocking wait, for a task: it is suspended, and a thread made for it blocks.
+  ///
+  /// - Throws: As the blocking wait, with `cancelled` where the task is cancelled; `pthread_create` where there is no thread.
+  public borrowing func awaitReadiness(for access: FenceAccess, deadline: Deadline) async throws(PrimeError) {
+    let events = Int16(access == .read ? POLLIN : POLLOUT)
+    guard try kernel.currentEvents(events, of: rawDescriptor, "the fences", on: subject) == 0 else { return }
+    do throws(PrimeError) {
+      try await kernel.suspendUntilEvents(events, of: rawDescriptor, "the fences", deadline: deadline, on: subject)
+    } catch {
+      throw namingPending(error, for: access)
+    }
+  }
+
+  /// The error of a wait, with what is still pending where its time is over.
+  private borrowing func namingPending(_ error: PrimeError, for access: FenceAccess) -> PrimeError {
+    guard error.finding == .deadline, let pending = pendingInWords(for: access) else { return error }
+    return error.addingPending(pending)
   }
 
   private borrowing func pendingInWords(for access: FenceAccess) -> String? {

@@ -85,3 +85,10 @@ public struct SyncFileInfo: Hashable, Sendable {
     }.joined(separator: ", ")
   }
 }
+
+extension PrimeError {
+  /// The error of a wait that was too long, with the drivers and timelines that are still at it.
+  func addingPending(_ pending: String) -> PrimeError {
+    explained("\(reason.map { "\($0); " } ?? "")still pending: \(pending)")
+  }
+}

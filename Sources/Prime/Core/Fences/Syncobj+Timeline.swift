@@ -5,20 +5,40 @@ extension Syncobj {
   /// Adds a point that has signalled (`DRM_IOCTL_SYNCOBJ_TIMELINE_SIGNAL`).
   ///
   /// Points are added in ascending order.
+  ///
+  /// - Throws: `DRM_IOCTL_SYNCOBJ_TIMELINE_SIGNAL` with its errno.
   public borrowing func signal(point: UInt64) throws(PrimeError) {
     try Self.answer(
       device.kernel.syncobjTimelineSignal(device.rawDescriptor, handle: handle, point: point), "TIMELINE_SIGNAL",
       on: device)
   }
 
-  /// Waits until a point has signalled (`DRM_IOCTL_SYNCOBJ_TIMELINE_WAIT`); for the errors see `wait(deadline:forSubmission:)`.
+  /// Waits until a point has signalled (`DRM_IOCTL_SYNCOBJ_TIMELINE_WAIT`).
+  ///
+  /// - Parameters:
+  ///   - point: The point on the timeline.
+  ///   - deadline: When to give up.
+  ///   - forSubmission: Whether to wait for a fence to come where the point has none yet.
+  /// - Throws: `DRM_IOCTL_SYNCOBJ_TIMELINE_WAIT` with `deadline` or `cancelled` when the deadline ends it, and with `EINVAL`
+  ///   where the point has no fence and none is waited for.
   public borrowing func wait(
     point: UInt64, deadline: Deadline, forSubmission: Bool = false
   ) throws(PrimeError) {
     try wait(point: Optional(point), deadline: deadline, forSubmission: forSubmission)
   }
 
+  /// As the blocking wait, for a task: it is suspended, and a thread made for it blocks.
+  ///
+  /// - Throws: As the blocking wait, with `cancelled` where the task is cancelled; `pthread_create` where there is no thread.
+  public borrowing func wait(
+    point: UInt64, deadline: Deadline, forSubmission: Bool = false
+  ) async throws(PrimeError) {
+    try await suspendedWait(point: point, deadline: deadline, forSubmission: forSubmission)
+  }
+
   /// The last point that has signalled, 0 before the first (`DRM_IOCTL_SYNCOBJ_QUERY`).
+  ///
+  /// - Throws: `DRM_IOCTL_SYNCOBJ_QUERY` with its errno.
   public borrowing func signalledPoint() throws(PrimeError) -> UInt64 {
     try query(lastSubmitted: false)
   }
@@ -26,6 +46,8 @@ extension Syncobj {
   /// The last point that was added, signalled or not, 0 before the first.
   ///
   /// The call is `DRM_IOCTL_SYNCOBJ_QUERY` with `LAST_SUBMITTED`.
+  ///
+  /// - Throws: `DRM_IOCTL_SYNCOBJ_QUERY` with its errno.
   public borrowing func submittedPoint() throws(PrimeError) -> UInt64 {
     try query(lastSubmitted: true)
   }

@@ -25,10 +25,20 @@ public struct Syncobj: ~Copyable, Sendable {
   ///
   /// - Throws: `DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE` with `EINVAL` for a file that is not a syncobj.
   public init(importing syncobj: borrowing Descriptor, into device: Device) throws(PrimeError) {
-    let rawValue = syncobj.rawValue
+    try self.init(importing: syncobj.rawValue, into: device)
+  }
+
+  /// A handle of the object behind another library's descriptor, for example Vulkan's or `wp_linux_drm_syncobj`'s
+  /// (`DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE`).
+  ///
+  /// The descriptor stays the caller's to close, at any time: the handle keeps the object.
+  ///
+  /// - Throws: `DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE` with `EINVAL` for a file that is not a syncobj, a number that is not open among
+  ///   them.
+  public init(importing descriptor: CInt, into device: Device) throws(PrimeError) {
     let handle = try Self.answer(
-      device.kernel.syncobjFromDescriptor(device.rawDescriptor, rawValue), "FD_TO_HANDLE", on: device,
-      invalid: "descriptor \(rawValue) is not a syncobj")
+      device.kernel.syncobjFromDescriptor(device.rawDescriptor, descriptor), "FD_TO_HANDLE", on: device,
+      invalid: "descriptor \(descriptor) is not a syncobj")
     self.init(adopting: handle, of: device)
   }
 
@@ -40,6 +50,8 @@ public struct Syncobj: ~Copyable, Sendable {
   /// The object as a descriptor that another device or process can import (`DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD`).
   ///
   /// The caller owns it.
+  ///
+  /// - Throws: `DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD` with `EMFILE` where the process has no descriptor left.
   public borrowing func export() throws(PrimeError) -> Descriptor {
     let file = try Self.answer(
       device.kernel.syncobjToDescriptor(device.rawDescriptor, handle: handle, asSyncFile: false), "HANDLE_TO_FD",
@@ -68,11 +80,15 @@ public struct Syncobj: ~Copyable, Sendable {
   }
 
   /// Puts a fence there that has signalled (`DRM_IOCTL_SYNCOBJ_SIGNAL`); who waits for the one before goes on waiting.
+  ///
+  /// - Throws: `DRM_IOCTL_SYNCOBJ_SIGNAL` with its errno.
   public borrowing func signal() throws(PrimeError) {
     try Self.answer(device.kernel.syncobjSignal(device.rawDescriptor, handle: handle), "SIGNAL", on: device)
   }
 
   /// Takes the fence away (`DRM_IOCTL_SYNCOBJ_RESET`).
+  ///
+  /// - Throws: `DRM_IOCTL_SYNCOBJ_RESET` with its errno.
   public borrowing func reset() throws(PrimeError) {
     try Self.answer(device.kernel.syncobjReset(device.rawDescriptor, handle: handle), "RESET", on: device)
   }
@@ -88,7 +104,27 @@ public struct Syncobj: ~Copyable, Sendable {
     try wait(point: nil, deadline: deadline, forSubmission: forSubmission)
   }
 
+  /// As the blocking wait, for a task: it is suspended, and a thread made for it blocks.
+  ///
+  /// - Throws: As the blocking wait, with `cancelled` where the task is cancelled; `pthread_create` where there is no thread.
+  public borrowing func wait(deadline: Deadline, forSubmission: Bool = false) async throws(PrimeError) {
+    try await suspendedWait(point: nil, deadline: deadline, forSubmission: forSubmission)
+  }
+
   borrowing func wait(point: UInt64?, deadline: Deadline, forSubmission: Bool) throws(PrimeError) {
+    try Self.wait(for: handle, of: device, point: point, deadline: deadline, forSubmission: forSubmission)
+  }
+
+  borrowing func suspendedWait(point: UInt64?, deadline: Deadline, forSubmission: Bool) async throws(PrimeError) {
+    let (device, handle) = (device, handle)
+    try await SuspendedWait.run(on: device.subject, deadline: deadline) { (deadline) throws(PrimeError) in
+      try Self.wait(for: handle, of: device, point: point, deadline: deadline, forSubmission: forSubmission)
+    }
+  }
+
+  private static func wait(
+    for handle: UInt32, of device: Device, point: UInt64?, deadline: Deadline, forSubmission: Bool
+  ) throws(PrimeError) {
     let call = point == nil ? "WAIT" : "TIMELINE_WAIT"
     while true {
       let answer = device.kernel.syncobjWait(
@@ -97,8 +133,8 @@ public struct Syncobj: ~Copyable, Sendable {
       switch answer {
       case .success: return
       case .failure(.timerExpired), .failure(.interrupted), .failure(.tryAgain):
-        try deadline.check(Self.operation(call), on: device.subject)
-      case .failure: try Self.answer(answer, call, on: device, invalid: Self.noFence)
+        try deadline.check(operation(call), on: device.subject)
+      case .failure: try Self.answer(answer, call, on: device, invalid: noFence)
       }
     }
   }

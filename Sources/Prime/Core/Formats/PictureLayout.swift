@@ -35,8 +35,19 @@ public struct PictureLayout: Sendable, Hashable {
   /// with its pitch.
   public let byteCount: Int
 
+  /// Width and height in pixels.
+  public var size: Size { Size(width: width, height: height) }
+
   /// Describes a picture, and checks that it can exist.
-  public init(format: PixelFormat, width: Int, height: Int, planes: [PlaneLayout]) throws(LayoutError) {
+  ///
+  /// - Throws: `LayoutError` for a size or a place that is not within 32 bits, for a pitch below a row's bytes, and for another
+  ///   number of planes than the format has.
+  public init(format: PixelFormat, size: Size, planes: [PlaneLayout]) throws(LayoutError) {
+    try self.init(format: format, width: size.width, height: size.height, planes: planes)
+  }
+
+  /// As `init(format:size:planes:)`.
+  package init(format: PixelFormat, width: Int, height: Int, planes: [PlaneLayout]) throws(LayoutError) {
     let possible = 1...Int(UInt32.max)
     guard possible.contains(width), possible.contains(height) else {
       throw .size(width: width, height: height)
@@ -69,7 +80,16 @@ public struct PictureLayout: Sendable, Hashable {
   }
 
   /// Lays the planes one after the other, each pitch and offset a multiple of `pitchAlignment` bytes.
+  ///
+  /// - Throws: `LayoutError` for a size or an alignment that is not within 32 bits.
   public static func packed(
+    format: PixelFormat, size: Size, pitchAlignment: Int = 1
+  ) throws(LayoutError) -> PictureLayout {
+    try packed(format: format, width: size.width, height: size.height, pitchAlignment: pitchAlignment)
+  }
+
+  /// As `packed(format:size:pitchAlignment:)`.
+  package static func packed(
     format: PixelFormat, width: Int, height: Int, pitchAlignment: Int = 1
   ) throws(LayoutError) -> PictureLayout {
     guard (1...Int(UInt32.max)).contains(pitchAlignment) else { throw .alignment(pitchAlignment) }

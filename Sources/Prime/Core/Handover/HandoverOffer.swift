@@ -65,6 +65,8 @@ public struct HandoverOffer: Hashable, Sendable {
   }
 
   /// Reads a message; every byte of it has a meaning or must be zero.
+  ///
+  /// - Throws: `HandoverError`, which names the first field that is wrong.
   public init(parsing bytes: [UInt8]) throws(HandoverError) {
     try HandoverWire.check(bytes, isKind: Self.kind, byteCount: Self.byteCount)
     func word(_ offset: Int) -> UInt32 { HandoverWire.word(bytes, at: offset) }

@@ -55,6 +55,8 @@ public struct HandoverReply: Hashable, Sendable {
   }
 
   /// Reads the message that is due; every byte of it has a meaning or must be zero.
+  ///
+  /// - Throws: `HandoverError`, which names the first field that is wrong.
   public init(parsing bytes: [UInt8], expecting kind: Kind) throws(HandoverError) {
     try HandoverWire.check(bytes, isKind: kind.rawValue, byteCount: Self.byteCount)
     func word(_ offset: Int) -> UInt32 { HandoverWire.word(bytes, at: offset) }

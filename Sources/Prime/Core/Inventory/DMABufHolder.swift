@@ -29,6 +29,8 @@ public struct DMABufHolder: Hashable, Sendable, Codable {
   }
 
   /// Reads what `encode` writes, which does not have the start time.
+  ///
+  /// - Throws: What the decoder throws.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     process = try container.decode(Int32.self, forKey: .process)

@@ -46,8 +46,14 @@ public struct Deadline: Sendable {
 
   /// A deadline `limit` from now.
   ///
-  /// - Parameter advice: What to do where it passes, for the error's sentence; nil says to allow more time.
-  public init(in limit: Duration, cancellation: Cancellation? = nil, advice: String? = nil) {
+  /// - Parameters:
+  ///   - limit: How long the work may take.
+  ///   - cancellation: A request to stop that ends the work before.
+  ///   - advice: What to do where it passes, for the error's sentence; nil says to allow more time.
+  public init(
+    in limit: Duration, cancellation: Cancellation? = nil,
+    advice: String? = nil
+  ) {
     self.end = WorkingTime.now + limit
     self.limit = limit
     self.cancellation = cancellation
@@ -86,7 +92,10 @@ public struct Deadline: Sendable {
   /// Whether somebody asked to stop.
   package var isCancelled: Bool { cancellation?.isRequested == true }
 
-  /// Throws `deadline` when the moment has passed, and `cancelled` when somebody asked to stop before it had.
+  /// Ends the work where its time is over, or somebody asked to stop.
+  ///
+  /// - Throws: `operation` with `deadline` when the moment has passed, and with `cancelled` when somebody asked to stop before
+  ///   it had.
   public func check(_ operation: PrimeError.Operation, on subject: @autoclosure () -> String) throws(PrimeError) {
     // The time comes first: whoever waits for this work asks it to stop as well, once its time is over.
     if remaining == .zero {

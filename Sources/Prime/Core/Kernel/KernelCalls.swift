@@ -97,6 +97,8 @@ package protocol KernelCalls: BPFCalls, DMABufCalls, DRMCalls, GBMCalls, Handove
   func close(_ descriptor: CInt)
   /// `fcntl(F_DUPFD_CLOEXEC)`.
   func duplicate(_ descriptor: CInt) -> CallResult<CInt>
+  /// `fcntl(F_SETFD, FD_CLOEXEC)`.
+  func closeOnExec(_ descriptor: CInt) -> CallResult<Void>
   /// `fcntl(F_GETFL)`: the access mode and status flags.
   func statusFlags(_ descriptor: CInt) -> CallResult<Int32>
   /// `fstat(2)`.

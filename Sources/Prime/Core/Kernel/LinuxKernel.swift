@@ -29,6 +29,10 @@ package struct LinuxKernel: KernelCalls {
     Self.shimmed(cdrm_duplicate(descriptor))
   }
 
+  package func closeOnExec(_ descriptor: CInt) -> CallResult<Void> {
+    Self.shimmed(cdrm_close_on_exec(descriptor)).map { _ in }
+  }
+
   package func statusFlags(_ descriptor: CInt) -> CallResult<Int32> {
     Self.shimmed(cdrm_status_flags(descriptor))
   }

@@ -11,6 +11,9 @@ public struct VideoExporter: ~Copyable {
   /// - Parameters:
   ///   - file: An open node with a queue of the direction, which no other queue of this program has.
   ///   - direction: Which of its queues: a capture queue can write into what it exports.
+  ///   - format: The pixel format.
+  ///   - width: The width in pixels.
+  ///   - height: The height in pixels.
   ///   - count: How many buffers; a driver may give more.
   /// - Throws: `VIDIOC_S_FMT`, untestable, where the driver has no such format or size; `VIDIOC_REQBUFS` with its errno.
   public init(
@@ -56,11 +59,15 @@ public struct VideoExporter: ~Copyable {
   public var bufferCount: Int { queue.bufferCount }
 
   /// Exports a buffer for reading and writing; the caller owns the dma-buf, which outlives this value.
+  ///
+  /// - Throws: `VIDIOC_EXPBUF` with `EINVAL` where there is no such buffer.
   public borrowing func export(_ index: Int = 0) throws(PrimeError) -> DMABuf {
     try queue.export(index)
   }
 
   /// The same as what an allocator gives.
+  ///
+  /// - Throws: As `export`.
   public borrowing func buffer(_ index: Int = 0) throws(PrimeError) -> BufferObject {
     BufferObject(description, storage: .dmaBuf(try export(index)))
   }

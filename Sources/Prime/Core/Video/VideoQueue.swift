@@ -116,7 +116,11 @@ extension VideoQueue {
 
   /// Asks for a format of whole frames and takes what the driver makes of it (`VIDIOC_S_FMT`).
   ///
-  /// - Parameter pitch: From row to row of the first plane, in bytes; nil leaves it to the driver, which also need not give it.
+  /// - Parameters:
+  ///   - fourcc: The format as V4L2 names it.
+  ///   - width: The width in pixels.
+  ///   - height: The height in pixels.
+  ///   - pitch: From row to row of the first plane, in bytes; nil leaves it to the driver, which also need not give it.
   /// - Returns: What the queue has now: the driver may have changed anything, the size and the format too.
   /// - Throws: `VIDIOC_S_FMT` with its errno, `EBUSY` where the queue has buffers.
   @discardableResult
@@ -216,6 +220,8 @@ extension VideoQueue {
   }
 
   /// Gives the device a buffer of its own memory (`VIDIOC_QBUF`).
+  ///
+  /// - Throws: `VIDIOC_QBUF` with the errno; `EINVAL` where there is no such buffer, or it is queued already.
   public borrowing func enqueue(_ index: Int, deadline: Deadline) throws(PrimeError) {
     try enqueue(index, [], byteCounts: [], deadline: deadline)
   }
@@ -293,6 +299,8 @@ extension VideoQueue {
   }
 
   /// Has the device work through the queue (`VIDIOC_STREAMON`).
+  ///
+  /// - Throws: `VIDIOC_STREAMON` with the errno.
   public mutating func start() throws(PrimeError) {
     try file.kernel.videoStream(file.rawDescriptor, type: type, on: true).orThrow("VIDIOC_STREAMON", on: subject)
     isStreaming = true
@@ -301,6 +309,8 @@ extension VideoQueue {
   /// Stops the device and takes every queued buffer back (`VIDIOC_STREAMOFF`); imported ones stay attached.
   ///
   /// Buffers that were queued to a device that does not run are taken back too.
+  ///
+  /// - Throws: `VIDIOC_STREAMOFF` with the errno.
   public mutating func stop() throws(PrimeError) {
     isStreaming = false
     try file.kernel.videoStream(file.rawDescriptor, type: type, on: false).orThrow("VIDIOC_STREAMOFF", on: subject)

@@ -9,7 +9,7 @@ final class CoherencyEngine {
   private let picture: Framebuffer
   private let target: Framebuffer
   private let targetBuffer: DMABuf
-  private let shown: (width: Int, height: Int)
+  private let shown: Size
   private let mode: DisplayMode
   /// Where the picture lies in what was written.
   let layout: PictureLayout
@@ -33,7 +33,7 @@ final class CoherencyEngine {
       otherwise: allocator)
     self.target = try Framebuffer(GEMHandle(importing: target.buffer, into: importer), target.description)
     self.picture = try Framebuffer(GEMHandle(importing: buffer, into: importer), window)
-    self.shown = fetch.shown
+    self.shown = Size(width: fetch.shown.width, height: fetch.shown.height)
     self.mode = try DisplayMode.withoutWire(width: window.width, height: window.height)
     self.layout = try PictureLayout.checked(
       format: window.layout.format, width: fetch.shown.width, height: fetch.shown.height,

@@ -6,7 +6,7 @@ internal import Prime
 /// A checksum that differs for a picture that differs everywhere has looked at something, and that may be one row.
 final class CRCWitness: ScanoutWitness {
   let name = ObserverName.crc
-  let target: UInt32? = nil
+  let target: FramebufferID? = nil
   private let route: DisplayRoute
   private var checksums: PipeCRC?
   /// The sources that were not tried yet.

@@ -95,7 +95,7 @@ final class ScanoutFramebuffers {
   }
 
   /// The framebuffer of a frame.
-  func id(of frame: Int) -> UInt32 {
+  func id(of frame: Int) -> FramebufferID {
     framebuffers[frame % 2].id
   }
 }

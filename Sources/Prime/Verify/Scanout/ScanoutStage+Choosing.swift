@@ -52,7 +52,7 @@ extension ScanoutStage {
     let plane = try Stop.declining(.refused, by: .importer) {
       try route.secondPlane(fetching: overlay.format.fourcc, .invalid)
     }
-    record.report.overlay?.plane = plane.id
+    record.report.overlay?.plane = plane.id.rawValue
     record.report.overlay?.planeKind = plane.kind
     let rectangle = overlay.rectangle(in: mode)
     record.report.overlay?.rectangle = rectangle

@@ -40,7 +40,7 @@ final class ScanoutStage {
     self.record = record
     record.report.connector = route.connector.name
     record.report.crtc = route.crtcIndex
-    record.report.plane = route.planeID
+    record.report.plane = route.planeID.rawValue
     record.report.mode = mode.description
     record.report.path = route.isAtomic ? "atomic" : "legacy"
     second = try request.overlay.map { overlay in
@@ -72,7 +72,7 @@ final class ScanoutStage {
     try check(description, plane.formats, plane: plane.id)
   }
 
-  private func check(_ description: BufferDescription, _ formats: PlaneFormats, plane: UInt32) throws {
+  private func check(_ description: BufferDescription, _ formats: PlaneFormats, plane: PlaneID) throws {
     if let objection = formats.objection(to: description.fourcc, description.modifier, plane: plane) {
       throw Self.declined(objection, route)
     }

@@ -5,7 +5,7 @@ protocol ScanoutWitness: AnyObject {
   var name: ObserverName { get }
 
   /// The framebuffer that the display engine is to write into, nil for a witness that looks from elsewhere.
-  var target: UInt32? { get }
+  var target: FramebufferID? { get }
 
   /// Makes ready for a frame, before it is shown.
   func prepare(for expected: ScanoutExpectation, deadline: Deadline) throws
@@ -90,7 +90,7 @@ final class WritebackWitness: ScanoutWitness {
       + route.targetFormats.map(\.name).sorted().joined(separator: ", ")
   }
 
-  var target: UInt32? { framebuffer.id }
+  var target: FramebufferID? { framebuffer.id }
 
   /// The largest difference of a component that is allowed, in steps of an eight-bit component.
   var allowance: Int { written.tolerance.eightBitSteps }

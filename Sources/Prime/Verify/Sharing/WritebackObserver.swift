@@ -10,7 +10,7 @@ final class WritebackObserver: Observer {
   private let target: Framebuffer
   private let buffer: DMABuf
   private let targetBuffer: DMABuf
-  private let shown: (width: Int, height: Int)
+  private let shown: Size
   private let mode: DisplayMode
   private let seen: PictureLayout
   private let pictureLayout: PictureLayout
@@ -41,7 +41,7 @@ final class WritebackObserver: Observer {
     }
     self.target = try Framebuffer(targetHandle, target.description)
     self.picture = try Framebuffer(handle, window)
-    self.shown = fetch.shown
+    self.shown = Size(width: fetch.shown.width, height: fetch.shown.height)
     self.mode = try DisplayMode.withoutWire(width: window.width, height: window.height)
     self.seen = try PictureLayout.checked(
       format: window.layout.format, width: fetch.shown.width, height: fetch.shown.height,

@@ -11,7 +11,7 @@ func share(from exporter: String, with importer: String) throws {
   let target = try DeviceSelector(importer).open(among: devices)
   let deadline = Deadline(in: .seconds(5))
 
-  let request = AllocationRequest(format: PixelFormat(.xrgb8888)!, width: 1024, height: 768)
+  let request = AllocationRequest(format: .xrgb8888, size: Size(width: 1024, height: 768))
   let buffer = try DumbAllocator(device: source).allocate(request)
   let dmaBuf = try buffer.export(.readWrite)
   try dmaBuf.write(as: UInt32.self, deadline: deadline) { pixels in pixels.update(repeating: 0x00ff_8000) }

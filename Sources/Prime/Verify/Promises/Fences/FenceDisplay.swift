@@ -7,7 +7,7 @@ final class FenceDisplay {
   private let first: Framebuffer
   private let picture: Framebuffer
   private let target: Framebuffer?
-  private let targetID: UInt32?
+  private let targetID: FramebufferID?
   private let targetBuffer: DMABuf?
   private let targetLayout: PictureLayout
   private let bench: FenceBench
@@ -58,7 +58,7 @@ final class FenceDisplay {
 
   func close() throws(PrimeError) { try pipe.close() }
 
-  private func shown(_ framebuffer: UInt32) -> DisplayPipe.Picture {
+  private func shown(_ framebuffer: FramebufferID) -> DisplayPipe.Picture {
     DisplayPipe.Picture(framebuffer: framebuffer, shown: (mode.width, mode.height), target: targetID)
   }
 

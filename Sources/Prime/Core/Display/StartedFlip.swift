@@ -1,0 +1,66 @@
+/// A page flip that the kernel accepted and that nobody has waited for yet.
+public struct StartedFlip: ~Copyable, Sendable {
+  /// Signals when the picture is shown (`OUT_FENCE_PTR`): a sync_file for other devices and processes, which closes itself.
+  public let outFence: SyncFile
+  fileprivate let number: UInt64
+  fileprivate let begun: ContinuousClock.Instant
+}
+
+extension DisplayPipe {
+  /// Commits another picture without waiting for anything (`DRM_MODE_ATOMIC_NONBLOCK`).
+  ///
+  /// The engine waits by itself, for the writers' fences of the picture's buffer and for `fence`, the descriptor of
+  /// a sync_file (`IN_FENCE_FD`), which stays the caller's. The caller ends the flip with `finish`.
+  ///
+  /// - Throws: `unsupported` without a call on the legacy path; `DRM_IOCTL_MODE_ATOMIC` with its errno, `EBUSY` where another
+  ///   flip is under way; `broken` where the kernel gives no fence.
+  package func start(
+    flipTo picture: Picture, after fence: CInt?, deadline: Deadline
+  ) throws(PrimeError) -> StartedFlip {
+    let device = route.device
+    guard let objects = route.objects else {
+      throw PrimeError(
+        operation: "DRM_IOCTL_MODE_ATOMIC", finding: .unsupported, subject: device.subject,
+        reason: "it has no atomic mode setting, and the legacy calls give no fence")
+    }
+    let number = try nextFlip()
+    take()
+    let begun = ContinuousClock.now
+    var commit = AtomicCommit()
+    try commit.set(objects.plane, "FB_ID", UInt64(picture.framebuffer.rawValue))
+    if let fence { try commit.set(objects.plane, "IN_FENCE_FD", UInt64(fence)) }
+    if let target = picture.target { try commit.set(objects.connector, "WRITEBACK_FB_ID", UInt64(target.rawValue)) }
+    let shown = try objects.crtc.setting("OUT_FENCE_PTR", to: 0)
+    let fences = try commit.send(
+      on: device, flags: [.nonBlocking, .event], outFences: [shown] + outFences(objects, picture), userData: number,
+      deadline: deadline)
+    isChanged = true
+    // Taken over before anything can throw, so that each is closed whatever comes.
+    let outFence = fences.first.map { SyncFile(adopting: Descriptor(adopting: $0, kernel: device.kernel)) }
+    unfinished = try writebackJob(Array(fences.dropFirst()), picture)
+    guard let outFence, outFence.rawDescriptor >= 0 else {
+      throw PrimeError(
+        operation: "DRM_IOCTL_MODE_ATOMIC", finding: .broken, subject: device.subject,
+        reason: "the kernel accepted the commit and gave no fence")
+    }
+    return StartedFlip(outFence: outFence, number: number, begun: begun)
+  }
+
+  /// Waits until the picture is shown, and written where there is a target.
+  ///
+  /// - Throws: `poll for the page flip` or `poll for the writeback fence` with `deadline` or `cancelled`.
+  @discardableResult
+  public func finish(_ flip: borrowing StartedFlip, deadline: Deadline) throws(PrimeError) -> Flip {
+    let shown = try awaitFlip(flip.number, deadline: deadline).flip(since: flip.begun)
+    if let job = unfinished.take() { try finishWriting(job, deadline: deadline) }
+    return shown
+  }
+
+  /// As the blocking `finish`, for a task: it is suspended, and a thread made for it blocks.
+  ///
+  /// - Throws: As the blocking `finish`, with `cancelled` where the task is cancelled; `pthread_create` where there is no thread.
+  @discardableResult
+  public func finish(_ flip: borrowing StartedFlip, deadline: Deadline) async throws(PrimeError) -> Flip {
+    try await suspendUntilFlip(flip.number, deadline: deadline).flip(since: flip.begun)
+  }
+}
