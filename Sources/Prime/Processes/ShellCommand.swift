@@ -21,7 +21,7 @@ package enum ShellCommand {
         _ = unsafe waitpid(child, &status, 0)
         return false
       }
-      Pause.milliseconds(10)
+      deadline.pause(milliseconds: 10)
     }
     return status == 0
   }

@@ -145,10 +145,10 @@ package struct Trial: Sendable {
 
   /// Open descriptors, as `number -> target`; none where there is no `/proc`, nil where it cannot be read.
   private static func descriptors() -> Set<String>? {
-    guard let numbers = try? FileSystem.presentEntries(of: "/proc/self/fd") else { return nil }
+    guard let numbers = try? LinuxKernel().presentEntries(of: "/proc/self/fd") else { return nil }
     return Set(
       numbers.compactMap { number in
-        FileSystem.linkTarget(of: "/proc/self/fd/\(number)").map { "\(number) -> \($0)" }
+        LinuxKernel().linkTarget(of: "/proc/self/fd/\(number)").map { "\(number) -> \($0)" }
       }.filter { !$0.contains("/proc/") })
   }
 }

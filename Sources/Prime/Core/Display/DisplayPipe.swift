@@ -102,13 +102,13 @@ public final class DisplayPipe {
     if let job = unfinished.take() {
       // An engine whose CRTC is switched off before a job was written keeps that job in its queue. vkms (6.12) signals
       // every later fence one job late from then on, for anybody, until its module is loaded again.
-      _ = try? job.finish(on: route, patience: .seconds(2), deadline: Deadline(in: .seconds(10)))
+      _ = try? job.finish(on: route, patience: .seconds(2), deadline: Deadline(in: .seconds(10), on: device.kernel))
     }
     guard isTaken else { return }
     // A commit that the kernel refused changed nothing.
     guard isChanged else { return DisplayCustody.giveBack(device.node.path) }
     do throws(PrimeError) {
-      try state.restore(on: device, deadline: Deadline(in: .seconds(10)))
+      try state.restore(on: device, deadline: Deadline(in: .seconds(10), on: device.kernel))
     } catch {
       device.removeFramebuffers()
       throw error
@@ -265,7 +265,7 @@ public final class DisplayPipe {
   package func flip(to picture: Picture, deadline: Deadline) throws(PrimeError) -> Flip {
     let device = route.device
     flips += 1
-    let start = ContinuousClock.now
+    let start = device.kernel.now
     var fences: [CInt] = []
     if let objects = route.objects {
       var commit = AtomicCommit()
@@ -284,7 +284,7 @@ public final class DisplayPipe {
     // Taken over before anything can throw, so that a fence is closed whatever the event does.
     unfinished = try writebackJob(fences, picture)
     let event = try awaitFlip(flips, deadline: deadline)
-    let latency = (ContinuousClock.now - start).nanoseconds
+    let latency = (device.kernel.now - start).nanoseconds
     if let job = unfinished.take() { try finishWriting(job, deadline: deadline) }
     return Flip(sequence: event.sequence, time: event.time, latency: latency)
   }
