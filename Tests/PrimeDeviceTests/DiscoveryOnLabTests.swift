@@ -29,11 +29,11 @@ extension OnARealKernel {
       // udev names the links after the place on the bus, and points them at the nodes.
       let stem = "/dev/dri/by-path/\(bus)-\(device.bus.identifier)"
       #expect(device.byPath == (hasRender ? ["\(stem)-card", "\(stem)-render"] : ["\(stem)-card"]))
-      #expect(FileSystem.resolved("\(stem)-card") == primary.path)
-      if let render = device.render { #expect(FileSystem.resolved("\(stem)-render") == render.path) }
+      #expect(LinuxKernel().resolved("\(stem)-card") == primary.path)
+      if let render = device.render { #expect(LinuxKernel().resolved("\(stem)-render") == render.path) }
       // Both nodes belong to the same device of sysfs.
       let folders = [primary, device.render].compactMap { $0 }.map {
-        FileSystem.resolved("/sys/class/drm/\(FileSystem.lastComponent(of: $0.path))/device")
+        LinuxKernel().resolved("/sys/class/drm/\($0.path.lastComponent)/device")
       }
       #expect(Set(folders).count == 1)
       #expect(folders.first != .some(nil))

@@ -42,7 +42,7 @@ enum Lab {
       case .heap: DMAHeapAllocator.path(of: DMAHeapAllocator.systemHeap)
       default: nil
       }
-    if let path, !FileSystem.exists(path) { try cancel("this kernel has no \(path)") }
+    if let path, !LinuxKernel().exists(path) { try cancel("this kernel has no \(path)") }
   }
 
   /// What the kernel calls a driver of the lab: that of cirrus is `cirrus-qemu` in newer ones.
@@ -68,7 +68,7 @@ enum Lab {
   static var deadline: Deadline { Deadline(in: .seconds(60)) }
 
   static func text(_ path: String) throws -> String {
-    try #require(FileSystem.text(of: path, limit: 16 << 20), "\(path) cannot be read")
+    try #require(LinuxKernel().text(of: path, limit: 16 << 20), "\(path) cannot be read")
   }
 
   /// What debugfs says a device shows.
@@ -78,9 +78,9 @@ enum Lab {
   static func displayState(_ driver: String) throws -> String {
     let folder = "/sys/kernel/debug/dri"
     let own = try #require(
-      FileSystem.entries(of: folder).first {
-        FileSystem.text(of: "\(folder)/\($0)/name")?.hasPrefix("\(driver) ") == true
-          && FileSystem.exists("\(folder)/\($0)/state")
+      LinuxKernel().entries(of: folder).first {
+        LinuxKernel().text(of: "\(folder)/\($0)/name")?.hasPrefix("\(driver) ") == true
+          && LinuxKernel().exists("\(folder)/\($0)/state")
       })
     return try text("\(folder)/\(own)/state").split(separator: "\n")
       .filter {
@@ -152,7 +152,7 @@ struct LeavesNothing: SuiteTrait, TestTrait, TestScoping {
     // The kernel frees a dma-buf a moment after its last descriptor was closed.
     var alive = try Lab.dmaBufs().subtracting(buffers)
     for _ in 0..<200 where !alive.isEmpty {
-      Pause.milliseconds(10)
+      LinuxKernel().pause(milliseconds: 10)
       alive = try Lab.dmaBufs().subtracting(buffers)
     }
     #expect(alive.isEmpty, "the kernel still lists dma-bufs of this test")
@@ -166,7 +166,9 @@ struct LeavesNothing: SuiteTrait, TestTrait, TestScoping {
       "/dmabuf:", "/dev/dri/", "/dev/video", "/dev/udmabuf", "/dev/dma_heap/", "/memfd:", "anon_inode:sync_file",
       "anon_inode:syncobj_file",
     ]
-    return ((try? DescriptorFacts.openFiles()) ?? [:]).filter { kinds.contains(where: $0.value.hasPrefix) }
+    return ((try? DescriptorFacts.openFiles(by: LinuxKernel())) ?? [:]).filter {
+      kinds.contains(where: $0.value.hasPrefix)
+    }
   }
 }
 

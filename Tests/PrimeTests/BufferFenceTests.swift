@@ -36,7 +36,8 @@ struct BufferFenceTests {
       #expect(try !buffer.exportSyncFile(for: .read).isSignalled)
       #expect(try !buffer.exportSyncFile(for: .write).isSignalled)
       expect(
-        primeError { try buffer.read(deadline: Deadline(in: .milliseconds(20))) { _ in } }, is: "poll for the fences",
+        primeError { try buffer.read(deadline: Deadline(in: .milliseconds(20), on: kernel)) { _ in } },
+        is: "poll for the fences",
         found: .deadline)
       try fence.signal()
       #expect(try buffer.readiness() == DMABuf.Readiness(forReading: true, forWriting: true))
@@ -48,12 +49,16 @@ struct BufferFenceTests {
   func timeout(access: FenceAccess) throws {
     try FenceFixture.withBuffer(kernel) { handle, buffer in
       let fence = try VGEMFence(attachingTo: handle, as: .write)
-      let error = primeError { try buffer.awaitReadiness(for: access, deadline: Deadline(in: .milliseconds(20))) }
+      let error = primeError {
+        try buffer.awaitReadiness(for: access, deadline: Deadline(in: .milliseconds(20), on: kernel))
+      }
       expect(error, is: "poll for the fences", found: .deadline, on: "dma-buf \(buffer.identity.inode)")
       #expect(error?.reason?.hasSuffix("is only slow; still pending: vgem/unbound") == true)
       // An older kernel cannot tell them.
       kernel.fail(.dmaBufExportSyncFile, with: .notATerminal)
-      let nameless = primeError { try buffer.awaitReadiness(for: access, deadline: Deadline(in: .milliseconds(20))) }
+      let nameless = primeError {
+        try buffer.awaitReadiness(for: access, deadline: Deadline(in: .milliseconds(20), on: kernel))
+      }
       #expect(nameless?.reason?.hasSuffix("is only slow") == true)
       try fence.signal()
     }

@@ -17,7 +17,7 @@ struct CoherencyTests {
       : Exporter(name: "maker", node: Fixture.exporterNode, allocator: .dumb)
     var check = CoherencyCheck(
       pair: RulePair(exporter: exporter, importer: Importer(name: "taker", node: Fixture.importerNode)),
-      seed: 7, kernel: kernel, deadline: Fixture.deadline, release: KernelRelease(6, 12))
+      seed: 7, kernel: kernel, deadline: kernel.deadline, release: KernelRelease(6, 12))
     check.size = (64, 64)
     let report = check.run()
     kernel.expectNothingLeft()

@@ -39,7 +39,7 @@ private struct FakeMachine {
       to: "/sys/kernel/debug/dma_buf/bufinfo")
   }
 
-  func look() -> DMABufInventory { DMABufInventory.look(systemRoot: tree.root) }
+  func look() -> DMABufInventory { DMABufInventory.look(systemRoot: tree.root, by: LinuxKernel()) }
 }
 
 @Suite("Who holds which dma-buf")

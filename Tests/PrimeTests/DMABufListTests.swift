@@ -63,12 +63,40 @@ struct DMABufListTests {
     let tree = try FixtureTree()
     try tree.write("4096\n", to: "/sys/kernel/dmabuf/buffers/7/size")
     try tree.write("system\n", to: "/sys/kernel/dmabuf/buffers/7/exporter_name")
-    let list = try #require(DMABufList.listed(systemRoot: tree.root))
+    let list = try #require(DMABufList.listed(systemRoot: tree.root, by: FakeKernel([])))
     #expect(list.map(\.inode) == [7])
     #expect(list[0].byteCount == 4096)
     #expect(list[0].exporter == "system")
     #expect(list[0].attachedDevices == nil)
     #expect(list[0].fences == nil)
-    #expect(DMABufList.listed(systemRoot: "\(tree.root)/nowhere") == nil)
+    #expect(DMABufList.listed(systemRoot: "\(tree.root)/nowhere", by: FakeKernel([])) == nil)
+  }
+
+  @Test(
+    "What is still listed is waited for until the deadline, and what is gone is not",
+    arguments: [([7], [7], 2), ([7, 9], [7], 2), ([9], [], 0), ([], [], 0)] as [([UInt64], [UInt64], Int)])
+  func stillListed(made: [UInt64], left: [UInt64], seconds: Int) {
+    let kernel = FakeKernel([])
+    kernel.addFile(
+      "/sys/kernel/debug/dma_buf/bufinfo",
+      """
+      Dma-buf Objects:
+      00004096\t00000002\t00080007\t00000001\tdrm\t00000007\t<none>
+      \tAttached Devices:
+      Total 0 devices attached
+
+
+      Total 1 objects, 4096 bytes
+      """)
+    let deadline = Deadline(in: .seconds(2), on: kernel)
+    #expect(DMABufList.stillListed(of: Set(made), by: kernel, deadline: deadline) == Set(left))
+    #expect(kernel.waited == .seconds(seconds))
+  }
+
+  @Test("Nothing is known of what is still there where no list can be read")
+  func unreadable() {
+    let kernel = FakeKernel([])
+    #expect(DMABufList.stillListed(of: [7], by: kernel, deadline: kernel.deadline) == nil)
+    #expect(kernel.waited == .zero)
   }
 }

@@ -17,7 +17,7 @@ struct DescriptorFactsTests {
   func openFiles() throws {
     let number = open("/dev/null", O_RDONLY | O_CLOEXEC)
     defer { close(number) }
-    let files = try DescriptorFacts.openFiles()
+    let files = try DescriptorFacts.openFiles(by: LinuxKernel())
     #expect(files["\(number)"] == "/dev/null")
     #expect(!files.values.contains("/proc/\(getpid())/fd"))
   }

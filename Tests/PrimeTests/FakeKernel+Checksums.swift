@@ -42,14 +42,40 @@ enum ChecksumLie: Hashable, Sendable {
 
 /// The checksums of one CRTC.
 struct FakeChecksums {
+  /// How long the display takes for a frame.
+  static let frameTime = Duration.milliseconds(16)
+
   var source = "auto"
   var isStarted = false
   var frame = 0
   var pending: [UInt8] = []
   /// Checksums are two frames late.
   var inFlight: [UInt32] = []
+  /// What the data file gives in place of checksums of what is shown, one piece each time that it becomes ready.
+  var script: [Piece]?
+  var failure: Errno?
+
+  /// What the next read answers.
+  struct Piece: Sendable {
+    var answer: CallResult<String>
+    /// How long it takes to come.
+    var after = FakeChecksums.frameTime
+  }
+
+  /// Takes the next piece of the script; false where there is none left.
+  mutating func playNext(_ clock: inout FakeClock) -> Bool {
+    guard let piece = script?.first else { return false }
+    script?.removeFirst()
+    clock.wait(piece.after)
+    switch piece.answer {
+    case .success(let text): pending += Array(text.utf8)
+    case .failure(let errno): failure = errno
+    }
+    return true
+  }
 
   mutating func taken() -> CallResult<[UInt8]> {
+    if let errno = failure.take() { return .failure(errno) }
     guard !pending.isEmpty else { return .failure(.tryAgain) }
     defer { pending = [] }
     return .success(pending)
@@ -57,6 +83,11 @@ struct FakeChecksums {
 }
 
 extension FakeKernel {
+  /// Has the checksums of a device's CRTC be these, and no more after them.
+  func giveChecksums(_ pieces: [FakeChecksums.Piece], onDevice device: Int = 1) {
+    state.withLock { $0.devices[device].checksums.script = pieces }
+  }
+
   /// A `drm_event_vblank` of a flip.
   static func flipEvent(_ userData: UInt64) -> [UInt8] {
     func bytes(_ value: UInt64, _ count: Int) -> [UInt8] {
@@ -68,6 +99,12 @@ extension FakeKernel {
 }
 
 extension FakeKernel.State {
+  /// Whether nothing composes the frame that a writeback waits for.
+  var hasLostWriteback: Bool {
+    faults.losesWritebacks
+      && !descriptors.values.contains { if case .checksumData = $0 { true } else { false } }
+  }
+
   func checksumFile(_ path: String) -> FakeKernel.FileKind? {
     for index in devices.indices where devices[index].setup.checksumSources != nil {
       let folder = "/sys/kernel/debug/dri/\(index)/crtc-0/crc"
@@ -99,9 +136,11 @@ extension FakeKernel.State {
   mutating func nextChecksum(ofDevice device: Int) -> Int16 {
     var checksums = devices[device].checksums
     defer { devices[device].checksums = checksums }
+    if checksums.script != nil { return checksums.playNext(&clock) ? Int16(POLLIN) : 0 }
     let lie = faults.badSources.contains(checksums.source) ? faults.checksum : .none
     guard lie != .never else { return 0 }
     checksums.frame += 1
+    clock.wait(FakeChecksums.frameTime)
     checksums.inFlight.append(value(lie, checksums.frame, device: device))
     guard checksums.inFlight.count > 2 else { return 0 }
     let value = checksums.inFlight.removeFirst()

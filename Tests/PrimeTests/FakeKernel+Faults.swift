@@ -16,6 +16,8 @@ struct Faults: Sendable {
   var pitchOffBy = 0
   /// What a display engine writes back in place of what it composed.
   var writeback = WritebackLie.none
+  /// A writeback's fence signals only while the checksums run (vkms 6.12).
+  var losesWritebacks = false
   /// What the checksum of a CRTC is computed of in place of the picture.
   var checksum = ChecksumLie.none
   /// The display engine fetches of an imported buffer only the rows that its checksum covers.

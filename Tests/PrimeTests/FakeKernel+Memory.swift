@@ -114,7 +114,7 @@ extension FakeKernel {
       state.settleFlips()
       switch state.descriptors[descriptor] {
       case _ where state.faults.neverReady: return nil
-      case .fence: return events
+      case .fence: return state.hasLostWriteback ? 0 : events
       case .plain(let path) where state.video.nodes[path]?.engine != nil: return events
       case .checksumData(let device): return state.nextChecksum(ofDevice: device) & events
       case .node: return state.files[descriptor]?.events.isEmpty == false ? Int16(POLLIN) & events : 0
@@ -124,9 +124,13 @@ extension FakeKernel {
       default: throw state.wrongDescriptor(descriptor, "poll")
       }
     }
-    if case .failure(let errno) = answer { return .failure(errno) }
+    if case .failure(let errno) = answer {
+      // Also what a signal ends at once takes time.
+      wait(.milliseconds(1))
+      return .failure(errno)
+    }
     if case .success(let found?) = answer, found != 0 { return .success(found) }
-    if milliseconds > 0 { usleep(1000) }
+    if milliseconds > 0 { wait(.milliseconds(milliseconds)) }
     return .success(0)
   }
 

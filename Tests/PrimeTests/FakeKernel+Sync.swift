@@ -174,7 +174,7 @@ extension FakeKernel {
       }
       if state.fences.isPending(held) { throw Errno.timerExpired }
     }
-    if case .failure(.timerExpired) = answer { usleep(1000) }
+    if case .failure(.timerExpired) = answer { wait(.nanoseconds(max(0, nanoseconds))) }
     return answer
   }
 

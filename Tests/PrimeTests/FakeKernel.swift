@@ -100,6 +100,8 @@ final class FakeKernel: KernelCalls {
     var sockets = FakeSockets()
     var video = FakeVideo()
     var iterator = FakeIterator()
+    var tree = FakeFiles()
+    var clock = FakeClock()
     var counts: [KernelCall: Int] = [:]
     var failures: [KernelCall: [ClosedRange<Int>: Errno]] = [:]
     var faults = Faults()

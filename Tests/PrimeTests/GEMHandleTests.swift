@@ -49,14 +49,15 @@ struct GEMHandleTests {
       let buffer = try Fixture.export(on: Device.open(Fixture.exporterNode, kernel: kernel))
       let importer = try Device.open(Fixture.importerNode, kernel: kernel)
       let error = primeError {
-        _ = try GEMHandle(importing: buffer, into: importer, deadline: Deadline(in: .milliseconds(50)))
+        _ = try GEMHandle(importing: buffer, into: importer, deadline: Deadline(in: .milliseconds(50), on: kernel))
       }
       expect(error, is: "drmPrimeFDToHandle", found: .deadline)
       let cancellation = Cancellation()
       cancellation.request()
       let stopped = primeError {
         _ = try GEMHandle(
-          importing: buffer, into: importer, deadline: Deadline(in: .seconds(60), cancellation: cancellation))
+          importing: buffer, into: importer,
+          deadline: Deadline(in: .seconds(60), on: kernel, cancellation: cancellation))
       }
       expect(stopped, is: "drmPrimeFDToHandle", found: .cancelled)
     }

@@ -37,12 +37,12 @@ struct HandoverSessionTests {
 
   func importing(
     _ peers: [FakePeer], on kernel: FakeKernel = Fixture.kernel(importer: PairScenario.blind), writesBack: Bool = false,
-    users: HandoverUsers = users, deadline: Deadline = Fixture.deadline
+    users: HandoverUsers = users, within limit: Duration = .seconds(20)
   ) -> HandoverReport {
     kernel.expect(peers, at: Self.address)
     let report = HandoverImport(
       Importer(name: "taker", node: Fixture.importerNode), writesBack: writesBack, count: max(1, peers.count),
-      deadline: deadline, kernel: kernel
+      deadline: Deadline(in: limit, on: kernel), kernel: kernel
     ).run(at: .path(Self.address), for: users) { _ in }
     kernel.expectNothingLeft()
     return report
@@ -50,13 +50,14 @@ struct HandoverSessionTests {
 
   func exporting(
     _ peers: [FakePeer], on kernel: FakeKernel = Fixture.kernel(), asksForWriteBack: Bool = false, count: Int = 1,
-    deadline: Deadline = Fixture.deadline
+    within limit: Duration = .seconds(20), cancellation: Cancellation? = nil
   ) -> (report: HandoverReport, notes: [String]) {
     kernel.expect(peers, at: Self.address)
     var notes: [String] = []
     let report = HandoverExport(
       Exporter(name: "udmabuf", node: nil, allocator: .udmabuf), request: Fixture.request, seed: Self.seed,
-      asksForWriteBack: asksForWriteBack, count: count, deadline: deadline, kernel: kernel
+      asksForWriteBack: asksForWriteBack, count: count,
+      deadline: Deadline(in: limit, on: kernel, cancellation: cancellation), kernel: kernel
     ).run(at: .path(Self.address), for: Self.users) { notes.append($0) }
     kernel.expectNothingLeft()
     return (report, notes)
@@ -239,12 +240,12 @@ struct HandoverSessionTests {
   }
 
   @Test func `that nobody comes to ends with its deadline`() {
-    let (report, _) = exporting([], deadline: Deadline(in: .milliseconds(60)))
-    #expect(report.errno == nil)
-    #expect(importing([], deadline: Deadline(in: .milliseconds(60))).errno == nil)
+    let (report, _) = exporting([], within: .milliseconds(60))
+    #expect(report.finding == .deadline)
+    #expect(importing([], within: .milliseconds(60)).finding == .deadline)
     let cancellation = Cancellation()
     cancellation.request()
-    let (stopped, _) = exporting([], deadline: Deadline(in: .seconds(20), cancellation: cancellation))
+    let (stopped, _) = exporting([], cancellation: cancellation)
     #expect(stopped.interrupted)
   }
 
@@ -252,17 +253,17 @@ struct HandoverSessionTests {
   func `leaves nothing where a call fails`(call: KernelCall, errno: Errno) {
     for number in 1...2 {
       // An importer that is turned away is not the last one that may come.
-      let soon = Deadline(in: .seconds(1))
+      let soon = Duration.seconds(1)
       let kernel = Fixture.kernel()
       kernel.fail(call, with: errno, onCall: number)
       _ = importing(
         [Self.exporter(Self.offer(asksForWriteBack: true).bytes, [Self.picture])], on: kernel,
-        deadline: soon)
+        within: soon)
       let other = Fixture.kernel()
       other.fail(call, with: errno, onCall: number)
       _ = exporting(
         [FakePeer(messages: [FakePeer.Message(bytes: HandoverReply(.answer, .verified).bytes)])], on: other,
-        deadline: soon)
+        within: soon)
     }
   }
 }

@@ -70,7 +70,7 @@ struct DeviceModulesTests {
         capabilities: nil, problem: nil)
     }
     func modules(_ driver: String, _ node: String) -> Set<String> {
-      device(driver, node).modules(systemRoot: tree.root)
+      device(driver, node).modules(systemRoot: tree.root, by: FakeKernel([]))
     }
     #expect(modules("vgem", "card0") == ["vgem"])
     #expect(modules("persona-no-dumb", "card0") == ["persona"])

@@ -20,7 +20,7 @@ struct LifetimeCheckTests {
         name: hasDevice ? "maker" : allocator.rawValue, node: hasDevice ? Fixture.exporterNode : nil,
         allocator: allocator),
       importer: Importer(name: "taker", node: Fixture.importerNode))
-    let reports = LifetimeCheck(pair: pair, seed: 7, kernel: kernel, deadline: Deadline(in: .seconds(60))).run()
+    let reports = LifetimeCheck(pair: pair, seed: 7, kernel: kernel, deadline: kernel.deadline).run()
     kernel.expectNothingLeft()
     return Dictionary(uniqueKeysWithValues: reports.map { ($0.check, $0) })
   }

@@ -82,7 +82,7 @@ struct LyingWritebackTests {
     kernel.misbehave(change)
     var request = ScanoutRequest(
       exporter: Exporter(name: "maker", node: Fixture.exporterNode, allocator: .dumb), displayName: "taker",
-      display: Fixture.importerNode, format: Fixture.format("XRGB8888"), seed: 7, deadline: Fixture.deadline)
+      display: Fixture.importerNode, format: Fixture.format("XRGB8888"), seed: 7, deadline: kernel.deadline)
     request.mode = ModeRequest(parsing: "64x48")
     request.content = content
     request.frames = frames

@@ -105,6 +105,6 @@ struct NodePermissionTests {
   }
 
   @Test func `a node that is not there has none`() {
-    #expect(NodePermission(of: "/dev/dri/nosuch") == nil)
+    #expect(NodePermission(of: "/dev/dri/nosuch", by: FakeKernel([])) == nil)
   }
 }

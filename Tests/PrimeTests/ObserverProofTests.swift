@@ -75,7 +75,7 @@ struct ObserverProofTests {
       try tree.link("/sys/dev/char/226:\(minor)", to: "../../devices/\(device)/drm/\(node)")
     }
     func identity(_ minor: UInt32) -> DeviceIdentity {
-      DeviceIdentity(DeviceNumber(major: 226, minor: minor), systemRoot: tree.root)
+      DeviceIdentity(DeviceNumber(major: 226, minor: minor), systemRoot: tree.root, kernel: LinuxKernel())
     }
     #expect(identity(0).isSameDevice(as: identity(0)))
     #expect(identity(0).isSameDevice(as: identity(128)))

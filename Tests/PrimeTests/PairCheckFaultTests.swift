@@ -233,7 +233,7 @@ struct PairCheckFaultTests {
 
   @Test("ends at its deadline with ETIMEDOUT where a fence never signals", arguments: PairScenario.all)
   func hangs(scenario: PairScenario) {
-    let report = scenario.report(deadline: Deadline(in: .milliseconds(100))) { $0.neverReady = true }
+    let report = scenario.report(within: .milliseconds(100)) { $0.neverReady = true }
     #expect(report.verdict == .error)
     #expect(report.errno == nil)
     #expect(report.call == "poll for the fences")
@@ -248,7 +248,7 @@ struct PairCheckFaultTests {
     // A request to stop is looked at where a wait is interrupted, as a signal does it.
     kernel.fail(.poll, with: .interrupted, onCall: number)
     let outcome = PairScenario.display.run(
-      on: kernel, deadline: Deadline(in: .seconds(20), cancellation: cancellation))
+      on: kernel, deadline: Deadline(in: .seconds(20), on: kernel, cancellation: cancellation))
     #expect(outcome.wasCancelled)
     #expect(outcome.report.errno == nil)
     #expect(!outcome.report.verdict.passes)
@@ -264,7 +264,8 @@ struct PairCheckFaultTests {
     cancellation.request()
     // Two looks, then the way back.
     kernel.fail(.kmsCommit, with: .interrupted, onCall: 3)
-    _ = PairScenario.display.run(on: kernel, deadline: Deadline(in: .seconds(20), cancellation: cancellation))
+    _ = PairScenario.display.run(
+      on: kernel, deadline: Deadline(in: .seconds(20), on: kernel, cancellation: cancellation))
     #expect(kernel.shown(on: Fixture.importerNode.path) == before)
     kernel.expectNothingLeft()
   }
@@ -300,7 +301,7 @@ struct PairCheckFaultTests {
     let outcome = PairCheck(
       exporter: Exporter(name: "maker", node: Fixture.exporterNode, allocator: .dumb, problem: problem),
       importer: Importer(name: "taker", node: Fixture.importerNode), request: Fixture.request, seed: 1,
-      kernel: kernel, deadline: Fixture.deadline
+      kernel: kernel, deadline: kernel.deadline
     ).run()
     #expect(outcome.report.verdict == verdict)
     #expect(outcome.report.errno == errno.name)

@@ -47,7 +47,7 @@ struct PairScenario: Sendable, CustomTestStringConvertible {
 
   /// Runs the check.
   func run(
-    on kernel: FakeKernel, request: AllocationRequest = Fixture.request, deadline: Deadline = Fixture.deadline,
+    on kernel: FakeKernel, request: AllocationRequest = Fixture.request, deadline: Deadline? = nil,
     history: LookHistory = LookHistory()
   ) -> PairCheck.Outcome {
     let hasDevice = allocator == .dumb || allocator == .gbm
@@ -57,7 +57,7 @@ struct PairScenario: Sendable, CustomTestStringConvertible {
         allocator: allocator),
       importer: Importer(
         name: isOneDevice ? "maker" : "taker", node: isOneDevice ? Fixture.exporterNode : Fixture.importerNode),
-      request: request, seed: Self.seed, kernel: kernel, deadline: deadline)
+      request: request, seed: Self.seed, kernel: kernel, deadline: deadline ?? kernel.deadline)
     check.release = KernelRelease(6, 12)
     check.history = history
     return check.run()
@@ -67,13 +67,13 @@ struct PairScenario: Sendable, CustomTestStringConvertible {
 
   /// Runs the check of a kernel that misbehaves, and looks that nothing is left.
   func report(
-    request: AllocationRequest = Fixture.request, deadline: Deadline = Fixture.deadline,
+    request: AllocationRequest = Fixture.request, within limit: Duration = .seconds(60),
     sourceLocation: SourceLocation = #_sourceLocation, _ misbehaviour: (inout Faults) -> Void
   ) -> CellReport {
     let kernel = makeKernel()
     let before = kernel.shown(on: Fixture.importerNode.path)
     kernel.misbehave(misbehaviour)
-    let report = run(on: kernel, request: request, deadline: deadline).report
+    let report = run(on: kernel, request: request, deadline: Deadline(in: limit, on: kernel)).report
     kernel.expectNothingLeft(sourceLocation: sourceLocation)
     #expect(kernel.shown(on: Fixture.importerNode.path) == before, sourceLocation: sourceLocation)
     return report

@@ -78,10 +78,10 @@ struct HeapTests {
   @Test("are all of them, the system heap first, also where that is missing")
   func names() throws {
     let tree = try FixtureTree()
-    #expect(try SystemMemoryAvailability.heaps(in: "\(tree.root)/dev/dma_heap") == ["system"])
+    #expect(try SystemMemoryAvailability.heaps(in: "\(tree.root)/dev/dma_heap", by: FakeKernel([])) == ["system"])
     for name in ["linux,cma", "system", "default_cma_region"] { try tree.write("", to: "/dev/dma_heap/\(name)") }
     #expect(
-      try SystemMemoryAvailability.heaps(in: "\(tree.root)/dev/dma_heap")
+      try SystemMemoryAvailability.heaps(in: "\(tree.root)/dev/dma_heap", by: FakeKernel([]))
         == ["system", "default_cma_region", "linux,cma"])
   }
 
@@ -90,7 +90,7 @@ struct HeapTests {
     let tree = try FixtureTree()
     // A loop of links is something that cannot be followed, also for root.
     try tree.link("/dev/dma_heap", to: "dma_heap")
-    let error = primeError { try SystemMemoryAvailability.heaps(in: "\(tree.root)/dev/dma_heap") }
+    let error = primeError { try SystemMemoryAvailability.heaps(in: "\(tree.root)/dev/dma_heap", by: FakeKernel([])) }
     #expect(error?.operation == "opendir")
     #expect(error?.errno?.name == "ELOOP")
   }

@@ -33,6 +33,8 @@ struct ScanoutPlanesTests {
     sourceLocation: SourceLocation = #_sourceLocation
   ) -> ScanoutCheck.Outcome {
     let before = kernel.shown(on: Self.path)
+    var request = request
+    request.deadline = kernel.deadline
     let outcome = ScanoutCheck(request, kernel: kernel).run()
     #expect(kernel.shown(on: Self.path) == before, sourceLocation: sourceLocation)
     kernel.expectNothingLeft(sourceLocation: sourceLocation)

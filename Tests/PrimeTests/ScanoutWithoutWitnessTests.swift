@@ -25,7 +25,7 @@ struct ScanoutWithoutWitnessTests {
     kernel.misbehave(change)
     var request = ScanoutRequest(
       exporter: Exporter(name: "maker", node: exporter, allocator: .dumb), displayName: "taker",
-      display: Fixture.importerNode, format: Fixture.format("XRGB8888"), seed: 7, deadline: Fixture.deadline)
+      display: Fixture.importerNode, format: Fixture.format("XRGB8888"), seed: 7, deadline: kernel.deadline)
     request.frames = 2
     request.testOnly = testOnly
     var check = ScanoutCheck(request, kernel: kernel)
@@ -66,7 +66,7 @@ struct ScanoutWithoutWitnessTests {
     kernel.fail(.primeHandleToFD, with: .notSupported, onCalls: 3...4)
     let request = ScanoutRequest(
       exporter: Exporter(name: "maker", node: Fixture.exporterNode, allocator: .dumb), displayName: "taker",
-      display: Fixture.importerNode, format: Fixture.format("XRGB8888"), seed: 7, deadline: Fixture.deadline)
+      display: Fixture.importerNode, format: Fixture.format("XRGB8888"), seed: 7, deadline: kernel.deadline)
     let report = ScanoutCheck(request, kernel: kernel).run().report
     #expect(report.verdict == .held)
     #expect(report.tried.contains { $0.observer == .identity && $0.call == "drmPrimeHandleToFD" })

@@ -97,7 +97,7 @@ struct SyncBracketTests {
   func interruptedForEver() throws {
     kernel.fail(.dmaBufSync, with: .interrupted)
     try withBuffer { buffer in
-      let error = primeError { try buffer.read(deadline: Deadline(in: .milliseconds(20))) { _ in } }
+      let error = primeError { try buffer.read(deadline: Deadline(in: .milliseconds(20), on: kernel)) { _ in } }
       expect(error, is: "DMA_BUF_IOCTL_SYNC(START)", found: .deadline)
     }
   }
@@ -106,7 +106,7 @@ struct SyncBracketTests {
   func fenceNeverSignals() throws {
     kernel.misbehave { $0.neverReady = true }
     try withBuffer { buffer in
-      let error = primeError { try buffer.read(deadline: Deadline(in: .milliseconds(20))) { _ in } }
+      let error = primeError { try buffer.read(deadline: Deadline(in: .milliseconds(20), on: kernel)) { _ in } }
       expect(error, is: "poll for the fences", found: .deadline)
       #expect(error?.reason == "it did not finish within 0.02 s; allow more time if the machine is only slow")
     }
@@ -120,7 +120,7 @@ struct SyncBracketTests {
     cancellation.request()
     try withBuffer { buffer in
       let error = primeError {
-        try buffer.read(deadline: Deadline(in: .seconds(20), cancellation: cancellation)) { _ in }
+        try buffer.read(deadline: Deadline(in: .seconds(20), on: kernel, cancellation: cancellation)) { _ in }
       }
       #expect(error?.finding == .cancelled)
     }

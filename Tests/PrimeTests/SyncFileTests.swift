@@ -51,13 +51,13 @@ struct SyncFileTests {
       let first = try VGEMFence(attachingTo: handle, as: .read)
       let second = try VGEMFence(attachingTo: handle, as: .read)
       let file = try buffer.exportSyncFile(for: .write)
-      let error = primeError { try file.wait(deadline: Deadline(in: .milliseconds(20))) }
+      let error = primeError { try file.wait(deadline: Deadline(in: .milliseconds(20), on: kernel)) }
       expect(error, is: "poll for the fences", found: .deadline, on: "sync_file \(file.rawDescriptor)")
       #expect(
         error?.reason == "it did not finish within 0.02 s; allow more time if the machine is only slow; "
           + "still pending: 2 of vgem/unbound")
       try first.signal()
-      let late = primeError { try file.wait(deadline: Deadline(in: .milliseconds(20))) }
+      let late = primeError { try file.wait(deadline: Deadline(in: .milliseconds(20), on: kernel)) }
       #expect(late?.reason?.hasSuffix("still pending: vgem/unbound") == true)
       try second.signal()
       #expect(try file.wait(deadline: Fixture.deadline) == .signalled)
@@ -71,7 +71,9 @@ struct SyncFileTests {
       let file = try buffer.exportSyncFile(for: .read)
       let cancellation = Cancellation()
       cancellation.request()
-      let error = primeError { try file.wait(deadline: Deadline(in: .seconds(20), cancellation: cancellation)) }
+      let error = primeError {
+        try file.wait(deadline: Deadline(in: .seconds(20), on: kernel, cancellation: cancellation))
+      }
       expect(error, is: "poll for the fences", found: .cancelled)
       try fence.signal()
     }

@@ -29,7 +29,7 @@ struct SyncobjTests {
   func signal() throws {
     try withDevice { device in
       let object = try Syncobj(on: device)
-      let soon = { Deadline(in: .milliseconds(20)) }
+      let soon = { Deadline(in: .milliseconds(20), on: kernel) }
       expect(
         primeError { try object.wait(deadline: soon(), forSubmission: true) }, is: "DRM_IOCTL_SYNCOBJ_WAIT",
         found: .deadline)
@@ -53,7 +53,8 @@ struct SyncobjTests {
         let again = try object.exportSyncFile()
         #expect(try !again.isSignalled)
         expect(
-          primeError { try object.wait(deadline: Deadline(in: .milliseconds(20))) }, is: "DRM_IOCTL_SYNCOBJ_WAIT",
+          primeError { try object.wait(deadline: Deadline(in: .milliseconds(20), on: kernel)) },
+          is: "DRM_IOCTL_SYNCOBJ_WAIT",
           found: .deadline)
         try fence.signal()
         #expect(try again.isSignalled)
@@ -117,7 +118,7 @@ struct SyncobjTests {
       let cancellation = Cancellation()
       cancellation.request()
       try object.reset()
-      let deadline = Deadline(in: .seconds(20), cancellation: cancellation)
+      let deadline = Deadline(in: .seconds(20), on: kernel, cancellation: cancellation)
       expect(
         primeError { try object.wait(deadline: deadline, forSubmission: true) }, is: "DRM_IOCTL_SYNCOBJ_WAIT",
         found: .cancelled)
@@ -161,7 +162,7 @@ struct SyncobjTests {
         try binary.transfer(point: 0, to: line, point: 5)
         #expect(try line.signalledPoint() == 3)
         #expect(try line.submittedPoint() == 5)
-        let soon = Deadline(in: .milliseconds(20))
+        let soon = Deadline(in: .milliseconds(20), on: kernel)
         expect(
           primeError { try line.wait(point: 5, deadline: soon) }, is: "DRM_IOCTL_SYNCOBJ_TIMELINE_WAIT",
           found: .deadline)

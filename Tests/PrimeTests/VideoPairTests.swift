@@ -33,7 +33,7 @@ struct VideoPairTests {
       exporter: Exporter(name: "heap:system", node: nil, allocator: .heap),
       importer: .video(device, among: [device]),
       request: AllocationRequest(format: Fixture.format("XRGB8888"), width: 64, height: 32), seed: 7, kernel: kernel,
-      deadline: Fixture.deadline)
+      deadline: kernel.deadline)
     let report = check.run().report
     kernel.expectNothingLeft(sourceLocation: sourceLocation)
     return report

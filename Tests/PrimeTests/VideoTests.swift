@@ -128,7 +128,7 @@ struct VideoDeviceTests {
     let machine = try machine()
     let devices = try machine.devices()
     #expect(devices.map(\.number) == [0, 2, 10])
-    #expect(devices.map { FileSystem.lastComponent(of: $0.path) } == ["video0", "video7", "video10"])
+    #expect(devices.map { $0.path.lastComponent } == ["video0", "video7", "video10"])
     #expect(devices.map(\.driver) == ["vivid", "vivid", "vim2m"])
     #expect(devices.map(\.capabilities?.description) == ["capture", "output", "mem2mem"])
     #expect(devices.named("video:2") == [devices[1]])

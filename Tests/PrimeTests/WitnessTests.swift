@@ -111,7 +111,7 @@ struct WitnessTests {
   }
 
   private static func processes(with words: String) -> [String] {
-    FileSystem.entries(of: "/proc").filter { FileSystem.text(of: "/proc/\($0)/cmdline")?.contains(words) == true }
+    LinuxKernel().entries(of: "/proc").filter { LinuxKernel().text(of: "/proc/\($0)/cmdline")?.contains(words) == true }
   }
 
   @Test func `that shows the picture before is told as stale`() throws {

@@ -139,7 +139,7 @@ struct KillScene {
       var changes: [String] = []
       let deadline = Deadline(in: .seconds(2))
       repeat {
-        if !changes.isEmpty { Pause.milliseconds(10) }
+        if !changes.isEmpty { deadline.pause(milliseconds: 10) }
         let now = Self.objects()
         changes = try client.changes(since: display)
         for (kind, before) in objects where now[kind] != before {
@@ -153,13 +153,13 @@ struct KillScene {
     ///
     /// One that has ended and that init did not hear of yet is none.
     static func workers() -> [String] {
-      FileSystem.entries(of: "/proc").filter { $0.allSatisfy(\.isNumber) }
-        .compactMap { FileSystem.text(of: "/proc/\($0)/stat") }.filter { $0.contains("(worker-") }
+      LinuxKernel().entries(of: "/proc").filter { $0.allSatisfy(\.isNumber) }
+        .compactMap { LinuxKernel().text(of: "/proc/\($0)/stat") }.filter { $0.contains("(worker-") }
         .map { $0.split(separator: " ").prefix(3).joined(separator: " ") }.filter { !$0.hasSuffix(" Z") }
     }
 
     private static func objects() -> [String: [String]] {
-      let devices = FileSystem.entries(of: "/sys/kernel/debug/dri")
+      let devices = LinuxKernel().entries(of: "/sys/kernel/debug/dri")
       func lines(_ file: String, where counts: (Substring) -> Bool = { _ in true }) -> [String] {
         devices.flatMap { device -> [String] in
           let text = (try? String(contentsOfFile: "/sys/kernel/debug/dri/\(device)/\(file)", encoding: .utf8)) ?? ""
@@ -170,7 +170,7 @@ struct KillScene {
       return [
         "processes": workers(), "dma-bufs": ["\(buffers.count) of \(buffers.bytes) bytes"],
         "framebuffers": lines("framebuffer") { $0.hasPrefix("framebuffer[") }, "open files": lines("clients"),
-        "traces": FileSystem.entries(of: "/sys/kernel/tracing/instances"),
+        "traces": LinuxKernel().entries(of: "/sys/kernel/tracing/instances"),
       ]
     }
   }

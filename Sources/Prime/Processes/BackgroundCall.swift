@@ -52,7 +52,7 @@ package final class BackgroundCall<Value: Sendable>: Sendable {
     while true {
       if let value = work.result.withLock({ $0 }) { return value }
       if deadline.remaining == .zero { return nil }
-      Pause.milliseconds(1)
+      deadline.pause(milliseconds: 1)
     }
   }
 

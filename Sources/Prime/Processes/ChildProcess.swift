@@ -131,15 +131,16 @@ package final class ChildProcess: Sendable {
         return signal != 0 ? .killed(signal) : .exited(cprocess_exit_code(status))
       }
       if deadline.remaining == .zero { return nil }
-      Pause.milliseconds(2)
+      deadline.pause(milliseconds: 2)
     }
   }
 
   /// Where in the kernel it waits, for example `dma_fence_default_wait`, as far as procfs tells.
   package func waitingPlace() -> String? {
+    let kernel = LinuxKernel()
     // Its first thread only waits for the one that works.
-    let tasks = FileSystem.entries(of: "/proc/\(identifier)/task").filter { $0 != "\(identifier)" }
-    return tasks.compactMap { FileSystem.text(of: "/proc/\(identifier)/task/\($0)/wchan") }
+    let tasks = kernel.entries(of: "/proc/\(identifier)/task").filter { $0 != "\(identifier)" }
+    return tasks.compactMap { kernel.text(of: "/proc/\(identifier)/task/\($0)/wchan") }
       .first { $0 != "0" && !$0.isEmpty && !$0.hasPrefix("futex") }
   }
 }

@@ -1,6 +1,6 @@
 internal import CProcess
 internal import Glibc
-internal import Prime
+package import Prime
 internal import Synchronization
 
 /// The mappings for DMA that the calling thread has a driver make, what is made coherent of them and what of them is bounced, as
@@ -44,6 +44,7 @@ package final class DMAMapTrace: Sendable {
   }
 
   private let folder: String
+  private let kernel: any KernelCalls
   /// Whether the kernel tells of bounce buffers: `swiotlb_bounced` is there since Linux 3.13, where it is built with them.
   package let tellsBounces: Bool
   private let found = Mutex<Seen>(Seen())
@@ -57,34 +58,35 @@ package final class DMAMapTrace: Sendable {
   private static let instances = "/sys/kernel/tracing/instances"
 
   /// Traces the thread that calls; nil where the kernel has no such events, or this user may not see them.
-  package init?() {
+  package init?(by kernel: any KernelCalls) {
     let folder = "\(Self.instances)/\(Self.name(of: getpid()))"
-    guard FileSystem.exists("/sys/kernel/tracing/events/dma/dma_map_sg/enable"),
-      FileSystem.create(folder: folder)
+    guard kernel.exists("/sys/kernel/tracing/events/dma/dma_map_sg/enable"),
+      case .success = kernel.createFolder(folder)
     else { return nil }
     self.folder = folder
+    self.kernel = kernel
     let thread = "\(cprocess_thread_number())"
-    guard FileSystem.write("64", to: "\(folder)/buffer_size_kb"),
-      FileSystem.write(thread, to: "\(folder)/set_event_pid"),
-      FileSystem.write("1", to: "\(folder)/events/dma/dma_map_sg/enable")
+    guard kernel.write("64", to: "\(folder)/buffer_size_kb"),
+      kernel.write(thread, to: "\(folder)/set_event_pid"),
+      kernel.write("1", to: "\(folder)/events/dma/dma_map_sg/enable")
     else {
-      _ = FileSystem.remove(folder: folder)
+      _ = kernel.removeFolder(folder)
       return nil
     }
     // Newer and older kernels each lack one of these.
     for event in Self.events.dropFirst() + Self.syncEvents {
-      _ = FileSystem.write("1", to: "\(folder)/events/dma/\(event)/enable")
+      _ = kernel.write("1", to: "\(folder)/events/dma/\(event)/enable")
     }
-    tellsBounces = FileSystem.write("1", to: "\(folder)/events/swiotlb/\(Self.bounceEvent)/enable")
+    tellsBounces = kernel.write("1", to: "\(folder)/events/swiotlb/\(Self.bounceEvent)/enable")
   }
 
-  deinit { _ = FileSystem.remove(folder: folder) }
+  deinit { _ = kernel.removeFolder(folder) }
 
   private static func name(of process: CInt) -> String { "prime-tool-\(process)" }
 
   /// Removes the instance of a process that died before it could.
   package static func removeLeftOver(of process: CInt) {
-    _ = FileSystem.remove(folder: "\(instances)/\(name(of: process))")
+    _ = LinuxKernel().removeFolder("\(instances)/\(name(of: process))")
   }
 
   /// Forgets what was traced so far.
@@ -110,7 +112,7 @@ package final class DMAMapTrace: Sendable {
   /// Takes what is there out of the pipe: to empty or to read `trace` itself waits for every processor (`synchronize_rcu`), tens
   /// of milliseconds each time.
   private func newlySeen() -> Seen? {
-    FileSystem.available(in: "\(folder)/trace_pipe").map(Self.seen(in:))
+    kernel.available(in: "\(folder)/trace_pipe").map(Self.seen(in:))
   }
 
   /// The devices that a mapping was made for, by the lines of a trace.

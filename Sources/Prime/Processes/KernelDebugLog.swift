@@ -26,11 +26,11 @@ package enum KernelDebugLog {
   }
 
   /// Puts the parameter back to what `watch` told; false where that fails.
-  package static func putBack(_ before: String) -> Bool { FileSystem.write(before, to: parameter) }
+  package static func putBack(_ before: String) -> Bool { LinuxKernel().write(before, to: parameter) }
 
   /// Whether this process may do it.
   package static var isPermitted: Bool {
-    FileSystem.isWritable(parameter) && FileSystem.isWritable("/dev/kmsg")
+    LinuxKernel().isWritable(parameter) && LinuxKernel().isWritable("/dev/kmsg")
   }
 
   /// What the kernel said of the last call that failed.
@@ -46,12 +46,12 @@ package enum KernelDebugLog {
 
     /// Runs `body`, and where it throws keeps the lines that DRM printed meanwhile.
     package func explaining<Result: ~Copyable>(_ body: () throws -> Result) throws -> Result {
-      guard isWanted, KernelDebugLog.isPermitted, let before = FileSystem.text(of: KernelDebugLog.parameter),
+      guard isWanted, KernelDebugLog.isPermitted, let before = LinuxKernel().text(of: KernelDebugLog.parameter),
         let records = KernelRecords()
       else { return try body() }
       let watcher = KernelDebugLog.watcher.withLock { $0 }
       watcher?.changed(before)
-      FileSystem.write(KernelDebugLog.categories, to: KernelDebugLog.parameter)
+      LinuxKernel().write(KernelDebugLog.categories, to: KernelDebugLog.parameter)
       defer {
         if KernelDebugLog.putBack(before) { watcher?.restored() }
       }

@@ -30,7 +30,7 @@ package final class KernelLog {
     let deadline = Deadline(in: limit)
     var later: [KernelComplaint] = []
     while parser.isWithinComplaint, deadline.remaining > .zero {
-      Pause.milliseconds(5)
+      deadline.pause(milliseconds: 5)
       later += complaints()
     }
     return complete + later + parser.take(all: true)

@@ -165,7 +165,7 @@ private struct Attendance {
       let ready = Readiness.wait(for: [worker.output, signals.descriptor], within: nextLook)
       if ready.contains(signals.descriptor), let signal = signals.received() {
         outcome.stoppedBy = outcome.stoppedBy ?? signal
-        if let stopping, WorkingTime.now - stopping.since > WorkerRun.echo {
+        if let stopping, LinuxKernel().now - stopping.since > WorkerRun.echo {
           return abandon(&outcome, heard)
         }
         askToStop()
@@ -198,7 +198,7 @@ private struct Attendance {
   private mutating func askToStop() {
     guard stopping == nil else { return }
     worker.askToStop()
-    stopping = (WorkingTime.now, Deadline(in: WorkerRun.patience))
+    stopping = (LinuxKernel().now, Deadline(in: WorkerRun.patience))
     silence = Deadline(in: WorkerRun.patience)
   }
 
@@ -235,7 +235,7 @@ private struct Attendance {
   private mutating func abandon(_ outcome: inout WorkerRun.Outcome, _ heard: (WorkerRun.Event) -> Void) {
     let place = worker.waitingPlace()
     // What it was given once it was to stop, or all that a piece may take.
-    let limit = stopping.map { WorkingTime.now - $0.since } ?? run.limit(current ?? next)
+    let limit = stopping.map { LinuxKernel().now - $0.since } ?? run.limit(current ?? next)
     worker.kill()
     let isLeftBehind = worker.reap(within: .seconds(1)) == nil
     if isLeftBehind { outcome.leftBehind.append(worker.identifier) }

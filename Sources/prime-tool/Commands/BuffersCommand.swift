@@ -107,7 +107,7 @@ struct BuffersCommand: ParsableCommand {
       let next = deadline.atMost(.seconds(interval))
       while next.remaining > .zero, interruption.exitCode == nil {
         try StandardOutput.requireReader()
-        Pause.milliseconds(5)
+        next.pause(milliseconds: 5)
       }
       if let code = interruption.exitCode { throw ExitCode(code) }
       if deadline.remaining == .zero { return }

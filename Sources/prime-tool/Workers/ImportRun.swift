@@ -33,7 +33,7 @@ struct ImportRun {
       body: { [importing, address, users] _, context in
         var importing = importing(deadline.obeying(context.cancellation))
         importing.onStep = context.step
-        importing.trace = DMAMapTrace()
+        importing.trace = DMAMapTrace(by: LinuxKernel())
         return importing.run(
           at: address, for: users, completed: { context.event(Event.completed($0)) },
           note: { context.event(Event.note($0)) })

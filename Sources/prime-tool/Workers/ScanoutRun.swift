@@ -165,7 +165,7 @@ private final class ScanoutWork: @unchecked Sendable {
     request.deadline = request.deadline.obeying(context.cancellation)
     var check = ScanoutCheck(request, showingMesaOutput: showsMesaOutput)
     check.onStep = context.step
-    check.trace = DMAMapTrace()
+    check.trace = DMAMapTrace(by: LinuxKernel())
     let outcome = check.run(
       chose: { context.event(ScanoutRun.Event.chose($0)) }, progress: { context.event(ScanoutRun.Event.frame($0)) })
     self.outcome = outcome

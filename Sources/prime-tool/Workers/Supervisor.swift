@@ -283,7 +283,7 @@ final class Supervisor {
 
   /// What the workers left behind in themselves and in the kernel.
   func leaks(_ deadline: Deadline) -> LeakReport {
-    LeakReport(descriptors: leftDescriptors, leftOf: inodes, deadline: deadline)
+    LeakReport(descriptors: leftDescriptors, leftOf: inodes, by: LinuxKernel(), deadline: deadline)
   }
 
   /// What is to be said of the run beside its results: devices that stay changed, processes that do not end.
@@ -308,6 +308,6 @@ private final class Audit: @unchecked Sendable {
   /// Only touched on the one thread that does a worker's pieces.
   private var audit: LeakAudit?
 
-  func begin() { audit = LeakAudit() }
+  func begin() { audit = LeakAudit(by: LinuxKernel()) }
   func left() -> [String] { audit?.leftDescriptors ?? [] }
 }

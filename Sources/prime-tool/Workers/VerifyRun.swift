@@ -150,7 +150,7 @@ private final class Trace: @unchecked Sendable {
 
   var ofThisProcess: DMAMapTrace? {
     if let made { return made }
-    let trace = DMAMapTrace()
+    let trace = DMAMapTrace(by: LinuxKernel())
     made = .some(trace)
     return trace
   }

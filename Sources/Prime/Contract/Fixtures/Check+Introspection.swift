@@ -16,9 +16,9 @@ extension Check {
   }
 
   /// The file that a mapping of this process is of; nil where procfs does not tell.
-  static func file(behind mapping: ProbeMapping) -> String? {
+  func file(behind mapping: ProbeMapping) -> String? {
     let (start, end) = (mapping.address, mapping.address + UInt64(mapping.byteCount))
-    return FileSystem.linkTarget(
+    return kernel.unrecorded.linkTarget(
       of: "/proc/self/map_files/\(hexadecimal(start, digits: 1))-\(hexadecimal(end, digits: 1))")
   }
 

@@ -26,10 +26,10 @@ struct DisplayFixture {
   /// Becomes master of a device and finds a way; `isAtomic` asks for the client capabilities of atomic mode setting.
   init(_ path: String, with kernel: KernelProbe, isAtomic: Bool) throws(Statement.Stop) {
     self.kernel = kernel
-    let system = LinuxKernel()
+    let system = kernel.unrecorded
     let node = try Self.master(of: path, with: kernel, isAtomic: isAtomic)
     self.node = node
-    guard let way = Self.way(node), let mode = Self.mode(of: way.connector, on: node) else {
+    guard let way = Self.way(node, system), let mode = Self.mode(of: way.connector, on: node, system) else {
       throw .skipped("no display is connected to \(path)")
     }
     guard let format = PictureFormat.first(of: way.plane.formats) else {
@@ -46,23 +46,23 @@ struct DisplayFixture {
     let saved: SavedDisplayState
     do throws(PrimeError) {
       // An open file of its own: what the kernel shows of a display, it shows to clients with atomic mode setting.
-      saved = try SavedDisplayState(of: Device.open(DRMNode(path: path, kind: .primary)))
+      saved = try SavedDisplayState(of: Device.open(DRMNode(path: path, kind: .primary), kernel: system))
     } catch {
       throw .broken("what \(path) shows cannot be read: \(error)")
     }
     DisplayCustody.take(path, saved)
     // Nobody else is master then, and no statement's framebuffer is left.
-    kernel.afterClosing { Self.putBack(saved, path) }
+    kernel.afterClosing { Self.putBack(saved, path, system) }
     _ = system.kmsSetCRTC(node, id: crtc, KMSCRTC(framebuffer: 0, x: 0, y: 0, mode: nil), connectors: [])
   }
 
   /// A display that cannot be put back is told by the runner, which looks at it when the statement's process is gone.
-  private static func putBack(_ saved: SavedDisplayState, _ path: String) {
+  private static func putBack(_ saved: SavedDisplayState, _ path: String, _ system: any KernelCalls) {
     do throws(PrimeError) {
-      let device = try Device.open(DRMNode(path: path, kind: .primary))
+      let device = try Device.open(DRMNode(path: path, kind: .primary), kernel: system)
       try device.becomeMaster()
       defer { device.dropMaster() }
-      try saved.restore(on: device, deadline: Deadline(in: .seconds(10)))
+      try saved.restore(on: device, deadline: Deadline(in: .seconds(10), on: system))
       DisplayCustody.giveBack(path)
     } catch {
       return
@@ -71,7 +71,7 @@ struct DisplayFixture {
 
   /// An open file that is master of a device, whether or not a display is connected to it.
   static func master(of path: String, with kernel: KernelProbe, isAtomic: Bool) throws(Statement.Stop) -> CInt {
-    let system = LinuxKernel()
+    let system = kernel.unrecorded
     guard case .success(let node) = kernel.open(path, flags: O_RDWR) else { throw .broken("\(path) cannot be opened") }
     if !system.isMaster(node), case .failure(let errno) = system.setMaster(node) {
       throw .broken("nobody may become master of \(path): \(errno)")
@@ -89,8 +89,9 @@ struct DisplayFixture {
     return node
   }
 
-  private static func way(_ node: CInt) -> (connector: UInt32, crtc: UInt32, plane: KMSPlane)? {
-    let system = LinuxKernel()
+  private static func way(
+    _ node: CInt, _ system: any KernelCalls
+  ) -> (connector: UInt32, crtc: UInt32, plane: KMSPlane)? {
     guard case .success(let resources) = system.kmsResources(node) else { return nil }
     let planes = ((try? system.kmsPlanes(node).get()) ?? []).filter { plane in
       let properties = (try? system.kmsProperties(node, object: plane, kind: .plane).get()) ?? []
@@ -109,8 +110,8 @@ struct DisplayFixture {
     return nil
   }
 
-  private static func mode(of connector: UInt32, on node: CInt) -> DisplayMode? {
-    guard case .success(let list) = LinuxKernel().kmsModes(node, connector: connector) else { return nil }
+  private static func mode(of connector: UInt32, on node: CInt, _ system: any KernelCalls) -> DisplayMode? {
+    guard case .success(let list) = system.kmsModes(node, connector: connector) else { return nil }
     let modes = list.compactMap { try? DisplayMode(parsing: $0) }
     let wide = modes.filter { $0.hdisplay >= 640 && !$0.isInterlaced && !$0.isDoubleScan }
     return wide.min { Int($0.hdisplay) * Int($0.vdisplay) < Int($1.hdisplay) * Int($1.vdisplay) } ?? modes.first

@@ -13,8 +13,7 @@ enum PictureFormat {
   }
 
   /// What some plane of a display fetches; nil where that is nothing of 32 bits.
-  static func shown(by node: CInt) -> UInt32? {
-    let system = LinuxKernel()
+  static func shown(by node: CInt, _ system: any KernelCalls) -> UInt32? {
     _ = system.setClientCapability(node, ClientCapability.universalPlanes, 1)
     let planes = (try? system.kmsPlanes(node).get()) ?? []
     return first(of: planes.flatMap { (try? system.kmsPlane(node, id: $0).get())?.formats ?? [] })

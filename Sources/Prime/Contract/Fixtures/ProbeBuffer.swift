@@ -69,21 +69,21 @@ extension KernelProbe {
   func openDevice(_ path: String) -> CallResult<CInt> {
     let opened = open(path, flags: O_RDWR)
     // Not a part of what the statement looks at, so it is not recorded.
-    if case .success(let descriptor) = opened, LinuxKernel().isMaster(descriptor) {
-      _ = LinuxKernel().dropMaster(descriptor)
+    if case .success(let descriptor) = opened, unrecorded.isMaster(descriptor) {
+      _ = unrecorded.dropMaster(descriptor)
     }
     return opened
   }
 
   /// Whether `AddFB2` makes a framebuffer of it, which is removed again.
   func takesFramebuffer(_ device: CInt, handle: UInt32, of buffer: ProbeBuffer, as fourcc: UInt32) -> Bool {
-    let framebuffer = LinuxKernel().kmsAddFramebuffer(
+    let framebuffer = unrecorded.kmsAddFramebuffer(
       device,
       KMSFramebufferRequest(
         width: buffer.width, height: buffer.height, fourcc: fourcc, modifier: nil,
         planes: [GBMPlane(handle: handle, offset: 0, pitch: buffer.pitch)]))
     guard case .success(let id) = framebuffer else { return false }
-    _ = LinuxKernel().kmsRemoveFramebuffer(device, id: id)
+    _ = unrecorded.kmsRemoveFramebuffer(device, id: id)
     return true
   }
 

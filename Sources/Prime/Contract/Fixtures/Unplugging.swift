@@ -11,9 +11,10 @@ extension Check {
   func whileUnplugged(_ body: () throws -> Void) throws {
     guard let device = subject.device, let path = device.primary?.path else { return }
     let folder = "/sys/bus/pci/devices/\(device.bus.identifier)"
-    let node = NodeOwnership(path)
+    let system = kernel.unrecorded
+    let node = NodeOwnership(path, system)
     try pullOut(device, folder)
-    guard waits(for: { !FileSystem.exists(path) && !FileSystem.exists(folder) }) else {
+    guard waits(for: { !system.exists(path) && !system.exists(folder) }) else {
       throw Statement.Stop.broken("\(path) is still there ten seconds after \(subject.name) was pulled out")
     }
     defer {
@@ -27,7 +28,7 @@ extension Check {
   private func pullOut(_ device: DeviceDescription, _ folder: String) throws {
     switch machine.unplugging {
     case .sysfs:
-      guard FileSystem.write("1", to: "\(folder)/remove") else {
+      guard kernel.unrecorded.write("1", to: "\(folder)/remove") else {
         throw Statement.Stop.broken("\(folder)/remove cannot be written")
       }
     case .command(let command):
@@ -40,7 +41,7 @@ extension Check {
   }
 
   private func waits(for condition: () -> Bool) -> Bool {
-    Pause.until(Deadline(in: .seconds(10)), condition)
+    Pause.until(Deadline(in: .seconds(10), on: kernel.unrecorded), condition)
   }
 
   /// A buffer of the subject's device.
@@ -80,10 +81,12 @@ package enum Unplugging: Hashable, Sendable {
 /// A node of a device that may be pulled out, and who it belongs to: nobody restores that where udev does not run.
 struct NodeOwnership {
   private let path: String
+  private let system: any KernelCalls
   private let status: stat?
 
-  init(_ path: String) {
+  init(_ path: String, _ system: any KernelCalls) {
     self.path = path
+    self.system = system
     var found = stat()
     // Safe: fstatat fills the struct it is given.
     status = unsafe fstatat(AT_FDCWD, path, &found, 0) == 0 ? found : nil
@@ -91,9 +94,9 @@ struct NodeOwnership {
 
   /// Has the kernel look for devices, where this one is away, and waits for the node.
   func bringBack() {
-    if !FileSystem.exists(path) {
-      FileSystem.write("1", to: "/sys/bus/pci/rescan")
-      _ = Pause.until(Deadline(in: .seconds(20))) { FileSystem.exists(path) }
+    if !system.exists(path) {
+      system.write("1", to: "/sys/bus/pci/rescan")
+      _ = Pause.until(Deadline(in: .seconds(20), on: system)) { system.exists(path) }
     }
     guard let status else { return }
     // Safe: the path is copied for the calls.

@@ -48,7 +48,7 @@ extension KernelProbe {
     _ device: CInt, width: UInt32, height: UInt32, bitsPerPixel: UInt32 = 32
   ) -> CallResult<DumbBufferLayout> {
     call("DRM_IOCTL_MODE_CREATE_DUMB", "\(device), \(width)x\(height), \(bitsPerPixel) bits") {
-      LinuxKernel().createDumb(device, width: width, height: height, bitsPerPixel: bitsPerPixel)
+      unrecorded.createDumb(device, width: width, height: height, bitsPerPixel: bitsPerPixel)
     }
   }
 

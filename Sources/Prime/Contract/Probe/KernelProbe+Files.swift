@@ -93,12 +93,12 @@ extension KernelProbe {
 
   /// `fstat(2)`.
   package func status(_ descriptor: CInt) -> CallResult<FileStatus> {
-    call("fstat", "\(descriptor)") { LinuxKernel().status(descriptor) }
+    call("fstat", "\(descriptor)") { unrecorded.status(descriptor) }
   }
 
   /// `fstatfs(2)`: the file system's magic number.
   package func fileSystemMagic(_ descriptor: CInt) -> CallResult<UInt64> {
-    call("fstatfs", "\(descriptor)") { LinuxKernel().fileSystemMagic(descriptor) }
+    call("fstatfs", "\(descriptor)") { unrecorded.fileSystemMagic(descriptor) }
   }
 
   /// `fcntl(2)` with a number.
@@ -111,20 +111,20 @@ extension KernelProbe {
   /// `readlink(2)` of this process's own link to an open file.
   package func link(of descriptor: CInt) -> CallResult<String> {
     call("readlink", "/proc/self/fd/\(descriptor)") {
-      FileSystem.linkTarget(of: "/proc/self/fd/\(descriptor)").map { .success($0) } ?? .failure(.noSuchFile)
+      unrecorded.readLink("/proc/self/fd/\(descriptor)")
     }
   }
 
   /// A whole text file, for example of procfs or debugfs.
   package func text(of path: String) -> CallResult<String> {
-    call("read", path) { FileSystem.text(of: path, limit: 16 << 20).map { .success($0) } ?? .failure(.noSuchFile) }
+    call("read", path) { unrecorded.text(of: path, limit: 16 << 20).map { .success($0) } ?? .failure(.noSuchFile) }
   }
 
   /// `poll(2)` of one descriptor: `revents`, 0 after the time.
   package func poll(_ descriptor: CInt, events: Int16, milliseconds: Int32) -> CallResult<Int16> {
     call("poll", "\(descriptor), 0x\(hexadecimal(UInt64(events), digits: 1)), \(milliseconds) ms") {
       while true {
-        let result = LinuxKernel().poll(descriptor, events: events, milliseconds: milliseconds)
+        let result = unrecorded.poll(descriptor, events: events, milliseconds: milliseconds)
         if case .failure(.interrupted) = result { continue }
         return result
       }
@@ -175,8 +175,8 @@ extension KernelProbe {
   /// Notes a descriptor that came as a part of an answer, and which dma-buf it is where it is one.
   package func adopt(_ descriptor: CInt) {
     let inode: UInt64? =
-      if case .success(CDRM_DMA_BUF_MAGIC) = LinuxKernel().fileSystemMagic(descriptor),
-        case .success(let status) = LinuxKernel().status(descriptor)
+      if case .success(CDRM_DMA_BUF_MAGIC) = unrecorded.fileSystemMagic(descriptor),
+        case .success(let status) = unrecorded.status(descriptor)
       { status.inode } else { nil }
     state.withLock { state in
       state.open.append(descriptor)

@@ -54,7 +54,7 @@ extension KernelProbe {
 
   /// Every open descriptor of this process, the one that reads the list among them.
   package func descriptors() -> CallResult<[CInt]> {
-    call("readdir", "/proc/self/fd") { .success(FileSystem.entries(of: "/proc/self/fd").compactMap { CInt($0) }) }
+    call("readdir", "/proc/self/fd") { .success(unrecorded.entries(of: "/proc/self/fd").compactMap { CInt($0) }) }
   }
 
   /// Sends a descriptor through a socket (`SCM_RIGHTS`) and gives the one that arrives, close-on-exec.
@@ -105,7 +105,7 @@ extension KernelProbe {
           return .failure(Errno(rawValue: Glibc.errno))
         }
         defer { _ = unsafe unlink(path) }
-        return LinuxKernel().open(path, flags: O_RDWR)
+        return unrecorded.open(path, flags: O_RDWR)
       })
   }
 
@@ -116,13 +116,14 @@ extension KernelProbe {
   /// It is a fork: no thread may have been started. What it cannot map it sees nothing of.
   package func bytesInAnotherProcess(of dmaBuf: CInt, byteCount: Int, at offset: Int, count: Int) -> [UInt8] {
     let seen: CallResult<[UInt8]> = call("read in another process", "\(count) bytes at \(offset)") {
+      let kernel = unrecorded
       let child = ChildProcess.start { send in
         // Without a probe: Swift's Mutex remembers its thread's number, which a fork makes wrong, and ends the child.
         let mapped = Self.system(SYS_mmap, 0, Int64(byteCount), Int64(PROT_READ), Int64(MAP_SHARED), Int64(dmaBuf))
         func synced(_ flags: UInt64) -> Bool {
-          let limit = Deadline(in: .seconds(5))
+          let limit = Deadline(in: .seconds(5), on: kernel)
           let answer: Void? = try? limit.restarting("DMA_BUF_IOCTL_SYNC", on: "dma-buf \(dmaBuf)") {
-            LinuxKernel().dmaBufSync(dmaBuf, flags: flags)
+            kernel.dmaBufSync(dmaBuf, flags: flags)
           }
           return answer != nil
         }
@@ -132,7 +133,7 @@ extension KernelProbe {
       }
       return child.map { child in
         var bytes: [UInt8] = []
-        let deadline = Deadline(in: .seconds(10))
+        let deadline = Deadline(in: .seconds(10), on: kernel)
         while deadline.remaining > .zero, !Readiness.wait(for: [child.output], within: deadline.remaining).isEmpty {
           let more = Readiness.read(child.output)
           if more.isEmpty { break }

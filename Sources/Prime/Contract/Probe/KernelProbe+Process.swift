@@ -37,8 +37,8 @@ extension KernelProbe {
   package func receiveDescriptor(from socket: CInt, milliseconds: Int32) -> CallResult<CInt> {
     adopting(
       call("recvmsg", "\(socket), SCM_RIGHTS") {
-        LinuxKernel().poll(socket, events: Int16(POLLIN), milliseconds: milliseconds).flatMap { ready in
-          ready == 0 ? .failure(.timedOut) : LinuxKernel().receiveDescriptor(through: socket)
+        unrecorded.poll(socket, events: Int16(POLLIN), milliseconds: milliseconds).flatMap { ready in
+          ready == 0 ? .failure(.timedOut) : unrecorded.receiveDescriptor(through: socket)
         }
       })
   }

@@ -44,6 +44,9 @@ package final class KernelProbe: Sendable {
     var dmaBufs: Set<UInt64> = []
   }
 
+  /// The same kernel for what is not a part of what a statement looks at: nothing of it is recorded or altered.
+  package let unrecorded: any KernelCalls = LinuxKernel()
+
   let state = Mutex(State())
   private let alteration: Alteration?
   private let announce: (@Sendable (String) -> Void)?

@@ -80,18 +80,19 @@ package struct Machine: Sendable {
   ) throws(PrimeError) {
     self.isNarrowed = isNarrowed
     let probe = KernelProbe()
+    let kernel = probe.unrecorded
     devices = selected
     let release = HostDescription.current().kernel
     kernelVersion = KernelVersion(release: release) ?? KernelVersion(major: 0, minor: 0)
     self.removable = removable
     self.unplugging = unplugging
     isRoot = geteuid() == 0
-    hasDebugfs = FileSystem.text(of: "/sys/kernel/debug/dma_buf/bufinfo", limit: 1) != nil
-    hasBufferStatistics = FileSystem.exists("/sys/kernel/dmabuf/buffers")
+    hasDebugfs = kernel.text(of: "/sys/kernel/debug/dma_buf/bufinfo", limit: 1) != nil
+    hasBufferStatistics = kernel.exists("/sys/kernel/dmabuf/buffers")
     let openable = devices.filter { $0.primary != nil && $0.usableNode == $0.primary }
     let candidates =
-      openable.map(Subject.Exporter.dumb) + (FileSystem.isWritable("/dev/udmabuf") ? [.udmabuf] : [])
-      + (FileSystem.isWritable("/dev/dma_heap/system") ? [.heap] : [])
+      openable.map(Subject.Exporter.dumb) + (kernel.isWritable("/dev/udmabuf") ? [.udmabuf] : [])
+      + (kernel.isWritable("/dev/dma_heap/system") ? [.heap] : [])
     var buffers: [(Subject.Exporter, ProbeBuffer)] = []
     for exporter in candidates {
       switch ProbeBuffer.make(exporter, with: probe) {
@@ -119,17 +120,17 @@ package struct Machine: Sendable {
         if case .failure(let errno) = probe.setMaster(opened) {
           problems[importer] = "somebody else is master of \(importer.driver) (\(node.path)): \(errno.name)"
         } else if !takesHeldDisplays {
-          problems[importer] = HeldDisplay.reason(node, open: opened, kernel: LinuxKernel())
+          problems[importer] = HeldDisplay.reason(node, open: opened, kernel: kernel)
         }
         _ = probe.dropMaster(opened)
-        formats[importer] = PictureFormat.shown(by: opened)
+        formats[importer] = PictureFormat.shown(by: opened, kernel)
       }
       for (exporter, buffer) in buffers where exporter != .dumb(importer) {
-        let before = BounceBuffer.slotsInUse()
+        let before = BounceBuffer.slotsInUse(by: kernel)
         let (taken, answer) = TakenBuffer.found(
           buffer, orOnePage: { ProbeBuffer.onePage(exporter, with: probe) },
           asking: { probe.primeFDToHandle(opened, $0.dmaBuf) })
-        let slots = (BounceBuffer.slotsInUse() ?? 0) - (before ?? 0)
+        let slots = (BounceBuffer.slotsInUse(by: kernel) ?? 0) - (before ?? 0)
         var takes = false
         if case .success(let handle) = answer {
           takes =
@@ -151,8 +152,9 @@ package struct Machine: Sendable {
     families = Dictionary(
       uniqueKeysWithValues: devices.map { device in
         let family = DriverFamily(
-          driver: device.driver, modules: device.modules, kernel: version, givesOffsetsForImports: mapsImports[device]
-        ) { FileSystem.readableEntries(of: "/sys/module/\($0)/holders") }
+          driver: device.driver, modules: device.modules(by: kernel), kernel: version,
+          givesOffsetsForImports: mapsImports[device]
+        ) { kernel.readableEntries(of: "/sys/module/\($0)/holders") }
         return (device, family)
       })
     pairs = found
@@ -163,8 +165,8 @@ package struct Machine: Sendable {
 
   func hasPipeCRC(_ device: DeviceDescription) -> Bool {
     guard let node = device.primary else { return false }
-    let number = FileSystem.lastComponent(of: node.path).drop { !$0.isNumber }
-    return FileSystem.isWritable("/sys/kernel/debug/dri/\(number)/crtc-0/crc/control")
+    let number = node.path.lastComponent.drop { !$0.isNumber }
+    return LinuxKernel().isWritable("/sys/kernel/debug/dri/\(number)/crtc-0/crc/control")
   }
 
   /// What is missing where this machine has nothing of a kind.
@@ -261,7 +263,7 @@ package struct Machine: Sendable {
 
   /// A device's render node where it can be opened, which its primary node says nothing of.
   func openableRenderNode(of device: DeviceDescription?) -> DRMNode? {
-    device?.render.flatMap { FileSystem.isWritable($0.path) ? $0 : nil }
+    device?.render.flatMap { LinuxKernel().isWritable($0.path) ? $0 : nil }
   }
 
   /// Why nothing here can be looked at, in a sentence; nil where something can: a device that opens, or what makes dma-bufs.

@@ -43,6 +43,7 @@ package struct Runner {
 
   private let machine: Machine
   private let options: Options
+  private let kernel = LinuxKernel()
 
   package init(machine: Machine, options: Options) {
     self.machine = machine
@@ -110,15 +111,15 @@ package struct Runner {
         done += 1
         var node: NodeOwnership?
         if trial.statement.subject == .removableDisplay, let path = trial.subject.device?.primary?.path {
-          guard FileSystem.exists(path) else {
+          guard kernel.exists(path) else {
             results[index] = CheckResult(
               trial.statement, on: trial.subject, .skip,
               reason: "\(trial.subject.name) was pulled out before and has not come back")
             continue
           }
-          node = NodeOwnership(path)
+          node = NodeOwnership(path, kernel)
         }
-        let display = trial.displayNode.flatMap(DisplayKeeper.init)
+        let display = trial.displayNode.flatMap { DisplayKeeper($0, kernel: kernel) }
         switch start(trial) {
         case .success(let child):
           running.append(
@@ -247,7 +248,8 @@ package struct Runner {
     case (let report?, _):
       result = report.result
       if Self.ran.contains(result.outcome),
-        let leaked = DMABufList.stillListed(of: report.dmaBufs, deadline: Deadline(in: .seconds(5))), !leaked.isEmpty
+        let leaked = DMABufList.stillListed(
+          of: report.dmaBufs, by: kernel, deadline: Deadline(in: .seconds(5), on: kernel)), !leaked.isEmpty
       {
         result = Self.failing(
           run.trial, expected: "no dma-buf left when its process is gone",

@@ -112,7 +112,7 @@ package struct Subject: Hashable, Sendable {
   var drivers: Set<String> {
     var devices = [device].compactMap { $0 }
     if case .dumb(let exporting) = exporter { devices.append(exporting) }
-    return Set(devices.flatMap { $0.modules.union([$0.driver]) } + (driver.isEmpty ? [] : [driver]))
+    return Set(devices.flatMap { $0.modules(by: LinuxKernel()).union([$0.driver]) } + (driver.isEmpty ? [] : [driver]))
   }
 
   /// The nodes that it is about.

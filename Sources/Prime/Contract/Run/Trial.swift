@@ -145,6 +145,6 @@ package struct Trial: Sendable {
 
   /// Open descriptors, as `number -> target`; none where there is no `/proc`, nil where it cannot be read.
   private static func descriptors() -> Set<String>? {
-    (try? DescriptorFacts.openFiles()).map { Set($0.map { "\($0.key) -> \($0.value)" }) }
+    (try? DescriptorFacts.openFiles(by: LinuxKernel())).map { Set($0.map { "\($0.key) -> \($0.value)" }) }
   }
 }

@@ -122,7 +122,7 @@ extension Contract {
       let early = start.result(within: .milliseconds(100))
       check.expect("START", early == nil, "a wait for the pending fence", got: "an end before it")
       // One signal could come before the thread is inside the call.
-      let limit = Deadline(in: .seconds(5))
+      let limit = Deadline(in: .seconds(5), on: check.kernel.unrecorded)
       while start.result(within: .milliseconds(10)) == nil && limit.remaining > .zero { start.interrupt() }
       guard let answer = start.result(within: .zero) else {
         check.expect("START", false, "EINTR", got: "it waits on through signals")
@@ -218,7 +218,7 @@ extension KernelProbe {
   /// Whoever made the buffer may answer EAGAIN before there is anything to wait for, and it is begun again
   /// (dma-buf.c, DOC "cpu access").
   fileprivate func startReading(_ dmaBuf: CInt) -> CallResult<Int> {
-    let limit = Deadline(in: .seconds(5))
+    let limit = Deadline(in: .seconds(5), on: unrecorded)
     var answer = sync(dmaBuf, SyncFlags.read, restarting: false)
     while case .failure(.tryAgain) = answer, limit.remaining > .zero {
       answer = sync(dmaBuf, SyncFlags.read, restarting: false)

@@ -160,7 +160,9 @@ extension Contract {
       check.expect("exporter_name", name, is: exporter ?? "")
       check.kernel.cleanUp()
       // The kernel frees it a moment after its last reference went.
-      let isGone = Pause.until(Deadline(in: .seconds(5))) { !FileSystem.exists(folder) }
+      let isGone = Pause.until(Deadline(in: .seconds(5), on: check.kernel.unrecorded)) {
+        !check.kernel.unrecorded.exists(folder)
+      }
       check.expect("\(folder) when the buffer is gone", !isGone, is: false)
     },
     Statement(
@@ -175,7 +177,7 @@ extension Contract {
       }
       check.expect("a line in bufinfo", try isListed(), is: true)
       // An exporter may put a file of its own behind its mappings, to shoot them down (dma-buf.h, dma_buf_ops.mmap).
-      let isOthersFile = Check.file(behind: mapping).map { !$0.hasPrefix("/dmabuf:") } ?? false
+      let isOthersFile = check.file(behind: mapping).map { !$0.hasPrefix("/dmabuf:") } ?? false
       if isOthersFile { check.note("mappings are of a file of the exporter's, and hold no reference to the dma-buf") }
       _ = try check.prepare(check.kernel.close(buffer.dmaBuf))
       _ = try check.prepare(check.kernel.close(buffer.node))
@@ -183,10 +185,10 @@ extension Contract {
       if !isOthersFile { check.expect("a line in bufinfo while it is mapped", try isListed(), is: true) }
       _ = try check.prepare(check.kernel.unmap(mapping))
       // The kernel frees it a moment after its last reference went.
-      let limit = Deadline(in: .seconds(5))
+      let limit = Deadline(in: .seconds(5), on: check.kernel.unrecorded)
       var remains = try isListed()
       while remains && limit.remaining > .zero {
-        Pause.milliseconds(10)
+        limit.pause(milliseconds: 10)
         remains = try isListed()
       }
       check.expect("a line in bufinfo after everything was closed", remains, is: false)

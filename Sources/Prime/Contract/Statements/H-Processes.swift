@@ -41,7 +41,7 @@ extension Contract {
       needs: [.root, .alone], source: "dma-buf.c:dma_buf_export (try_module_get)"
     ) { check in
       let references = "/sys/module/vgem/refcnt"
-      guard FileSystem.exists(references) else {
+      guard check.kernel.unrecorded.exists(references) else {
         throw Statement.Stop.skipped("vgem is built into this kernel, or its modules cannot be unloaded")
       }
       func count() throws(Statement.Stop) -> Int {
@@ -56,7 +56,7 @@ extension Contract {
       // Asked without alteration: a module that is in use is refused for certain, and no other is tried.
       let truth = KernelProbe()
       guard (try? truth.status(buffer.dmaBuf).get())?.inode == inode,
-        let users = FileSystem.text(of: references).flatMap({ Int($0) }), users > 0
+        let users = truth.unrecorded.text(of: references).flatMap({ Int($0) }), users > 0
       else { throw Statement.Stop.broken("nobody but the check's own count says that vgem is in use") }
       let answer = check.kernel.unloadModule("vgem")
       if case .failure(.notPermitted) = answer {
@@ -64,8 +64,8 @@ extension Contract {
       }
       check.expect(answer, fails: .tryAgain, .busy)
       _ = try check.prepare(check.kernel.close(buffer.dmaBuf))
-      let limit = Deadline(in: .seconds(5))
-      while try count() != before && limit.remaining > .zero { Pause.milliseconds(10) }
+      let limit = Deadline(in: .seconds(5), on: check.kernel.unrecorded)
+      while try count() != before && limit.remaining > .zero { limit.pause(milliseconds: 10) }
       check.expect("the module's references when the dma-buf is gone", try count(), is: before)
     },
     Statement(

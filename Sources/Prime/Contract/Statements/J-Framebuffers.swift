@@ -32,7 +32,7 @@ extension Contract {
       source: "drm_framebuffer.c:framebuffer_check, drm_internal_framebuffer_create"
     ) { check in
       let (node, good) = try check.framebufferRequest()
-      guard case .success(let limits) = LinuxKernel().kmsResources(node) else {
+      guard case .success(let limits) = check.kernel.unrecorded.kmsResources(node) else {
         throw Statement.Stop.broken("the sizes of framebuffers cannot be read")
       }
       // "ZZZZ", which drm_fourcc.h does not have.
@@ -150,7 +150,7 @@ extension Check {
   /// A request for NV12 in one fresh buffer: luma in its first 64 rows, chroma in the 32 after them.
   func twoPlaneRequest(on node: CInt) throws(Statement.Stop) -> ProbeFramebuffer {
     // Whether the driver has such formats at all is not a statement's matter.
-    let system = LinuxKernel()
+    let system = kernel.unrecorded
     _ = system.setClientCapability(node, ClientCapability.universalPlanes, 1)
     let formats = ((try? system.kmsPlanes(node).get()) ?? []).flatMap { plane in
       (try? system.kmsPlane(node, id: plane).get())?.formats ?? []

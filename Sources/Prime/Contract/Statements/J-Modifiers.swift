@@ -119,7 +119,7 @@ extension Check {
 
   /// The ids of the `IN_FORMATS` blobs of all planes.
   func formatLists(on node: CInt) throws(Statement.Stop) -> Set<UInt32> {
-    let system = LinuxKernel()
+    let system = kernel.unrecorded
     _ = system.setClientCapability(node, ClientCapability.universalPlanes, 1)
     guard case .success(let planes) = system.kmsPlanes(node) else { throw .broken("the planes cannot be listed") }
     return Set(

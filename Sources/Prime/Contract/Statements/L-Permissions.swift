@@ -103,7 +103,7 @@ extension Contract {
       needs: [.unprivilegedUser], source: "udev's defaults; dma-heap.c"
     ) { check in
       let nodes = check.machine.devices.flatMap { [$0.primary?.path, $0.render?.path] }.compactMap { $0 }
-      let present = nodes + ["/dev/udmabuf", "/dev/dma_heap/system"].filter(FileSystem.exists)
+      let present = nodes + ["/dev/udmabuf", "/dev/dma_heap/system"].filter(check.kernel.unrecorded.exists)
       var closed: [String] = []
       // Distributions give render nodes to everybody; that is their choice and no finding.
       for path in present where try check.expect(check.kernel.permissions(of: path)) & 0o6 == 0 { closed.append(path) }
@@ -163,7 +163,7 @@ extension Contract {
       // One could come before the thread is in its call.
       for _ in 0..<10 {
         restarted.interrupt()
-        Pause.milliseconds(10)
+        check.kernel.unrecorded.pause(milliseconds: 10)
       }
       check.expectWaiting(restarted, "the restarted wait after the signals")
       _ = try check.prepare(check.kernel.signalSyncobj(device, syncobj))
@@ -184,7 +184,7 @@ extension Check {
 
   /// Sends signals until the call has come back: one that comes before the thread is in the kernel interrupts nothing.
   fileprivate func interrupting<Value>(_ call: BackgroundCall<Value>) -> Value? {
-    let deadline = Deadline(in: .seconds(10))
+    let deadline = Deadline(in: .seconds(10), on: kernel.unrecorded)
     while deadline.remaining > .zero {
       call.interrupt()
       if let value = call.result(within: .milliseconds(50)) { return value }

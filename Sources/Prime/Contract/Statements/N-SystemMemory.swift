@@ -194,7 +194,7 @@ extension Contract {
     ) { check in
       let kernel = check.kernel
       let names = ["linux,cma", "reserved", "default_cma_region"]
-      guard let name = names.first(where: { FileSystem.isWritable("/dev/dma_heap/\($0)") }) else {
+      guard let name = names.first(where: { kernel.unrecorded.isWritable("/dev/dma_heap/\($0)") }) else {
         throw Statement.Stop.skipped(
           "this machine has no CMA heap that can be opened: \(names.joined(separator: ", "))")
       }

@@ -129,7 +129,8 @@ extension Contract {
       try check.whileUnplugged {
         check.expectSuccess(kernel.close(buffer.dmaBuf))
         check.expectSuccess(kernel.close(buffer.node))
-        let left = DMABufList.stillListed(of: [inode], deadline: Deadline(in: .seconds(5)))
+        let left = DMABufList.stillListed(
+          of: [inode], by: kernel.unrecorded, deadline: Deadline(in: .seconds(5), on: kernel.unrecorded))
         // An unreadable list says nothing of what is on it.
         let count: CallResult<Int> = kernel.call("bufinfo", "inode \(inode)") {
           left.map { .success($0.count) } ?? .failure(.noSuchFile)

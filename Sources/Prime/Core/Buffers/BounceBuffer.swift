@@ -7,8 +7,8 @@ package enum BounceBuffer {
   package static let largestPiece = 128 * slotByteCount
 
   /// How many slots are in use on the whole machine; nil where debugfs does not tell, which only root may read.
-  package static func slotsInUse() -> Int? {
-    FileSystem.text(of: "/sys/kernel/debug/swiotlb/io_tlb_used").flatMap { Int($0) }
+  package static func slotsInUse(by kernel: any FileCalls) -> Int? {
+    kernel.text(of: "/sys/kernel/debug/swiotlb/io_tlb_used").flatMap { Int($0) }
   }
 
   /// What may be behind an import's `EIO`, where nothing tells more.

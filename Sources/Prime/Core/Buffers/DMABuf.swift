@@ -127,7 +127,7 @@ public struct DMABuf: ~Copyable, Sendable {
 
   /// The exporter's name as `/proc/self/fdinfo` prints it: `drm` for GEM, `udmabuf`, or the heap's name.
   public var exporterName: String? {
-    FileSystem.text(of: "/proc/self/fdinfo/\(rawDescriptor)")?.split(separator: "\n")
+    kernel.text(of: "/proc/self/fdinfo/\(rawDescriptor)")?.split(separator: "\n")
       .first { $0.hasPrefix("exp_name:") }
       .map { $0.dropFirst("exp_name:".count).drop { $0.isWhitespace } }
       .map(String.init)

@@ -22,13 +22,14 @@ public struct GEMHandle: ~Copyable, Sendable {
   /// Imports a dma-buf (`drmPrimeFDToHandle`).
   ///
   /// An exporter may answer that its mapping was interrupted (`map_dma_buf`, dma-buf.rst); the import is made again then,
-  /// until the deadline.
+  /// until the deadline, or for five seconds.
   ///
   /// - Throws: the exporter's or the importer's errno, which of them refused cannot be told from the number; `deadline`
   ///   where it is interrupted until the deadline.
   public init(
-    importing buffer: borrowing DMABuf, into device: Device, deadline: Deadline = Deadline(in: .seconds(5))
+    importing buffer: borrowing DMABuf, into device: Device, deadline: Deadline? = nil
   ) throws(PrimeError) {
+    let deadline = deadline ?? Deadline(in: .seconds(5), on: device.kernel)
     let rawValue: UInt32
     do throws(PrimeError) {
       rawValue = try deadline.restarting("drmPrimeFDToHandle", on: device.subject) {

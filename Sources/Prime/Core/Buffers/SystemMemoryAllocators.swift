@@ -30,13 +30,13 @@ public struct UDMABufAllocator: Allocator {
       return try kernel.udmabufCreate(node, memory: memory.rawValue, byteCount: UInt64(byteCount))
         .orThrow(
           "UDMABUF_CREATE", on: Self.path,
-          reason: Self.limitReason(byteCount))
+          reason: limitReason(byteCount))
     }
   }
 
-  private static func limitReason(_ byteCount: Int) -> String? {
+  private func limitReason(_ byteCount: Int) -> String? {
     guard
-      let limit = FileSystem.text(of: "/sys/module/udmabuf/parameters/size_limit_mb").flatMap({ Int($0) }),
+      let limit = kernel.text(of: "/sys/module/udmabuf/parameters/size_limit_mb").flatMap({ Int($0) }),
       byteCount > limit << 20
     else { return nil }
     return "the buffer needs \(byteCount >> 20) MiB and udmabuf allows \(limit): raise "
@@ -135,7 +135,7 @@ enum SystemMemory {
     let byteCount = (layout.byteCount + padding + page - 1) / page * page
     let opened = kernel.open(path, flags: O_RDWR)
     let node = Descriptor(
-      adopting: try opened.orThrow("open", on: path, reason: openingReason(opened, path: path)), kernel: kernel)
+      adopting: try opened.orThrow("open", on: path, reason: openingReason(opened, path: path, kernel)), kernel: kernel)
     let descriptor = try create(node.rawValue, byteCount)
     let buffer = try DMABuf(adopting: Descriptor(adopting: descriptor, kernel: kernel))
     guard buffer.byteCount >= byteCount else {
@@ -146,8 +146,8 @@ enum SystemMemory {
     return BufferObject(BufferDescription(layout: layout, modifier: .linear), storage: .dmaBuf(buffer))
   }
 
-  private static func openingReason(_ opened: CallResult<CInt>, path: String) -> String? {
+  private static func openingReason(_ opened: CallResult<CInt>, path: String, _ kernel: any FileCalls) -> String? {
     guard case .failure(let errno) = opened else { return nil }
-    return Device.openingReason(errno, path: path)
+    return Device.openingReason(errno, path: path, kernel)
   }
 }

@@ -29,7 +29,7 @@ public struct DRMNode: Hashable, Sendable {
 
   /// Names a node by its path alone, as the kernel names them.
   package init(path: String) {
-    self.init(path: path, kind: FileSystem.lastComponent(of: path).hasPrefix(Kind.render.prefix) ? .render : .primary)
+    self.init(path: path, kind: path.lastComponent.hasPrefix(Kind.render.prefix) ? .render : .primary)
   }
 
   /// DRM's major number (`DRM_MAJOR` in the kernel's `include/drm/drm.h`).

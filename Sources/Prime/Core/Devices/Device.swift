@@ -47,7 +47,7 @@ public final class Device: Sendable {
     case .success(let opened): rawValue = opened
     case .failure(let errno):
       throw PrimeError(
-        operation: "open", errno: errno, subject: node.path, reason: openingReason(errno, path: node.path))
+        operation: "open", errno: errno, subject: node.path, reason: openingReason(errno, path: node.path, kernel))
     }
     let descriptor = Descriptor(adopting: rawValue, kernel: kernel)
     // Mesa would accept any file, /dev/null included, so the kernel is asked first what this is.
@@ -63,7 +63,7 @@ public final class Device: Sendable {
       "drmGetVersion", on: node.path,
       reason: isGone ? "the node does not answer as a DRM device: it may be going away" : nil)
     let device = Device(
-      node: node, version: version, identity: DeviceIdentity(number), descriptor: descriptor)
+      node: node, version: version, identity: DeviceIdentity(number, kernel: kernel), descriptor: descriptor)
     if node.kind == .primary && kernel.isMaster(rawValue) {
       _ = kernel.dropMaster(rawValue)
     }
@@ -97,10 +97,10 @@ public final class Device: Sendable {
     try DeviceCapabilities.asking(self)
   }
 
-  static func openingReason(_ errno: Errno, path: String) -> String? {
+  static func openingReason(_ errno: Errno, path: String, _ kernel: any FileCalls) -> String? {
     switch errno {
     case .permissionDenied, .notPermitted:
-      return NodePermission(of: path)?.reason(errno, path: path)
+      return NodePermission(of: path, by: kernel)?.reason(errno, path: path)
     case .noSuchFile: return "there is no such node; \(Remedy.listOfDevices)"
     case .noSuchDevice, .noSuchAddress: return "the device is gone"
     default: return PrimeError.commonReason(errno)

@@ -51,7 +51,9 @@ public struct DeviceDiscovery: Sendable {
     case .awake: try open { !found[$0].device.isAsleep }
     case .named(let names):
       let selectors = names.map(DeviceSelector.init)
-      try open { index in selectors.contains { $0.matches(in: found.map(\.device)).contains(found[index].device) } }
+      try open { index in
+        selectors.contains { $0.matches(in: found.map(\.device), by: kernel).contains(found[index].device) }
+      }
       // The bus may call a driver by another name than DRM does.
       func isNotFound(_ matches: (DeviceSelector) -> [DeviceDescription]) -> Bool {
         selectors.contains { selector in
@@ -62,8 +64,10 @@ public struct DeviceDiscovery: Sendable {
         }
       }
       // The first letters of one driver may be another one's whole name.
-      if isNotFound({ $0.exactMatches(in: found.map(\.device)) }) { try open { !found[$0].device.isAsleep } }
-      if isNotFound({ $0.matches(in: found.map(\.device)) }) { try open { _ in true } }
+      if isNotFound({ $0.exactMatches(in: found.map(\.device), by: kernel) }) {
+        try open { !found[$0].device.isAsleep }
+      }
+      if isNotFound({ $0.matches(in: found.map(\.device), by: kernel) }) { try open { _ in true } }
     }
     return found.map(\.device)
   }
@@ -118,7 +122,7 @@ public struct DeviceDiscovery: Sendable {
   private func shownNodes() throws(PrimeError) -> [DeviceNumber: String] {
     let folder = "\(systemRoot)/dev/dri"
     var nodes: [DeviceNumber: String] = [:]
-    for name in try FileSystem.presentEntries(of: folder) {
+    for name in try kernel.presentEntries(of: folder) {
       guard case .success(let number) = kernel.nodeNumber("\(folder)/\(name)"), let kind = DRMNode.kind(of: number)
       else { continue }
       // Of several names that of the kernel is the one to tell people.
@@ -137,9 +141,9 @@ public struct DeviceDiscovery: Sendable {
   private func kernelNodes() throws(PrimeError) -> [KernelNode] {
     let classFolder = "\(systemRoot)/sys/class/drm"
     var nodes: [KernelNode] = []
-    for name in try FileSystem.presentEntries(of: classFolder) {
-      guard let folder = try FileSystem.presentTarget(of: "\(classFolder)/\(name)/device"),
-        let number = try FileSystem.presentText(of: "\(classFolder)/\(name)/dev").flatMap(DeviceNumber.init(parsing:)),
+    for name in try kernel.presentEntries(of: classFolder) {
+      guard let folder = try kernel.presentTarget(of: "\(classFolder)/\(name)/device"),
+        let number = try kernel.presentText(of: "\(classFolder)/\(name)/dev").flatMap(DeviceNumber.init(parsing:)),
         DRMNode.kind(of: number) != nil
       else { continue }
       nodes.append(KernelNode(name: name, number: number, folder: folder))
@@ -150,9 +154,9 @@ public struct DeviceDiscovery: Sendable {
   private func byPathLinks() throws(PrimeError) -> [String: [String]] {
     let folder = "\(systemRoot)/dev/dri/by-path"
     var links: [String: [String]] = [:]
-    for name in try FileSystem.presentEntries(of: folder) {
-      guard let target = FileSystem.linkTarget(of: "\(folder)/\(name)") else { continue }
-      links[FileSystem.lastComponent(of: target), default: []].append("\(folder)/\(name)")
+    for name in try kernel.presentEntries(of: folder) {
+      guard let target = kernel.linkTarget(of: "\(folder)/\(name)") else { continue }
+      links[target.lastComponent, default: []].append("\(folder)/\(name)")
     }
     return links
   }
@@ -165,7 +169,7 @@ public struct DeviceDiscovery: Sendable {
       driver: try driverName(of: group) ?? "unknown", driverVersion: nil,
       bus: try group.folder.map { folder throws(PrimeError) in try bus(of: folder) } ?? unknown, primary: group.primary,
       render: group.render, usableNode: nil,
-      byPath: group.nodes.flatMap { links[FileSystem.lastComponent(of: $0.path)] ?? [] }, capabilities: nil,
+      byPath: group.nodes.flatMap { links[$0.path.lastComponent] ?? [] }, capabilities: nil,
       problem: nil, isAsleep: try group.folder.map { folder throws(PrimeError) in try isAsleep(folder) } ?? false,
       numbers: group.numbers)
   }
@@ -208,50 +212,50 @@ public struct DeviceDiscovery: Sendable {
 
   /// Whether the device is suspended at runtime, or has no power at all.
   private func isAsleep(_ folder: String) throws(PrimeError) -> Bool {
-    if try FileSystem.presentText(of: "\(folder)/power_state") == "D3cold" { return true }
-    return try FileSystem.presentText(of: "\(folder)/power/runtime_status") == "suspended"
+    if try kernel.presentText(of: "\(folder)/power_state") == "D3cold" { return true }
+    return try kernel.presentText(of: "\(folder)/power/runtime_status") == "suspended"
   }
 
   /// The driver's name without a question to the driver: debugfs has it for root, the bus has one for everybody.
   private func driverName(of group: NodeGroup) throws(PrimeError) -> String? {
     for number in group.numbers {
       // For root alone, so that not to be allowed is no error.
-      let line = FileSystem.text(of: "\(systemRoot)/sys/kernel/debug/dri/\(number.minor)/name")
+      let line = kernel.text(of: "\(systemRoot)/sys/kernel/debug/dri/\(number.minor)/name")
       if let name = line?.split(separator: " ").first { return String(name) }
     }
     guard let folder = group.folder else { return nil }
-    return try moduleName(of: folder) ?? FileSystem.lastComponent(of: folder)
+    return try moduleName(of: folder) ?? folder.lastComponent
   }
 
   /// The kernel driver's name, which is the DRM driver's for most.
   ///
   /// A virtio device is driven by a child of the PCI function.
   private func moduleName(of folder: String) throws(PrimeError) -> String? {
-    let child = try FileSystem.presentEntries(of: folder).first {
+    let child = try kernel.presentEntries(of: folder).first {
       $0.hasPrefix("virtio") && $0.dropFirst(6).allSatisfy(\.isNumber)
     }
     let driven = child.map { "\(folder)/\($0)" } ?? folder
-    return FileSystem.linkTarget(of: "\(driven)/driver").map(FileSystem.lastComponent)
+    return kernel.linkTarget(of: "\(driven)/driver").map(\.lastComponent)
   }
 
   /// The bus of the closest PCI function above the device, since virtio devices sit on one, or else the device's own bus.
   private func bus(of folder: String) throws(PrimeError) -> DeviceDescription.Bus {
     var ancestor = folder
     while ancestor.contains("/") && !ancestor.hasSuffix("/devices") {
-      let name = FileSystem.lastComponent(of: ancestor)
+      let name = ancestor.lastComponent
       if Self.isPCIAddress(name) {
         return DeviceDescription.Bus(name: "pci", identifier: name, pciIdentity: try pciIdentity(of: ancestor))
       }
       guard let slash = ancestor.lastIndex(of: "/") else { break }
       ancestor = String(ancestor[..<slash])
     }
-    let bus = FileSystem.linkTarget(of: "\(folder)/subsystem").map(FileSystem.lastComponent) ?? "unknown"
-    return DeviceDescription.Bus(name: bus, identifier: FileSystem.lastComponent(of: folder), pciIdentity: nil)
+    let bus = kernel.linkTarget(of: "\(folder)/subsystem").map(\.lastComponent) ?? "unknown"
+    return DeviceDescription.Bus(name: bus, identifier: folder.lastComponent, pciIdentity: nil)
   }
 
   private func pciIdentity(of folder: String) throws(PrimeError) -> DeviceDescription.PCIIdentity? {
     func number(_ name: String) throws(PrimeError) -> UInt16? {
-      try FileSystem.presentText(of: "\(folder)/\(name)").flatMap { UInt16($0.dropFirst(2), radix: 16) }
+      try kernel.presentText(of: "\(folder)/\(name)").flatMap { UInt16($0.dropFirst(2), radix: 16) }
     }
     guard let vendor = try number("vendor"), let device = try number("device") else { return nil }
     return DeviceDescription.PCIIdentity(vendor: vendor, device: device)

@@ -8,30 +8,30 @@ package struct DeviceIdentity: Hashable, Sendable {
   let folder: String?
 
   /// Looks the node up in `systemRoot/sys`.
-  package init(_ number: DeviceNumber, systemRoot: String = "") {
+  package init(_ number: DeviceNumber, systemRoot: String = "", kernel: any FileCalls) {
     self.number = number
-    folder = Self.folder(of: number.description, in: "\(systemRoot)/sys")
+    folder = Self.folder(of: number.description, in: "\(systemRoot)/sys", kernel)
   }
 
   /// Where the node's `device` link leads.
   ///
   /// The node's own link says it already, `../../devices/…/drm/card0`, in one call where following every part of the path is a
   /// dozen.
-  private static func folder(of number: String, in sysfs: String) -> String? {
+  private static func folder(of number: String, in sysfs: String, _ kernel: any FileCalls) -> String? {
     let up = "../../"
-    if let target = FileSystem.linkTarget(of: "\(sysfs)/dev/char/\(number)"), target.hasPrefix(up) {
+    if let target = kernel.linkTarget(of: "\(sysfs)/dev/char/\(number)"), target.hasPrefix(up) {
       let parts = target.dropFirst(up.count).split(separator: "/")
       if parts.count > 2, parts[parts.count - 2] == "drm", !parts.contains("..") {
         return sysfs + "/" + parts.dropLast(2).joined(separator: "/")
       }
     }
-    return FileSystem.resolved("\(sysfs)/dev/char/\(number)/device")
+    return kernel.resolved("\(sysfs)/dev/char/\(number)/device")
   }
 
   /// Whether the DRM device has a render node, which every driver with an engine of its own for rendering makes
   /// (`DRIVER_RENDER`); nil where sysfs does not tell.
-  package var hasRenderNode: Bool? {
-    guard let folder, let nodes = FileSystem.readableEntries(of: "\(folder)/drm") else { return nil }
+  package func hasRenderNode(by kernel: any FileCalls) -> Bool? {
+    guard let folder, let nodes = kernel.readableEntries(of: "\(folder)/drm") else { return nil }
     return nodes.contains { $0.hasPrefix("renderD") }
   }
 

@@ -38,7 +38,12 @@ public struct DeviceSelector: Hashable, Sendable, CustomStringConvertible {
 
   /// The devices it names, in the order of `devices`; several where it is a driver's name, none where nothing fits.
   public func matches(in devices: [DeviceDescription]) -> [DeviceDescription] {
-    let exact = exactMatches(in: devices)
+    matches(in: devices, by: LinuxKernel())
+  }
+
+  /// As above; a kernel tells where a path leads.
+  package func matches(in devices: [DeviceDescription], by kernel: any KernelCalls) -> [DeviceDescription] {
+    let exact = exactMatches(in: devices, by: kernel)
     guard exact.isEmpty, case .driver(let name) = meaning else { return exact }
     let (start, index) = Self.parts(name)
     let found = Self.ofDriver(beginning: start, in: devices)
@@ -46,12 +51,12 @@ public struct DeviceSelector: Hashable, Sendable, CustomStringConvertible {
   }
 
   /// The devices whose names it spells out.
-  func exactMatches(in devices: [DeviceDescription]) -> [DeviceDescription] {
+  func exactMatches(in devices: [DeviceDescription], by kernel: any KernelCalls) -> [DeviceDescription] {
     switch meaning {
     case .path:
       return devices.filter { device in
         device.byPath.contains(description) || device.primary?.path == description
-          || device.render?.path == description || hasNode(device, at: FileSystem.resolved(description))
+          || device.render?.path == description || Self.hasNode(device, at: kernel.resolved(description), kernel)
       }
     case .pci(let address):
       return devices.filter { $0.bus.name == "pci" && $0.bus.identifier.lowercased() == address }
@@ -88,10 +93,10 @@ public struct DeviceSelector: Hashable, Sendable, CustomStringConvertible {
   }
 
   /// Whether a path leads to a node of the device, or is another node of the same number.
-  private func hasNode(_ device: DeviceDescription, at path: String?) -> Bool {
+  private static func hasNode(_ device: DeviceDescription, at path: String?, _ kernel: any KernelCalls) -> Bool {
     guard let path else { return false }
     if device.primary?.path == path || device.render?.path == path { return true }
-    guard !device.numbers.isEmpty, case .success(let number) = LinuxKernel().nodeNumber(path) else { return false }
+    guard !device.numbers.isEmpty, case .success(let number) = kernel.nodeNumber(path) else { return false }
     return device.numbers.contains(number)
   }
 }

@@ -79,7 +79,7 @@ struct NodePermission: Hashable {
 
 extension NodePermission {
   /// What there is to know of a node and of this process; nil where the node cannot be looked at.
-  init?(of path: String) {
+  init?(of path: String, by kernel: any FileCalls) {
     var status = stat()
     // Safe: fstatat fills the struct it is given.
     guard unsafe fstatat(AT_FDCWD, path, &status, 0) == 0 else { return nil }
@@ -87,12 +87,12 @@ extension NodePermission {
     // Safe: statvfs fills the struct it is given.
     let isKnown = unsafe statvfs(path, &fileSystem) == 0
     let group = Self.group(status.st_gid)
-    let user = geteuid()
+    let user = kernel.effectiveUser
     self.init(
       mode: UInt32(status.st_mode) & 0o777, owner: status.st_uid, group: status.st_gid, groupName: group?.name,
       isOnNodev: isKnown && fileSystem.f_flag & Self.nodev != 0, caller: user, callerGroups: Self.ownGroups,
       isMemberByName: Self.name(ofUser: user).map { group?.members.contains($0) == true } ?? false,
-      isInUserNamespace: Self.isInUserNamespace)
+      isInUserNamespace: Self.isInUserNamespace(kernel))
   }
 
   /// `ST_NODEV` of `sys/statvfs.h`, which glibc shows under `_GNU_SOURCE` alone.
@@ -106,8 +106,8 @@ extension NodePermission {
   }
 
   /// In the first one every number means itself, which `uid_map` says in one line.
-  private static var isInUserNamespace: Bool {
-    guard let map = FileSystem.text(of: "/proc/self/uid_map") else { return false }
+  private static func isInUserNamespace(_ kernel: any FileCalls) -> Bool {
+    guard let map = kernel.text(of: "/proc/self/uid_map") else { return false }
     return map.split { $0 == " " || $0 == "\n" }.map(String.init) != ["0", "0", "4294967295"]
   }
 

@@ -58,7 +58,7 @@ extension DisplayPipe {
   @discardableResult
   public func flip(to framebuffer: borrowing Framebuffer, deadline: Deadline) async throws(PrimeError) -> Flip {
     let flip = try commit(flipTo: picture(of: framebuffer), deadline: deadline)
-    return try await suspendUntilFlip(flip.number, deadline: deadline).flip(since: flip.begun)
+    return try await suspendUntilFlip(flip.number, deadline: deadline).flip(since: flip.begun, on: route.device.kernel)
   }
 
   /// Asks for another framebuffer at the next frame without waiting for anything; end it with `finish`.

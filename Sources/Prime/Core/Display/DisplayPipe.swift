@@ -112,13 +112,13 @@ public final class DisplayPipe {
     if let job = unfinished.take() {
       // An engine whose CRTC is switched off before a job was written keeps that job in its queue. vkms (6.12) signals
       // every later fence one job late from then on, for anybody, until its module is loaded again.
-      _ = try? job.finish(on: route, patience: .seconds(2), deadline: Deadline(in: .seconds(10)))
+      _ = try? job.finish(on: route, patience: .seconds(2), deadline: Deadline(in: .seconds(10), on: device.kernel))
     }
     guard isTaken else { return }
     // A commit that the kernel refused changed nothing.
     guard isChanged else { return DisplayCustody.giveBack(device.node.path) }
     do throws(PrimeError) {
-      try state.restore(on: device, deadline: Deadline(in: .seconds(10)))
+      try state.restore(on: device, deadline: Deadline(in: .seconds(10), on: device.kernel))
     } catch {
       device.removeFramebuffers()
       throw error
@@ -278,7 +278,7 @@ public final class DisplayPipe {
   package func flip(to picture: Picture, deadline: Deadline) throws(PrimeError) -> Flip {
     let flip = try commit(flipTo: picture, deadline: deadline)
     let shown = try awaitFlip(flip.number, deadline: deadline)
-    let seen = shown.flip(since: flip.begun)
+    let seen = shown.flip(since: flip.begun, on: route.device.kernel)
     if let job = unfinished.take() { try finishWriting(job, deadline: deadline) }
     return seen
   }
@@ -286,11 +286,11 @@ public final class DisplayPipe {
   /// Has another picture shown at the next frame; gives the number that its event will have, and when it was asked for.
   func commit(
     flipTo picture: Picture, deadline: Deadline
-  ) throws(PrimeError) -> (number: UInt64, begun: ContinuousClock.Instant) {
+  ) throws(PrimeError) -> (number: UInt64, begun: SuspendingClock.Instant) {
     let device = route.device
     let number = try nextFlip()
     take()
-    let begun = ContinuousClock.now
+    let begun = device.kernel.now
     var fences: [CInt] = []
     if let objects = route.objects {
       var commit = AtomicCommit()
@@ -318,8 +318,8 @@ public final class DisplayPipe {
     fileprivate var time: DisplayEvent.Timestamp
 
     /// The flip as its caller is told of it.
-    func flip(since begun: ContinuousClock.Instant) -> Flip {
-      Flip(sequence: sequence, time: time, latency: (ContinuousClock.now - begun).nanoseconds)
+    func flip(since begun: SuspendingClock.Instant, on clock: any ClockCalls) -> Flip {
+      Flip(sequence: sequence, time: time, latency: (clock.now - begun).nanoseconds)
     }
   }
 

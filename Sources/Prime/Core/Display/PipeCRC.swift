@@ -8,7 +8,7 @@ package final class PipeCRC {
   private let data: Descriptor
   private let subject: String
   /// When the last entry came that counted.
-  private var lastCame: ContinuousClock.Instant?
+  private var lastCame: SuspendingClock.Instant?
 
   /// One frame's checksum.
   package struct Entry: Hashable, Sendable {
@@ -27,7 +27,7 @@ package final class PipeCRC {
   package static func sources(of device: Device, crtcIndex: Int) throws(PrimeError) -> [String] {
     let path = "\(folder(of: device))/crtc-\(crtcIndex)/crc/control"
     let control = Descriptor(
-      adopting: try device.kernel.open(path, flags: O_RDONLY).orThrow("open", on: path, reason: absence),
+      adopting: try device.kernel.open(path, flags: O_RDONLY).orThrow("open", on: path, reason: absence(device.kernel)),
       kernel: device.kernel)
     var text: [UInt8] = []
     while true {
@@ -53,7 +53,7 @@ package final class PipeCRC {
     let folder = "\(Self.folder(of: device))/crtc-\(crtcIndex)/crc"
     let control = Descriptor(
       adopting: try device.kernel.open("\(folder)/control", flags: O_WRONLY).orThrow(
-        "open", on: "\(folder)/control", reason: Self.absence),
+        "open", on: "\(folder)/control", reason: Self.absence(device.kernel)),
       kernel: device.kernel)
     _ = try device.kernel.write(control.rawValue, Array(source.utf8)).orThrow("write", on: "\(folder)/control")
     // Opening the data file is what starts the source.
@@ -63,8 +63,8 @@ package final class PipeCRC {
       kernel: device.kernel)
   }
 
-  private static var absence: String {
-    FileSystem.exists("/sys/kernel/debug/dri")
+  private static func absence(_ kernel: any FileCalls) -> String {
+    kernel.exists("/sys/kernel/debug/dri")
       ? "this driver gives no frame checksums" : "frame checksums are read from debugfs: mount it and run as root"
   }
 
@@ -88,9 +88,9 @@ package final class PipeCRC {
         return nil
       }
       try deadline.check("read a frame checksum", on: subject)
-      let isSameMoment = lastCame.map { ContinuousClock.now - $0 < Self.moment } ?? false
+      let isSameMoment = lastCame.map { data.kernel.now - $0 < Self.moment } ?? false
       guard let entry = try drained(), !isSameMoment else { continue }
-      lastCame = .now
+      lastCame = data.kernel.now
       return entry
     }
   }

@@ -118,7 +118,7 @@ package struct SavedDisplayState: Hashable, Sendable, Codable {
         guard isPassing, deadline.remaining > .zero, !deadline.isCancelled else {
           throw error.explained(unrestored(on: device, because: error))
         }
-        Pause.milliseconds(10)
+        deadline.pause(milliseconds: 10)
       }
     }
   }

@@ -3,7 +3,7 @@ public struct StartedFlip: ~Copyable, Sendable {
   /// Signals when the picture is shown (`OUT_FENCE_PTR`): a sync_file for other devices and processes, which closes itself.
   public let outFence: SyncFile
   fileprivate let number: UInt64
-  fileprivate let begun: ContinuousClock.Instant
+  fileprivate let begun: SuspendingClock.Instant
 }
 
 extension DisplayPipe {
@@ -25,7 +25,7 @@ extension DisplayPipe {
     }
     let number = try nextFlip()
     take()
-    let begun = ContinuousClock.now
+    let begun = device.kernel.now
     var commit = AtomicCommit()
     try commit.set(objects.plane, "FB_ID", UInt64(picture.framebuffer.rawValue))
     if let fence { try commit.set(objects.plane, "IN_FENCE_FD", UInt64(fence)) }
@@ -51,7 +51,7 @@ extension DisplayPipe {
   /// - Throws: `poll for the page flip` or `poll for the writeback fence` with `deadline` or `cancelled`.
   @discardableResult
   public func finish(_ flip: borrowing StartedFlip, deadline: Deadline) throws(PrimeError) -> Flip {
-    let shown = try awaitFlip(flip.number, deadline: deadline).flip(since: flip.begun)
+    let shown = try awaitFlip(flip.number, deadline: deadline).flip(since: flip.begun, on: route.device.kernel)
     if let job = unfinished.take() { try finishWriting(job, deadline: deadline) }
     return shown
   }
@@ -61,6 +61,6 @@ extension DisplayPipe {
   /// - Throws: As the blocking `finish`, with `cancelled` where the task is cancelled; `pthread_create` where there is no thread.
   @discardableResult
   public func finish(_ flip: borrowing StartedFlip, deadline: Deadline) async throws(PrimeError) -> Flip {
-    try await suspendUntilFlip(flip.number, deadline: deadline).flip(since: flip.begun)
+    try await suspendUntilFlip(flip.number, deadline: deadline).flip(since: flip.begun, on: route.device.kernel)
   }
 }

@@ -89,14 +89,14 @@ package struct WritebackJob: ~Copyable {
   /// The kernel drops its references to the target after it has cleaned up the job. Only debugfs shows their number; without
   /// it a frame's time must do.
   private borrowing func awaitRelease(by device: Device) {
-    let end = Deadline(in: .seconds(1))
+    let end = Deadline(in: .seconds(1), on: device.kernel)
     while end.remaining > .zero {
       guard let references = FramebufferReferences.count(of: target, on: device) else {
-        return Pause.milliseconds(20)
+        return end.pause(milliseconds: 20)
       }
       // The last one is the framebuffer's own, which its owner closes.
       guard references > 1 else { return }
-      Pause.milliseconds(1)
+      end.pause(milliseconds: 1)
     }
   }
 }
@@ -106,12 +106,7 @@ enum FramebufferReferences {
   /// The count, nil where debugfs cannot be read or does not list the framebuffer.
   static func count(of framebuffer: UInt32, on device: Device) -> Int? {
     let path = "\(PipeCRC.folder(of: device))/framebuffer"
-    guard FileSystem.exists(path) else { return nil }
-    guard case .success(let number) = device.kernel.open(path, flags: 0) else { return nil }
-    let file = Descriptor(adopting: number, kernel: device.kernel)
-    var text: [UInt8] = []
-    while case .success(let bytes) = device.kernel.read(file.rawValue, limit: 16384), !bytes.isEmpty { text += bytes }
-    return parse(String(decoding: text, as: UTF8.self), framebuffer)
+    return device.kernel.text(of: path, limit: 1 << 24).flatMap { parse($0, framebuffer) }
   }
 
   /// A framebuffer begins with `framebuffer[ID]:` and has a line `refcount=N`.

@@ -55,7 +55,7 @@ public struct HandoverUsers: Hashable, Sendable {
 
   /// This process's own user, and others that were named.
   public init(also others: [UInt32] = []) {
-    self.init(own: FileSystem.effectiveUser, also: others)
+    self.init(own: LinuxKernel().effectiveUser, also: others)
   }
 
   package init(own: UInt32, also others: [UInt32]) {

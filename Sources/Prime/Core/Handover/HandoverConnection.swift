@@ -46,7 +46,7 @@ public struct HandoverConnection: ~Copyable {
 
   /// Takes over one end of a pair, whose other end a program gets that is called `name`.
   package init(adopting descriptor: consuming Descriptor, to name: String) {
-    peer = PeerCredentials(user: FileSystem.effectiveUser, process: 0)
+    peer = PeerCredentials(user: descriptor.kernel.effectiveUser, process: 0)
     self.descriptor = descriptor
     self.name = name
   }

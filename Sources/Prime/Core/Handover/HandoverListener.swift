@@ -30,9 +30,9 @@ public struct HandoverListener: ~Copyable {
     }
     try bound.orThrow("bind", on: "\(address)", reason: Self.reason(bound))
     var file: (path: String, identity: FileIdentity)?
-    if case .path(let path) = address, let identity = FileSystem.identity(of: path) { file = (path, identity) }
+    if case .path(let path) = address, let identity = kernel.identity(of: path) { file = (path, identity) }
     let listening = kernel.socketListen(descriptor.rawValue)
-    if case .failure = listening, let file { FileSystem.remove(file.path) }
+    if case .failure = listening, let file { kernel.remove(file.path) }
     try listening.orThrow("listen", on: "\(address)")
     self.descriptor = descriptor
     self.address = address
@@ -42,7 +42,8 @@ public struct HandoverListener: ~Copyable {
 
   deinit {
     // Somebody else's file may have its name by now.
-    if let file, FileSystem.identity(of: file.path) == file.identity { FileSystem.remove(file.path) }
+    let kernel = descriptor.kernel
+    if let file, kernel.identity(of: file.path) == file.identity { kernel.remove(file.path) }
   }
 
   /// Removes a socket file of a process that is gone.
@@ -50,7 +51,7 @@ public struct HandoverListener: ~Copyable {
     func inUse(_ reason: String) -> PrimeError {
       PrimeError(operation: "bind", finding: .unsuitable, subject: path, reason: reason)
     }
-    guard let identity = FileSystem.identity(of: path), identity.isSocket else {
+    guard let identity = kernel.identity(of: path), identity.isSocket else {
       throw inUse("something is there that is no socket: remove it, or take another path")
     }
     let probe = Descriptor(
@@ -58,7 +59,7 @@ public struct HandoverListener: ~Copyable {
     // Of another type than a listener's, this connect tells whether there is one and never reaches it.
     switch kernel.socketConnect(probe.rawValue, to: name) {
     case .failure(.connectionRefused):
-      guard FileSystem.identity(of: path) == identity, FileSystem.remove(path) else {
+      guard kernel.identity(of: path) == identity, kernel.remove(path) else {
         throw inUse("the socket there has no listener, and may not be removed: take another path")
       }
     case .failure(.permissionDenied): throw inUse("the socket there belongs to somebody else: take another path")
@@ -116,14 +117,14 @@ extension HandoverConnection {
     }
     let descriptor = Descriptor(
       adopting: try kernel.socket(forProbing: false).orThrow("socket", on: "\(address)"), kernel: kernel)
-    let patience = Deadline(in: .seconds(1))
+    let patience = Deadline(in: .seconds(1), on: kernel)
     var told = false
     connecting: while true {
       let answer = kernel.socketConnect(descriptor.rawValue, to: name)
       let refusal: Errno? = if case .failure(let errno) = answer { errno } else { nil }
       switch answer {
       case .success: break connecting
-      case .failure(.connectionRefused) where isNoSocket(address):
+      case .failure(.connectionRefused) where isNoSocket(address, kernel):
         throw PrimeError(
           operation: "connect", finding: .absent, subject: "\(address)",
           reason: "something is there that is no socket: \(Remedy.exporterPath)")
@@ -136,27 +137,27 @@ extension HandoverConnection {
         do throws(PrimeError) {
           try deadline.check("connect", on: "\(address)")
         } catch {
-          guard error.finding == .deadline, let why = refusal.flatMap(reason) else { throw error }
+          guard error.finding == .deadline, let why = refusal.flatMap({ reason($0, kernel) }) else { throw error }
           throw error.explained("\(why): \(Remedy.startedExporter(at: "\(address)"))")
         }
-        Pause.milliseconds(5)
+        deadline.pause(milliseconds: 5)
       case .failure(let errno):
-        throw PrimeError(operation: "connect", errno: errno, subject: "\(address)", reason: reason(errno))
+        throw PrimeError(operation: "connect", errno: errno, subject: "\(address)", reason: reason(errno, kernel))
       }
     }
     return try HandoverConnection(adopting: descriptor, from: users, at: address)
   }
 
   /// Whether a path leads to a file that is no socket: nobody will ever listen there.
-  private static func isNoSocket(_ address: HandoverAddress) -> Bool {
-    guard case .path(let path) = address, let identity = FileSystem.identity(of: path) else { return false }
+  private static func isNoSocket(_ address: HandoverAddress, _ kernel: any FileCalls) -> Bool {
+    guard case .path(let path) = address, let identity = kernel.identity(of: path) else { return false }
     return !identity.isSocket
   }
 
-  private static func reason(_ errno: Errno) -> String? {
+  private static func reason(_ errno: Errno, _ kernel: any FileCalls) -> String? {
     switch errno {
     case .noSuchFile, .connectionRefused: "nobody exports there"
-    case .permissionDenied: "it is not for this user: \(Remedy.allowedCaller(FileSystem.effectiveUser))"
+    case .permissionDenied: "it is not for this user: \(Remedy.allowedCaller(kernel.effectiveUser))"
     case .wrongProtocolType: "another program's socket is there"
     default: nil
     }

@@ -76,41 +76,41 @@ package struct ProcessHoldings {
   /// Looks at `systemRoot/proc/PROCESS`.
   ///
   /// A process that ends meanwhile holds nothing.
-  package init(of process: String, systemRoot: String) {
+  package init(of process: String, systemRoot: String, by kernel: any KernelCalls) {
     let folder = "\(systemRoot)/proc/\(process)"
-    readDescriptors(of: folder)
-    readMappings(of: folder)
-    if !isVisible, let state = ProcessState(folder) { isVisible = !state.mayHoldFiles }
+    readDescriptors(of: folder, kernel)
+    readMappings(of: folder, kernel)
+    if !isVisible, let state = ProcessState(folder, by: kernel) { isVisible = !state.mayHoldFiles }
   }
 
-  private mutating func readDescriptors(of folder: String) {
-    guard let numbers = FileSystem.readableEntries(of: "\(folder)/fd") else { return isVisible = false }
+  private mutating func readDescriptors(of folder: String, _ kernel: any KernelCalls) {
+    guard let numbers = kernel.readableEntries(of: "\(folder)/fd") else { return isVisible = false }
     for number in numbers {
-      guard let descriptor = Int32(number), let target = FileSystem.linkTarget(of: "\(folder)/fd/\(number)") else {
+      guard let descriptor = Int32(number), let target = kernel.linkTarget(of: "\(folder)/fd/\(number)") else {
         continue
       }
-      if target.hasPrefix("/dev/"), case .success(let device) = LinuxKernel().nodeNumber("\(folder)/fd/\(number)") {
+      if target.hasPrefix("/dev/"), case .success(let device) = kernel.nodeNumber("\(folder)/fd/\(number)") {
         openDevices.insert(device)
       }
       guard target.hasPrefix(Self.prefix),
         // A file of that name is none, and says so.
-        let facts = FileSystem.text(of: "\(folder)/fdinfo/\(number)"),
+        let facts = kernel.text(of: "\(folder)/fdinfo/\(number)"),
         let exporter = DescriptorFacts.value(of: "exp_name", in: facts),
-        let (inode, byteCount) = FileSystem.inodeAndSize(of: "\(folder)/fd/\(number)")
+        case .success(let status) = kernel.pathStatus("\(folder)/fd/\(number)")
       else { continue }
-      var holding = holdings[inode] ?? Holding()
+      var holding = holdings[status.inode] ?? Holding()
       holding.descriptors.append(descriptor)
       (holding.byteCount, holding.exporter, holding.name) = (
-        byteCount, exporter, DescriptorFacts.value(of: "name", in: facts)
+        Int(status.byteCount), exporter, DescriptorFacts.value(of: "name", in: facts)
       )
-      holdings[inode] = holding
+      holdings[status.inode] = holding
     }
     for inode in holdings.keys { holdings[inode]?.descriptors.sort() }
   }
 
   /// Lines of `START-END PERMISSIONS OFFSET DEVICE INODE PATH`, numbers hexadecimal but for the inode (proc_pid_maps(5)).
-  private mutating func readMappings(of folder: String) {
-    guard let bytes = FileSystem.bytes(of: "\(folder)/maps", limit: 256 << 20) else { return isVisible = false }
+  private mutating func readMappings(of folder: String, _ kernel: any FileCalls) {
+    guard let bytes = kernel.bytes(of: "\(folder)/maps", limit: 256 << 20) else { return isVisible = false }
     let mark = Array(Self.prefix.utf8)
     for line in bytes.split(separator: UInt8(ascii: "\n")) {
       // Only dma-bufs, of thousands of lines: their path is the only one with this beginning.
@@ -138,9 +138,9 @@ package struct ProcessState {
   private static let kernelThread: UInt64 = 0x20_0000
 
   /// Reads `stat` in a folder of `/proc`; nil where the process is gone.
-  package init?(_ folder: String) {
+  package init?(_ folder: String, by kernel: any FileCalls) {
     // The second column is the command in parentheses, which may hold anything, parentheses too.
-    guard let text = FileSystem.text(of: "\(folder)/stat"), let end = text.lastIndex(of: ")") else { return nil }
+    guard let text = kernel.text(of: "\(folder)/stat"), let end = text.lastIndex(of: ")") else { return nil }
     let columns = text[end...].dropFirst().split(separator: " ")
     guard columns.count > 19, let flags = UInt64(columns[6]), let startTime = UInt64(columns[19]) else { return nil }
     mayHoldFiles = flags & Self.kernelThread == 0 && columns[0] != "Z" && columns[0] != "X"

@@ -66,18 +66,19 @@ public struct DMABufInventory: Hashable, Sendable {
   public var byteCount: Int { buffers.reduce(0) { $0 + ($1.byteCount ?? 0) } }
 
   /// Looks at this machine.
-  public static func current() -> DMABufInventory { look(systemRoot: "") }
+  public static func current() -> DMABufInventory { look(systemRoot: "", by: LinuxKernel()) }
 
   /// The dma-bufs of this machine with what processes hold by descriptors that were started at a time or after it, in clock
   /// ticks since the machine was; nothing of devices and of other processes, which is much quicker.
-  static func holdings(ofProcessesSince startTime: UInt64) -> [Entry] {
+  static func holdings(ofProcessesSince startTime: UInt64, by kernel: any KernelCalls) -> [Entry] {
     var entries: [UInt64: Entry] = [:]
-    for process in FileSystem.entries(of: "/proc") {
-      guard let number = Int32(process), let state = ProcessState("/proc/\(process)"), state.startTime >= startTime
+    for process in kernel.entries(of: "/proc") {
+      guard let number = Int32(process), let state = ProcessState("/proc/\(process)", by: kernel),
+        state.startTime >= startTime
       else {
         continue
       }
-      for (inode, holding) in ProcessHoldings(of: process, systemRoot: "").holdings {
+      for (inode, holding) in ProcessHoldings(of: process, systemRoot: "", by: kernel).holdings {
         var entry = entries[inode] ?? Entry(inode: inode, byteCount: holding.byteCount, holders: [])
         entry.holders.append(
           DMABufHolder(
@@ -86,7 +87,7 @@ public struct DMABufInventory: Hashable, Sendable {
         entries[inode] = entry
       }
     }
-    for buffer in DMABufList.listed(systemRoot: "") ?? [] where entries[buffer.inode] == nil {
+    for buffer in DMABufList.listed(by: kernel) ?? [] where entries[buffer.inode] == nil {
       entries[buffer.inode] = Entry(inode: buffer.inode, byteCount: buffer.byteCount, holders: [])
     }
     return Array(entries.values)
@@ -95,31 +96,33 @@ public struct DMABufInventory: Hashable, Sendable {
   /// Looks at `systemRoot/proc` and `systemRoot/sys`.
   ///
   /// The two are read one after the other: where dma-bufs were made or freed meanwhile they are read again, a few times.
-  package static func look(systemRoot: String) -> DMABufInventory {
-    var before = DMABufList.listed(systemRoot: systemRoot)
+  package static func look(systemRoot: String, by kernel: any KernelCalls) -> DMABufInventory {
+    var before = DMABufList.listed(systemRoot: systemRoot, by: kernel)
     var inventory = DMABufInventory(buffers: [], hiddenProcesses: 0)
     for _ in 0..<3 {
       let listed: [ListedDMABuf]?
-      (inventory, listed) = readOnce(systemRoot: systemRoot)
+      (inventory, listed) = readOnce(systemRoot: systemRoot, kernel)
       if before?.map(\.inode) == listed?.map(\.inode) { break }
       before = listed
     }
     return inventory
   }
 
-  private static func readOnce(systemRoot: String) -> (DMABufInventory, [ListedDMABuf]?) {
+  private static func readOnce(
+    systemRoot: String, _ kernel: any KernelCalls
+  ) -> (DMABufInventory, [ListedDMABuf]?) {
     var entries: [UInt64: Entry] = [:]
     var hidden = 0
-    let processes = FileSystem.entries(of: "\(systemRoot)/proc").filter { Int32($0) != nil }
-    let scope = scope(processes, systemRoot: systemRoot)
-    var openers = DeviceOpeners(systemRoot: systemRoot)
+    let processes = kernel.entries(of: "\(systemRoot)/proc").filter { Int32($0) != nil }
+    let scope = scope(processes, systemRoot: systemRoot, kernel)
+    var openers = DeviceOpeners(systemRoot: systemRoot, kernel: kernel)
     for process in processes {
       guard let number = Int32(process) else { continue }
-      let found = ProcessHoldings(of: process, systemRoot: systemRoot)
+      let found = ProcessHoldings(of: process, systemRoot: systemRoot, by: kernel)
       if !found.isVisible { hidden += 1 }
       let devices = found.openDevices.filter(openers.knows)
       if !devices.isEmpty {
-        let command = FileSystem.text(of: "\(systemRoot)/proc/\(process)/comm") ?? "?"
+        let command = kernel.text(of: "\(systemRoot)/proc/\(process)/comm") ?? "?"
         openers.add(Opener(process: number, command: command), of: devices)
       }
       for (inode, holding) in found.holdings {
@@ -127,14 +130,14 @@ public struct DMABufInventory: Hashable, Sendable {
         entry.byteCount = entry.byteCount ?? holding.byteCount
         entry.exporter = entry.exporter ?? holding.exporter
         entry.name = entry.name ?? holding.name
-        entry.holders.append(holder(number, holding, folder: "\(systemRoot)/proc/\(process)"))
+        entry.holders.append(holder(number, holding, folder: "\(systemRoot)/proc/\(process)", kernel))
         entries[inode] = entry
       }
     }
     // Read last: what a process held and the list does not have is gone by now.
-    let reading = DMABufList.read(systemRoot: systemRoot)
+    let reading = DMABufList.read(systemRoot: systemRoot, by: kernel)
     if case .list(let listed, _) = reading {
-      let drivers = Drivers(systemRoot: systemRoot)
+      let drivers = Drivers(systemRoot: systemRoot, kernel: kernel)
       entries = Dictionary(
         listed.map { buffer in
           let isWhole = hidden == 0 && scope == .machine
@@ -151,7 +154,7 @@ public struct DMABufInventory: Hashable, Sendable {
       return (inventory, listed)
     case .nothing(let error):
       // Where a user is refused, or a kernel has no iterator, there is nothing to be said of it.
-      if let error, error.errno != .noSuchFile, error.finding != .absent, FileSystem.effectiveUser == 0 {
+      if let error, error.errno != .noSuchFile, error.finding != .absent, kernel.effectiveUser == 0 {
         inventory.listRefusal = "\(error)"
       }
       return (inventory, nil)
@@ -159,19 +162,24 @@ public struct DMABufInventory: Hashable, Sendable {
   }
 
   /// The machine's own PID namespace has a number that never changes (`PROC_PID_INIT_INO`, `linux/proc_ns.h`).
-  private static func scope(_ processes: [String], systemRoot: String) -> ProcessScope {
+  private static func scope(
+    _ processes: [String], systemRoot: String, _ kernel: any FileCalls
+  ) -> ProcessScope {
     if processes.isEmpty { return .none }
-    let namespace = FileSystem.linkTarget(of: "\(systemRoot)/proc/self/ns/pid")
+    let namespace = kernel.linkTarget(of: "\(systemRoot)/proc/self/ns/pid")
     return namespace == nil || namespace == "pid:[4026531836]" ? .machine : .namespace
   }
 
-  private static func holder(_ process: Int32, _ holding: ProcessHoldings.Holding, folder: String) -> DMABufHolder {
-    let user = (FileSystem.text(of: "\(folder)/status") ?? "").split(separator: "\n").first { $0.hasPrefix("Uid:") }
+  private static func holder(
+    _ process: Int32, _ holding: ProcessHoldings.Holding, folder: String, _ kernel: any FileCalls
+  ) -> DMABufHolder {
+    let user = (kernel.text(of: "\(folder)/status") ?? "").split(separator: "\n").first { $0.hasPrefix("Uid:") }
     return DMABufHolder(
-      process: process, command: FileSystem.text(of: "\(folder)/comm") ?? "?",
+      process: process, command: kernel.text(of: "\(folder)/comm") ?? "?",
       // Real, effective, saved and file system's.
       user: user?.split(whereSeparator: \.isWhitespace).dropFirst(2).first.flatMap { UInt32($0) } ?? 0,
-      descriptors: holding.descriptors, mappings: holding.mappings, startTime: ProcessState(folder)?.startTime ?? 0)
+      descriptors: holding.descriptors, mappings: holding.mappings,
+      startTime: ProcessState(folder, by: kernel)?.startTime ?? 0)
   }
 
   private static func joined(
@@ -197,15 +205,17 @@ public struct DMABufInventory: Hashable, Sendable {
 /// Which driver a device is bound to, whatever bus it is on.
 private struct Drivers {
   private let folders: [String]
+  private let kernel: any FileCalls
 
-  init(systemRoot: String) {
+  init(systemRoot: String, kernel: any FileCalls) {
+    self.kernel = kernel
     let folder = "\(systemRoot)/sys/bus"
-    folders = FileSystem.entries(of: folder).map { "\(folder)/\($0)/devices" }
+    folders = kernel.entries(of: folder).map { "\(folder)/\($0)/devices" }
   }
 
   func driver(of device: String) -> String? {
     guard !device.contains("/") else { return nil }
-    return folders.lazy.compactMap { FileSystem.linkTarget(of: "\($0)/\(device)/driver") }.first
-      .map(FileSystem.lastComponent)
+    return folders.lazy.compactMap { kernel.linkTarget(of: "\($0)/\(device)/driver") }.first
+      .map(\.lastComponent)
   }
 }

@@ -11,13 +11,17 @@ package enum DMABufIterator {
   ///
   /// - Throws: The call that failed. `absent` where the kernel has no BTF or no such iterator, `EPERM` without the rights,
   ///   `EINVAL` or `EACCES` where the verifier refuses the program or the kernel is locked down.
-  package static func listed() throws(PrimeError) -> [ListedDMABuf] {
-    try listed(try program.get(), kernel: LinuxKernel())
+  package static func listed(by kernel: any KernelCalls) throws(PrimeError) -> [ListedDMABuf] {
+    try listed(kernel is LinuxKernel ? try ofThisMachine.get() : try program(by: kernel), kernel: kernel)
   }
 
   /// What the kernel's BTF says does not change while it runs, and takes a moment to read.
-  private static let program = Result { () throws(PrimeError) -> DMABufProgram in
-    guard let bytes = FileSystem.bytes(of: BTF.path, limit: 1 << 28) else {
+  private static let ofThisMachine = Result { () throws(PrimeError) -> DMABufProgram in
+    try program(by: LinuxKernel())
+  }
+
+  private static func program(by kernel: any FileCalls) throws(PrimeError) -> DMABufProgram {
+    guard let bytes = kernel.bytes(of: BTF.path, limit: 1 << 28) else {
       throw PrimeError(
         operation: "open", finding: .absent, subject: BTF.path,
         reason: "this kernel does not show its types: it was built without CONFIG_DEBUG_INFO_BTF")
@@ -64,7 +68,7 @@ package enum DMABufIterator {
   ) throws(PrimeError) -> (buffers: [ListedDMABuf], isCutOff: Bool) {
     let loaded = kernel.bpfLoadIterator(instructions, function: function)
     let program = Descriptor(
-      adopting: try loaded.orThrow("bpf(BPF_PROG_LOAD)", on: subject, reason: reason(loaded)), kernel: kernel)
+      adopting: try loaded.orThrow("bpf(BPF_PROG_LOAD)", on: subject, reason: reason(loaded, kernel)), kernel: kernel)
     let link = Descriptor(
       adopting: try kernel.bpfLinkIterator(program.rawValue).orThrow("bpf(BPF_LINK_CREATE)", on: subject),
       kernel: kernel)
@@ -73,7 +77,7 @@ package enum DMABufIterator {
     var bytes: [UInt8] = []
     var last = 0
     while bytes.count < mostBytes {
-      let chunk = try Deadline(in: .seconds(10)).restarting("read", on: subject) {
+      let chunk = try Deadline(in: .seconds(10), on: kernel).restarting("read", on: subject) {
         kernel.read(iterator.rawValue, limit: bufferByteCount)
       }
       if chunk.isEmpty {
@@ -86,12 +90,12 @@ package enum DMABufIterator {
   }
 
   /// What a program that was not loaded may be refused for.
-  private static func reason(_ answer: CallResult<CInt>) -> String? {
+  private static func reason(_ answer: CallResult<CInt>, _ kernel: any FileCalls) -> String? {
     guard case .failure(let errno) = answer else { return nil }
     if errno == .notPermitted { return "it takes CAP_BPF and CAP_PERFMON, which a container does not have" }
     guard errno == .invalidArgument || errno == .permissionDenied else { return nil }
     // Helpers that read the kernel's memory are unknown to a kernel that is locked down so far.
-    let isLocked = FileSystem.text(of: "/sys/kernel/security/lockdown")?.contains("[confidentiality]") == true
+    let isLocked = kernel.text(of: "/sys/kernel/security/lockdown")?.contains("[confidentiality]") == true
     return isLocked ? "the kernel is locked down (confidentiality)" : "the kernel's verifier refuses the program"
   }
 }

@@ -25,11 +25,12 @@ public struct DMABufLeaks: Hashable, Sendable, Codable {
 /// A command that is looked at before it, while it runs, and after it.
 public struct DMABufLeakSearch: Sendable {
   private let before: DMABufInventory
+  private let kernel: any KernelCalls
   private let commandStart: UInt64
-  private let started = ContinuousClock.now
+  private let started: SuspendingClock.Instant
   /// When to look next, and when at every process: to look costs time, of which a third is enough.
-  private var nextLook = ContinuousClock.now
-  private var nextWholeLook = ContinuousClock.now
+  private var nextLook: SuspendingClock.Instant
+  private var nextWholeLook: SuspendingClock.Instant
   /// What processes hold that ran before the command.
   private var elsewhere: Set<UInt64> = []
 
@@ -46,24 +47,31 @@ public struct DMABufLeakSearch: Sendable {
 
   /// Begins with what was there before a command that has just been started.
   public init(before: DMABufInventory, command: Int32) {
+    self.init(before: before, command: command, kernel: LinuxKernel())
+  }
+
+  package init(before: DMABufInventory, command: Int32, kernel: any KernelCalls) {
     self.before = before
+    self.kernel = kernel
+    started = kernel.now
+    (nextLook, nextWholeLook) = (started, started)
     // One that has ended already is still there for its parent to reap.
-    commandStart = ProcessState("/proc/\(command)")?.startTime ?? 0
+    commandStart = ProcessState("/proc/\(command)", by: kernel)?.startTime ?? 0
   }
 
   /// Looks at what the command has at this moment, in which it runs; does nothing where the last look was just now.
   public mutating func look() {
-    let begin = ContinuousClock.now
+    let begin = kernel.now
     guard begin >= nextLook else { return }
     let isWhole = begin >= nextWholeLook
     let made: [DMABufInventory.Entry]
     if isWhole {
-      let leaks = DMABufLeaks(before: before, after: .current(), commandStart: commandStart)
+      let leaks = DMABufLeaks(before: before, after: current(), commandStart: commandStart)
       elsewhere = Set(leaks.elsewhere.map(\.inode))
       made = leaks.left
     } else {
       let old = Set(before.buffers.map(\.inode))
-      made = DMABufInventory.holdings(ofProcessesSince: commandStart)
+      made = DMABufInventory.holdings(ofProcessesSince: commandStart, by: kernel)
         .filter { !old.contains($0.inode) && !elsewhere.contains($0.inode) }
     }
     if let lastMoment { seen.add(lastMoment) }
@@ -72,21 +80,23 @@ public struct DMABufLeakSearch: Sendable {
       bytes: made.reduce(0) { $0 + ($1.byteCount ?? 0) },
       descriptors: made.flatMap(\.holders).filter { $0.startTime >= commandStart }
         .reduce(0) { $0 + $1.descriptors.count })
-    let end = ContinuousClock.now
+    let end = kernel.now
     let pause = max(.milliseconds(30), begin.duration(to: end) * 2)
     nextLook = end.advanced(by: pause)
     if isWhole { nextWholeLook = end.advanced(by: pause * 10) }
   }
+
+  private func current() -> DMABufInventory { .look(systemRoot: "", by: kernel) }
 
   /// What the command left, with everything that is there now.
   ///
   /// The kernel frees a dma-buf a moment after its last reference went, so what is left is looked for again until the deadline.
   public func result(deadline: Deadline) -> (leaks: DMABufLeaks, now: DMABufInventory) {
     while true {
-      let now = DMABufInventory.current()
+      let now = current()
       let leaks = DMABufLeaks(before: before, after: now, commandStart: commandStart)
       if leaks.left.isEmpty || deadline.remaining == .zero { return (leaks, now) }
-      Pause.milliseconds(20)
+      deadline.pause(milliseconds: 20)
     }
   }
 }

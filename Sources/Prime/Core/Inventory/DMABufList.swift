@@ -56,42 +56,42 @@ package enum DMABufList {
   /// All of them, from the first source that can be read, in the order of `DMABufListSource`; nil where there is none.
   ///
   /// The iterator is this machine's, and not asked for another root.
-  package static func listed(systemRoot: String = "") -> [ListedDMABuf]? {
-    guard case .list(let buffers, _) = read(systemRoot: systemRoot) else { return nil }
+  package static func listed(systemRoot: String = "", by kernel: any KernelCalls) -> [ListedDMABuf]? {
+    guard case .list(let buffers, _) = read(systemRoot: systemRoot, by: kernel) else { return nil }
     return buffers
   }
 
   /// All of them, with where they were read.
-  package static func read(systemRoot: String = "") -> Reading {
-    if let buffers = recorded(systemRoot + path) { return .list(buffers, .debugfs) }
-    if let buffers = counted(systemRoot + statistics) { return .list(buffers, .sysfs) }
+  package static func read(systemRoot: String = "", by kernel: any KernelCalls) -> Reading {
+    if let buffers = recorded(systemRoot + path, kernel) { return .list(buffers, .debugfs) }
+    if let buffers = counted(systemRoot + statistics, kernel) { return .list(buffers, .sysfs) }
     guard systemRoot.isEmpty else { return .nothing(nil) }
     do throws(PrimeError) {
-      return .list(try DMABufIterator.listed(), .iterator)
+      return .list(try DMABufIterator.listed(by: kernel), .iterator)
     } catch {
       return .nothing(error)
     }
   }
 
-  private static func recorded(_ path: String) -> [ListedDMABuf]? {
+  private static func recorded(_ path: String, _ kernel: any FileCalls) -> [ListedDMABuf]? {
     // A list without its last line was cut off, and says nothing of what it does not have.
-    guard let text = FileSystem.text(of: path, limit: 64 << 20), text.contains("\nTotal "), text.hasSuffix(" bytes")
+    guard let text = kernel.text(of: path, limit: 64 << 20), text.contains("\nTotal "), text.hasSuffix(" bytes")
     else { return nil }
     return parse(text)
   }
 
-  private static func counted(_ folder: String) -> [ListedDMABuf]? {
-    FileSystem.readableEntries(of: folder)?.compactMap { name in
-      guard let inode = UInt64(name), let size = FileSystem.text(of: "\(folder)/\(name)/size").flatMap({ Int($0) }),
-        let exporter = FileSystem.text(of: "\(folder)/\(name)/exporter_name")
+  private static func counted(_ folder: String, _ kernel: any FileCalls) -> [ListedDMABuf]? {
+    kernel.readableEntries(of: folder)?.compactMap { name in
+      guard let inode = UInt64(name), let size = kernel.text(of: "\(folder)/\(name)/size").flatMap({ Int($0) }),
+        let exporter = kernel.text(of: "\(folder)/\(name)/exporter_name")
       else { return nil }
       return ListedDMABuf(inode: inode, byteCount: size, exporter: exporter)
     }
   }
 
   /// The inodes of all of them; nil where no list can be read.
-  package static func inodes() -> Set<UInt64>? {
-    listed().map { Set($0.map(\.inode)) }
+  package static func inodes(by kernel: any KernelCalls) -> Set<UInt64>? {
+    listed(by: kernel).map { Set($0.map(\.inode)) }
   }
 
   /// Reads what `dma-buf.c:dma_buf_debug_show` writes.
@@ -149,12 +149,14 @@ package enum DMABufList {
   ///
   /// The kernel frees a dma-buf a moment after its last descriptor was closed, so one that is still listed is looked for
   /// again until the deadline.
-  package static func stillListed(of inodes: Set<UInt64>, deadline: Deadline) -> Set<UInt64>? {
+  package static func stillListed(
+    of inodes: Set<UInt64>, by kernel: any KernelCalls, deadline: Deadline
+  ) -> Set<UInt64>? {
     guard !inodes.isEmpty else { return [] }
-    var alive = self.inodes()?.intersection(inodes)
+    var alive = self.inodes(by: kernel)?.intersection(inodes)
     while let left = alive, !left.isEmpty, deadline.remaining > .zero {
-      Pause.milliseconds(10)
-      alive = self.inodes()?.intersection(inodes)
+      deadline.pause(milliseconds: 10)
+      alive = self.inodes(by: kernel)?.intersection(inodes)
     }
     return alive
   }

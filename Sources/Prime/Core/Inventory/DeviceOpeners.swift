@@ -8,13 +8,13 @@ struct DeviceOpeners {
   /// The classes of sysfs whose devices import dma-bufs and have nodes.
   private static let classes = ["drm", "video4linux", "accel"]
 
-  init(systemRoot: String) {
+  init(systemRoot: String, kernel: any FileCalls) {
     var folders: [DeviceNumber: Set<Substring>] = [:]
     for name in Self.classes {
       let root = "\(systemRoot)/sys/class/\(name)"
-      for node in FileSystem.entries(of: root) {
-        guard let number = FileSystem.text(of: "\(root)/\(node)/dev").flatMap(DeviceNumber.init(parsing:)),
-          let folder = FileSystem.resolved("\(root)/\(node)/device")
+      for node in kernel.entries(of: root) {
+        guard let number = kernel.text(of: "\(root)/\(node)/dev").flatMap(DeviceNumber.init(parsing:)),
+          let folder = kernel.resolved("\(root)/\(node)/device")
         else { continue }
         folders[number] = Set(folder.split(separator: "/"))
       }

@@ -1,4 +1,3 @@
-internal import CProcess
 internal import Synchronization
 
 /// A request to stop that one thread makes and any number of waits obey.
@@ -27,19 +26,11 @@ public final class Cancellation: Sendable {
   }
 }
 
-/// The time that this process had to work: neither what it was stopped for (SIGSTOP, Ctrl-Z), where somebody counts that
-/// (`cprocess_count_stops`), nor what the machine slept.
-package enum WorkingTime {
-  /// This moment; a stop that ends from now on begins here at the earliest.
-  package static var now: SuspendingClock.Instant {
-    cprocess_note_running()
-    return SuspendingClock.now - .nanoseconds(cprocess_stopped_nanoseconds())
-  }
-}
-
-/// The moment a piece of work must have ended by, in `WorkingTime`, and the request to stop that may end it before.
+/// The moment a piece of work must have ended by, on a kernel's clock (`ClockCalls`), and the request to stop that may end it
+/// before.
 public struct Deadline: Sendable {
   private let end: SuspendingClock.Instant
+  private let clock: any ClockCalls
   private let limit: Duration
   private let cancellation: Cancellation?
   private let advice: String?
@@ -54,31 +45,40 @@ public struct Deadline: Sendable {
     in limit: Duration, cancellation: Cancellation? = nil,
     advice: String? = nil
   ) {
-    self.end = WorkingTime.now + limit
-    self.limit = limit
-    self.cancellation = cancellation
-    self.advice = advice
+    let clock = LinuxKernel()
+    self.init(end: clock.now + limit, clock: clock, limit: limit, cancellation: cancellation, advice: advice)
+  }
+
+  /// A deadline `limit` from now on a kernel's clock, with the usual advice.
+  package init(in limit: Duration, on clock: any ClockCalls, cancellation: Cancellation? = nil) {
+    let usual = Deadline(in: limit, cancellation: cancellation)
+    self.init(end: clock.now + limit, clock: clock, limit: limit, cancellation: cancellation, advice: usual.advice)
   }
 
   /// This deadline or `limit` from now, whichever comes first.
   public func atMost(_ limit: Duration) -> Deadline {
-    let candidate = Deadline(in: limit, cancellation: cancellation, advice: advice)
+    let candidate = Deadline(
+      end: clock.now + limit, clock: clock, limit: limit, cancellation: cancellation, advice: advice)
     return candidate.end < end ? candidate : self
   }
 
   /// The same moment, and one more request to stop that is obeyed in place of the one before.
   package func obeying(_ cancellation: Cancellation) -> Deadline {
-    Deadline(end: end, limit: limit, cancellation: cancellation, advice: advice)
+    Deadline(end: end, clock: clock, limit: limit, cancellation: cancellation, advice: advice)
   }
 
   /// This deadline or `limit` from now, whichever comes first; `advice` is what is said where the latter passes.
   package func atMost(_ limit: Duration, advice: String) -> Deadline {
-    let candidate = Deadline(in: limit, cancellation: cancellation, advice: advice)
+    let candidate = Deadline(
+      end: clock.now + limit, clock: clock, limit: limit, cancellation: cancellation, advice: advice)
     return candidate.end < end ? candidate : self
   }
 
-  private init(end: SuspendingClock.Instant, limit: Duration, cancellation: Cancellation?, advice: String?) {
+  private init(
+    end: SuspendingClock.Instant, clock: any ClockCalls, limit: Duration, cancellation: Cancellation?, advice: String?
+  ) {
     self.end = end
+    self.clock = clock
     self.limit = limit
     self.cancellation = cancellation
     self.advice = advice
@@ -86,8 +86,11 @@ public struct Deadline: Sendable {
 
   /// How long is left, zero when the moment has passed.
   public var remaining: Duration {
-    max(.zero, end - WorkingTime.now)
+    max(.zero, end - clock.now)
   }
+
+  /// Sleeps on its clock where the kernel has nothing to poll, or less where a signal comes.
+  package func pause(milliseconds: UInt32) { clock.pause(milliseconds: milliseconds) }
 
   /// Whether somebody asked to stop.
   package var isCancelled: Bool { cancellation?.isRequested == true }

@@ -16,10 +16,10 @@ extension DescriptorFacts {
   /// The folder is open itself while it is read, and left out. None where there is no `/proc`.
   ///
   /// - Throws: `opendir` where there is one that cannot be read.
-  package static func openFiles() throws(PrimeError) -> [String: String] {
+  package static func openFiles(by kernel: any KernelCalls) throws(PrimeError) -> [String: String] {
     var files: [String: String] = [:]
-    for number in try FileSystem.presentEntries(of: "/proc/self/fd") {
-      guard let file = FileSystem.linkTarget(of: "/proc/self/fd/\(number)"), !file.hasPrefix("/proc/") else { continue }
+    for number in try kernel.presentEntries(of: "/proc/self/fd") {
+      guard let file = kernel.linkTarget(of: "/proc/self/fd/\(number)"), !file.hasPrefix("/proc/") else { continue }
       files[number] = file
     }
     return files

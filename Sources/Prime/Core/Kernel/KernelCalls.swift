@@ -88,8 +88,8 @@ package struct DumbBufferLayout: Hashable, Sendable {
 ///
 /// The real one is `LinuxKernel`; tests put a fake in its place to make any call fail with any errno. Methods take and
 /// give plain numbers: owners are built one layer above.
-package protocol KernelCalls: BPFCalls, DMABufCalls, DRMCalls, GBMCalls, HandoverCalls, KMSCalls, ScanoutCalls,
-  SyncCalls, VideoCalls, VirtGPUCalls, Sendable
+package protocol KernelCalls: BPFCalls, ClockCalls, DMABufCalls, DRMCalls, FileCalls, GBMCalls, HandoverCalls, KMSCalls,
+  ScanoutCalls, SyncCalls, VideoCalls, VirtGPUCalls, Sendable
 {
   /// `open(2)`, with `O_CLOEXEC` added whatever the flags.
   func open(_ path: String, flags: Int32) -> CallResult<CInt>

@@ -40,7 +40,7 @@ extension LinuxKernel {
   }
 
   package func loadedLibraries() -> [String] {
-    let maps = FileSystem.text(of: "/proc/self/maps", limit: 16 << 20) ?? ""
+    let maps = text(of: "/proc/self/maps", limit: 16 << 20) ?? ""
     // A line ends with the path of the mapped file, where there is one.
     let paths = maps.split(separator: "\n").compactMap { line in line.firstIndex(of: "/").map { String(line[$0...]) } }
     return Set(paths).sorted()

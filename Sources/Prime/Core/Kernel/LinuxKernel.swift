@@ -40,13 +40,16 @@ package struct LinuxKernel: KernelCalls {
   package func status(_ descriptor: CInt) -> CallResult<FileStatus> {
     var status = stat()
     // Safe: fstat fills the struct it is given and keeps no pointer.
-    return unsafe Self.shimmed(cdrm_fstat(descriptor, &status)).map { _ in
-      let isCharacterDevice = status.st_mode & S_IFMT == S_IFCHR
-      return FileStatus(
-        device: UInt64(status.st_dev), inode: UInt64(status.st_ino), byteCount: Int64(status.st_size),
-        characterDevice: isCharacterDevice
-          ? DeviceNumber(major: cdrm_major(status.st_rdev), minor: cdrm_minor(status.st_rdev)) : nil)
-    }
+    return unsafe Self.shimmed(cdrm_fstat(descriptor, &status)).map { _ in Self.fileStatus(status) }
+  }
+
+  /// What `fstat(2)` and its like filled in.
+  static func fileStatus(_ status: stat) -> FileStatus {
+    let isCharacterDevice = status.st_mode & S_IFMT == S_IFCHR
+    return FileStatus(
+      device: UInt64(status.st_dev), inode: UInt64(status.st_ino), byteCount: Int64(status.st_size),
+      characterDevice: isCharacterDevice
+        ? DeviceNumber(major: cdrm_major(status.st_rdev), minor: cdrm_minor(status.st_rdev)) : nil)
   }
 
   package func fileSystemMagic(_ descriptor: CInt) -> CallResult<UInt64> {

@@ -28,7 +28,7 @@ extension KernelCalls {
     _ events: Int16, of descriptor: CInt, _ what: String, on subject: @autoclosure () -> String
   ) throws(PrimeError) -> Int16 {
     // Nothing sleeps here; the deadline is for a call that is interrupted for ever.
-    let deadline = Deadline(in: .seconds(1))
+    let deadline = Deadline(in: .seconds(1), on: self)
     while true {
       switch poll(descriptor, events: events, milliseconds: 0) {
       case .success(let found):

@@ -21,7 +21,7 @@ extension Deadline {
         throw error.explained("it was interrupted (\(errno.name)) each of the \(tries) times that it was made")
       }
       // A signal interrupts once; what always answers so is not worth a processor.
-      if tries > 10 { Pause.milliseconds(1) }
+      if tries > 10 { pause(milliseconds: 1) }
     }
   }
 }

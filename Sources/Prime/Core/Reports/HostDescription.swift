@@ -17,7 +17,7 @@ public struct HostDescription: Hashable, Sendable, Codable {
     // Safe: uname fills the struct it is given.
     _ = unsafe uname(&name)
     // Neither library tells its release at run time, so Debian's list of installed packages is asked.
-    let packages = InstalledPackages.current
+    let packages = InstalledPackages.current(by: LinuxKernel())
     return HostDescription(
       kernel: text(name.release), architecture: text(name.machine), libdrm: packages?.version(of: "libdrm2"),
       mesa: packages?.version(of: "libgbm1"))

@@ -9,8 +9,8 @@ struct InstalledPackages {
   }
 
   /// This machine's list; nil where it has none.
-  static var current: InstalledPackages? {
-    FileSystem.bytes(of: "/var/lib/dpkg/status", limit: 32 << 20).map(InstalledPackages.init)
+  static func current(by kernel: any FileCalls) -> InstalledPackages? {
+    kernel.bytes(of: "/var/lib/dpkg/status", limit: 32 << 20).map(InstalledPackages.init)
   }
 
   /// The version of a package, nil where it is not installed.

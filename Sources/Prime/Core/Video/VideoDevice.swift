@@ -59,9 +59,12 @@ public struct VideoDevice: Hashable, Sendable {
 
 extension [VideoDevice] {
   /// The nodes that a person names: by path, `video:N`, `videoN`, driver, or bus, in capitals or not; none where nothing fits.
-  public func named(_ name: String) -> [VideoDevice] {
+  public func named(_ name: String) -> [VideoDevice] { named(name, by: LinuxKernel()) }
+
+  /// As above; a kernel tells where a path leads.
+  package func named(_ name: String, by kernel: any FileCalls) -> [VideoDevice] {
     if name.hasPrefix("/") {
-      let resolved = FileSystem.resolved(name)
+      let resolved = kernel.resolved(name)
       return filter { $0.path == name || $0.path == resolved }
     }
     let name = name.lowercased()

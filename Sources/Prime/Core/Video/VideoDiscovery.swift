@@ -17,14 +17,14 @@ package struct VideoDiscovery: Sendable {
   /// Every node, sorted by number; one that `/dev` does not show is left out, as nobody could open it.
   package func devices() throws(PrimeError) -> [VideoDevice] {
     let folder = "\(systemRoot)/sys/class/video4linux"
-    let names = try FileSystem.presentEntries(of: folder)
+    let names = try kernel.presentEntries(of: folder)
     // Without V4L2 nobody has to be able to read `/dev`.
     guard !names.isEmpty else { return [] }
     let paths = try pathsByNumber()
     var found: [VideoDevice] = []
     for name in names {
       guard name.hasPrefix("video"), let number = Int(name.dropFirst("video".count)),
-        let identity = try FileSystem.presentText(of: "\(folder)/\(name)/dev").flatMap(DeviceNumber.init(parsing:)),
+        let identity = try kernel.presentText(of: "\(folder)/\(name)/dev").flatMap(DeviceNumber.init(parsing:)),
         let path = paths[identity]
       else { continue }
       found.append(try device(number: number, path: path, entry: "\(folder)/\(name)"))
@@ -34,7 +34,7 @@ package struct VideoDiscovery: Sendable {
 
   private func pathsByNumber() throws(PrimeError) -> [DeviceNumber: String] {
     var paths: [DeviceNumber: String] = [:]
-    for name in try FileSystem.presentEntries(of: "\(systemRoot)/dev") where name.hasPrefix("video") {
+    for name in try kernel.presentEntries(of: "\(systemRoot)/dev") where name.hasPrefix("video") {
       let path = "\(systemRoot)/dev/\(name)"
       guard case .success(let number) = kernel.nodeNumber(path) else { continue }
       // A link beside the node has the same number, and a longer name.
@@ -53,11 +53,11 @@ package struct VideoDiscovery: Sendable {
     } catch {
       guard !error.isOfThisProcess else { throw error }
       // A device without a driver of the bus, as vivid's, is called like its driver, with a number.
-      let folder = try FileSystem.presentTarget(of: "\(entry)/device").map(FileSystem.lastComponent)
-      let driver = FileSystem.linkTarget(of: "\(entry)/device/driver").map(FileSystem.lastComponent)
+      let folder = try kernel.presentTarget(of: "\(entry)/device").map(\.lastComponent)
+      let driver = kernel.linkTarget(of: "\(entry)/device/driver").map(\.lastComponent)
       return VideoDevice(
         number: number, path: path, driver: driver ?? folder ?? "unknown",
-        card: try FileSystem.presentText(of: "\(entry)/name") ?? "unknown", bus: folder ?? "unknown",
+        card: try kernel.presentText(of: "\(entry)/name") ?? "unknown", bus: folder ?? "unknown",
         capabilities: nil, problem: error)
     }
   }

@@ -37,18 +37,18 @@ public final class VideoFile: Sendable {
   package static func open(_ path: String, kernel: any KernelCalls) throws(PrimeError) -> VideoFile {
     let opened = kernel.open(path, flags: O_RDWR | O_NONBLOCK)
     var reason: String?
-    if case .failure(let errno) = opened { reason = openingReason(errno, path: path) }
+    if case .failure(let errno) = opened { reason = openingReason(errno, path: path, kernel) }
     let descriptor = Descriptor(adopting: try opened.orThrow("open", on: path, reason: reason), kernel: kernel)
     let answer = try kernel.videoCapability(descriptor.rawValue).orThrow(
       "VIDIOC_QUERYCAP", on: path, reason: "the node does not answer as a V4L2 device")
     return VideoFile(path: path, answer, descriptor: descriptor)
   }
 
-  private static func openingReason(_ errno: Errno, path: String) -> String? {
+  private static func openingReason(_ errno: Errno, path: String, _ kernel: any FileCalls) -> String? {
     switch errno {
     case .busy: "another program has it, and its driver lets one at a time in"
     case .noSuchFile: "there is no such node; `v4l2-ctl --list-devices` shows those of this machine"
-    default: Device.openingReason(errno, path: path)
+    default: Device.openingReason(errno, path: path, kernel)
     }
   }
 

@@ -152,7 +152,7 @@ public final class VideoLook {
       }
       mends += 1
       // The driver's worker may not be done yet.
-      Pause.milliseconds(20)
+      deadline.pause(milliseconds: 20)
       try wire.mend()
     }
     lostPictures += mends

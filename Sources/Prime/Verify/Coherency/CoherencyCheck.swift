@@ -14,7 +14,7 @@ struct CoherencyCheck {
   /// Sees what START and END have the kernel do; nil where it does not tell.
   var trace: DMAMapTrace?
   /// The kernel's number; nil where it is not known.
-  var release = KernelRelease.current
+  var release: KernelRelease?
   /// The size of the buffers in pixels: 250 KiB, which is one piece that a bounce buffer takes.
   var size = (width: 320, height: 200)
 
@@ -94,7 +94,7 @@ struct CoherencyCheck {
     trace?.clear()
     var handle: GEMHandle? = try importing(bench)
     let eye = DeviceEye(
-      of: bench.importer.identity, byteCount: layout.byteCount, isBounced: isBounced, in: trace)
+      of: bench.importer.identity, byteCount: layout.byteCount, isBounced: isBounced, in: trace, by: kernel)
     let engine = variant.closesImport ? nil : try engine(bench)
     defer { try? engine?.close() }
     return try rewrite(bench.buffer, variant, layout) {

@@ -21,7 +21,7 @@ final class StartedBracket: Sendable {
     let deadline = Deadline(in: FenceRules.patience)
     while !began.hasBegun {
       try deadline.check("pthread_create", on: subject)
-      Pause.milliseconds(1)
+      deadline.pause(milliseconds: 1)
     }
   }
 

@@ -81,7 +81,7 @@ public struct HandoverExport: Sendable {
   }
 
   private func reporting(_ body: (inout HandoverReport) throws -> Void) -> HandoverReport {
-    let audit = LeakAudit()
+    let audit = LeakAudit(by: kernel)
     let start = ContinuousClock.now
     var report = HandoverReport(
       role: .exporter, device: exporter.name, node: exporter.node, allocator: exporter.allocator, requested: count)
@@ -135,7 +135,8 @@ public struct HandoverExport: Sendable {
       }
       try Stop.declining(.untested) {
         let needed = try plan.request.packedLayout(operation: .allocate, on: exporter.name)
-        try MemoryBudget.check(needed.byteCount, operation: .allocate, on: exporter.name)
+        try MemoryBudget.check(
+          needed.byteCount, operation: .allocate, on: exporter.name, by: plan.kernel)
       }
       let device = device
       allocator = try Stop.declining(.refused, by: .exporter) {

@@ -57,7 +57,7 @@ public struct HandoverImport: Sendable {
   package func run(
     at address: HandoverAddress, for users: HandoverUsers, completed: (Int) -> Void, note: (String) -> Void
   ) -> HandoverReport {
-    let audit = LeakAudit()
+    let audit = LeakAudit(by: kernel)
     let start = ContinuousClock.now
     var report = blankReport
     let opening = CellRecord(blank)
@@ -156,7 +156,7 @@ public struct HandoverImport: Sendable {
     }
     let maker = TwoCopies.onlyMaker(ofImportsInto: device)
     // A trace without a mapping says nothing here: the buffer may be this device's own, which mostly nobody tells.
-    let judged = ImportMapping(by: device, from: maker, traced: trace?.devices(), release: .current)
+    let judged = ImportMapping(by: device, from: maker, traced: trace?.devices(), release: .current(by: kernel))
     let mapping = judged == .none ? .unknown : judged
     record.report.mapping = mapping
     let observers = ObserverSet(
@@ -193,7 +193,7 @@ public struct HandoverImport: Sendable {
   ) -> any Error {
     guard let errno = error.errno else { return error }
     let inquiry = RefusalInquiry(neutral: neutral, kernel: kernel, deadline: deadline.atMost(.seconds(5))) {
-      ImportMapping(by: $0, from: $1, traced: trace?.devices(), release: .current)
+      ImportMapping(by: $0, from: $1, traced: trace?.devices(), release: .current(by: kernel))
     }
     let evidence = inquiry.evidence(
       on: buffer,

@@ -75,7 +75,9 @@ public struct PairRules: Sendable {
   ///
   /// - Parameter trace: Sees what START and END have the kernel do, of the calling thread.
   package func coherency(ofPair index: Int, deadline: Deadline, trace: DMAMapTrace?) -> CoherencyReport {
-    CoherencyCheck(pair: pairs[index], seed: seed, kernel: kernel, deadline: deadline, trace: trace).run()
+    CoherencyCheck(
+      pair: pairs[index], seed: seed, kernel: kernel, deadline: deadline, trace: trace, release: .current(by: kernel)
+    ).run()
   }
 
   /// The report in place of one that never came, because the process that made it is gone.

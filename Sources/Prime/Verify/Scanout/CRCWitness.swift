@@ -140,7 +140,7 @@ final class CRCWitness: ScanoutWitness {
 
   func look(_ expected: ScanoutExpectation, on pipe: DisplayPipe, deadline: Deadline) throws -> String? {
     var first: PrimeError?
-    let end = Deadline(in: Self.patience)
+    let end = Deadline(in: Self.patience, on: route.device.kernel)
     while true {
       do {
         return try compare(expected, on: pipe, deadline: deadline)

@@ -10,7 +10,7 @@ public struct ScanoutCheck {
   /// Sees which mappings the imports and the first frame make; nil where the kernel does not tell.
   package var trace: DMAMapTrace?
   /// The kernel's number; nil where it is not known.
-  package var release = KernelRelease.current
+  package var release: KernelRelease?
 
   /// What a run gives.
   public struct Outcome {
@@ -33,6 +33,7 @@ public struct ScanoutCheck {
     precondition(!request.displays.isEmpty, "a scanout has at least one display")
     self.request = request
     self.kernel = kernel
+    release = .current(by: kernel)
   }
 
   /// Runs it; the displays are put back and everything closed when this returns, whatever happened.
@@ -41,7 +42,7 @@ public struct ScanoutCheck {
   public func run(
     chose: (ScanoutReport) -> Void = { _ in }, progress: (ScanoutReport.Frame) -> Void = { _ in }
   ) -> Outcome {
-    let audit = LeakAudit()
+    let audit = LeakAudit(by: kernel)
     let records = request.displays.map { ScanoutRecord(request, $0) }
     var inodes: Set<UInt64> = []
     do {
@@ -55,7 +56,7 @@ public struct ScanoutCheck {
       }
     }
     onStep("audit")
-    let leaks = audit.report(inodes: inodes, deadline: Deadline(in: .seconds(2)))
+    let leaks = audit.report(inodes: inodes, deadline: Deadline(in: .seconds(2), on: kernel))
     return Outcome(
       report: joined(records), captured: records.lazy.compactMap(\.captured).first, leaks: leaks,
       wasCancelled: records.contains(where: \.wasCancelled))
@@ -240,7 +241,7 @@ public struct ScanoutCheck {
     let end = request.deadline.atMost(request.hold)
     while end.remaining > .zero {
       try request.deadline.check("hold the picture", on: request.displays[0].name)
-      Pause.milliseconds(20)
+      end.pause(milliseconds: 20)
     }
   }
 }

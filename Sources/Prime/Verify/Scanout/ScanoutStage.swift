@@ -232,14 +232,15 @@ final class ScanoutStage {
   func show(_ expected: ScanoutExpectation, _ overlay: ScanoutFrames?, _ frames: ScanoutFrames) throws {
     guard let pipe, let picture = picture(0) else { return }
     try writeback?.prepare(for: expected, deadline: request.deadline)
-    let start = ContinuousClock.now
+    let start = route.device.kernel.now
     try Stop.declining(.refused, by: .importer) {
       try record.log.explaining {
         try naming(0) { () throws(PrimeError) in try pipe.show(picture, mode: mode, deadline: request.deadline) }
       }
     }
     frame = ScanoutReport.Frame(
-      index: 0, sequence: nil, latency: (ContinuousClock.now - start).nanoseconds, missedVblanks: 0, content: .unseen)
+      index: 0, sequence: nil, latency: (route.device.kernel.now - start).nanoseconds, missedVblanks: 0,
+      content: .unseen)
     guard writeback == nil else { return }
     let above = request.overlay.flatMap { wanted in overlay.map { ($0.description, wanted.alpha) } }
     do throws(PrimeError) {

@@ -39,16 +39,18 @@ enum Allocators {
 /// Refuses a buffer that would not fit this machine's memory, before the kernel kills somebody to make room for it.
 enum MemoryBudget {
   /// Throws `tooLarge` where fewer than `byteCount` bytes are available by the kernel's own estimate (`MemAvailable`).
-  static func check(_ byteCount: Int, operation: PrimeError.Operation, on subject: String) throws(PrimeError) {
-    guard let available = availableBytes(), byteCount > available else { return }
+  static func check(
+    _ byteCount: Int, operation: PrimeError.Operation, on subject: String, by kernel: any FileCalls
+  ) throws(PrimeError) {
+    guard let available = availableBytes(kernel), byteCount > available else { return }
     throw PrimeError(
       operation: operation, finding: .tooLarge, subject: subject,
       reason: "the buffer needs \(byteCount >> 20) MiB and this machine has \(available >> 20) MiB available: "
         + Remedy.smallerBuffer.description)
   }
 
-  private static func availableBytes() -> Int? {
-    FileSystem.text(of: "/proc/meminfo")?.split(separator: "\n").first { $0.hasPrefix("MemAvailable:") }
+  private static func availableBytes(_ kernel: any FileCalls) -> Int? {
+    kernel.text(of: "/proc/meminfo")?.split(separator: "\n").first { $0.hasPrefix("MemAvailable:") }
       .flatMap { $0.split(separator: " ").dropFirst().first }.flatMap { Int($0) }.map { $0 * 1024 }
   }
 }

@@ -10,8 +10,9 @@ struct DeviceEye: ~Copyable {
   private let pieces: [DMAMapTrace.Piece]
 
   /// Takes the mapping that was traced for the importer; nil where there is none, or nothing could be concluded from it.
-  init?(of importer: DeviceIdentity, byteCount: Int, isBounced: Bool?, in trace: DMAMapTrace?) {
-    guard isBounced == true || CoherencyReport.devicesSeeCaches, Self.nothingTranslates,
+  init?(of importer: DeviceIdentity, byteCount: Int, isBounced: Bool?, in trace: DMAMapTrace?, by kernel: any FileCalls)
+  {
+    guard isBounced == true || CoherencyReport.devicesSeeCaches, Self.nothingTranslates(kernel),
       let mapped = trace?.seen()?.pieces,
       let pieces = mapped.first(where: { importer.isNamed(in: [$0.key]) })?.value,
       pieces.reduce(0, { $0 + $1.byteCount }) >= byteCount, let memory = KernelMemory()
@@ -21,7 +22,9 @@ struct DeviceEye: ~Copyable {
   }
 
   /// Whether an address that a driver is given is that of the memory.
-  private static var nothingTranslates: Bool { FileSystem.entries(of: "/sys/class/iommu").isEmpty }
+  private static func nothingTranslates(_ kernel: any FileCalls) -> Bool {
+    kernel.entries(of: "/sys/class/iommu").isEmpty
+  }
 
   /// What lies there now; nil where it cannot be read.
   func bytes() -> [UInt8]? {

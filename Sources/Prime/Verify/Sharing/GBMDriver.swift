@@ -35,11 +35,11 @@ public struct GBMDriver: Hashable, Sendable, Codable {
   init(backend: String?, kernelDriver: String, libraries: [String]) {
     self.backend = backend
     self.kernelDriver = kernelDriver
-    let names = libraries.map(FileSystem.lastComponent).compactMap { name in
+    let names = libraries.map(\.lastComponent).compactMap { name in
       name.hasSuffix("_dri.so") ? String(name.dropLast("_dri.so".count)) : nil
     }
     let suitable = Self.hardware[kernelDriver] ?? []
-    if libraries.contains(where: { FileSystem.lastComponent(of: $0).hasPrefix("libvulkan_lvp") }) {
+    if libraries.contains(where: { $0.lastComponent.hasPrefix("libvulkan_lvp") }) {
       driver = "lavapipe"
       isSoftware = true
     } else if let own = names.first(where: { suitable.contains($0) }) {

@@ -22,7 +22,7 @@ final class GBMMapObserver: Observer {
       throw .untestable(
         "gbm_bo_map", on: importer.subject, reason: "only formats with one plane are looked at through GBM")
     }
-    guard importer.identity.hasRenderNode != false else {
+    guard importer.identity.hasRenderNode(by: importer.kernel) != false else {
       throw .untestable(
         "gbm_bo_map", on: importer.subject, reason: "it has no render node, so no Mesa driver reads the buffer with it")
     }

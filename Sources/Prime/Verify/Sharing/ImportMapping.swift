@@ -1,4 +1,4 @@
-internal import Prime
+package import Prime
 
 /// Whether an importer has mapped a buffer for itself, and how that is known.
 ///
@@ -51,8 +51,10 @@ package struct KernelRelease: Hashable, Sendable, Comparable {
     self.init(numbers[0], numbers[1])
   }
 
-  /// The kernel that this process runs on.
-  package static let current = FileSystem.text(of: "/proc/sys/kernel/osrelease").flatMap(KernelRelease.init)
+  /// The release of a kernel; nil where it does not tell.
+  package static func current(by kernel: any FileCalls) -> KernelRelease? {
+    kernel.text(of: "/proc/sys/kernel/osrelease").flatMap(KernelRelease.init)
+  }
 
   package static func < (one: KernelRelease, other: KernelRelease) -> Bool {
     (one.major, one.minor) < (other.major, other.minor)
@@ -87,7 +89,7 @@ extension ImportMapping {
   func afterShowing(_ inodes: Set<UInt64>, by importer: Device, traced: Set<String>?) -> ImportMapping {
     guard !isMade else { return self }
     if let traced, importer.identity.isNamed(in: traced) { return .traced }
-    guard let listed = DMABufList.listed() else { return self }
+    guard let listed = DMABufList.listed(by: importer.kernel) else { return self }
     let areAttached = inodes.allSatisfy { inode in
       importer.identity.isNamed(in: listed.first { $0.inode == inode }?.attachedDevices ?? [])
     }

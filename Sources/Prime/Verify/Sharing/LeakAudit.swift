@@ -13,9 +13,10 @@ public struct LeakReport: Hashable, Sendable, Codable {
   }
 
   /// Asks the kernel which of the dma-bufs with these inodes it still lists.
-  package init(descriptors: [String], leftOf inodes: Set<UInt64>, deadline: Deadline) {
+  package init(descriptors: [String], leftOf inodes: Set<UInt64>, by kernel: any KernelCalls, deadline: Deadline) {
     self.descriptors = descriptors
-    dmaBufs = DMABufList.stillListed(of: inodes, deadline: deadline.atMost(.seconds(1))).map { $0.sorted() }
+    dmaBufs = DMABufList.stillListed(of: inodes, by: kernel, deadline: deadline.atMost(.seconds(1)))
+      .map { $0.sorted() }
   }
 
   /// Whether nothing was left, as far as could be seen.
@@ -32,29 +33,31 @@ public struct LeakReport: Hashable, Sendable, Codable {
 
 /// Counts descriptors before and after a run, and asks the kernel's list for the run's own dma-bufs.
 package struct LeakAudit: Sendable {
+  private let kernel: any KernelCalls
   private let before: [String: String]
 
-  package init() {
-    before = Self.descriptors()
+  package init(by kernel: any KernelCalls) {
+    self.kernel = kernel
+    before = Self.descriptors(kernel)
   }
 
   /// What is left of a run that made the dma-bufs with these inodes.
   package func report(inodes: Set<UInt64>, deadline: Deadline) -> LeakReport {
-    LeakReport(descriptors: leftDescriptors, leftOf: inodes, deadline: deadline)
+    LeakReport(descriptors: leftDescriptors, leftOf: inodes, by: kernel, deadline: deadline)
   }
 
   /// The descriptors that were not open before, as `NUMBER -> FILE`.
   package var leftDescriptors: [String] {
-    Self.descriptors().filter { before[$0.key] != $0.value }.map { "\($0.key) -> \($0.value)" }.sorted()
+    Self.descriptors(kernel).filter { before[$0.key] != $0.value }.map { "\($0.key) -> \($0.value)" }.sorted()
   }
 
   /// Descriptors of the kinds this library opens.
   ///
   /// Mesa keeps files of its own open, which are not ours to count.
-  private static func descriptors() -> [String: String] {
+  private static func descriptors(_ kernel: any KernelCalls) -> [String: String] {
     let kinds = [
       "/dmabuf:", "/dev/dri/", "/dev/udmabuf", "/dev/dma_heap/", "/memfd:prime-tool", "anon_inode:sync_file", "socket:",
     ]
-    return ((try? DescriptorFacts.openFiles()) ?? [:]).filter { kinds.contains(where: $0.value.hasPrefix) }
+    return ((try? DescriptorFacts.openFiles(by: kernel)) ?? [:]).filter { kinds.contains(where: $0.value.hasPrefix) }
   }
 }

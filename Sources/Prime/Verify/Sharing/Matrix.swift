@@ -131,7 +131,7 @@ public struct Matrix: Sendable {
   private func pairCheck(_ cell: Cell, deadline: Deadline) -> PairCheck {
     PairCheck(
       exporter: cell.exporter, importer: cell.importer, request: cell.request, seed: options.seed, kernel: kernel,
-      deadline: deadline)
+      deadline: deadline, release: .current(by: kernel))
   }
 
   /// Checks every cell in this process, one after the other, and calls `progress` before each with how many are done.
@@ -141,8 +141,8 @@ public struct Matrix: Sendable {
   public func run(
     devices: [DeviceDescription], progress: (_ done: Int, _ exporter: Exporter, _ importer: Importer) -> Void
   ) -> VerifyReport {
-    let audit = LeakAudit()
-    let trace = DMAMapTrace()
+    let audit = LeakAudit(by: kernel)
+    let trace = DMAMapTrace(by: kernel)
     let history = LookHistory()
     var reports: [CellReport] = []
     var inodes: Set<UInt64> = []

@@ -18,7 +18,7 @@ extension PairCheck {
     let object = try record.timed("allocate") {
       try Stop.declining(.untested) {
         let needed = try request.packedLayout(operation: .allocate, on: exporter.name)
-        try MemoryBudget.check(needed.byteCount, operation: .allocate, on: exporter.name)
+        try MemoryBudget.check(needed.byteCount, operation: .allocate, on: exporter.name, by: kernel)
       }
       return try Stop.declining(.refused, by: .exporter) {
         var request = request

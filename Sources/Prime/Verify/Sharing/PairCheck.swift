@@ -22,7 +22,7 @@ package struct PairCheck {
   /// A program that looks too; nil where none does.
   var witness: WitnessChoice?
   /// The kernel's number; nil where it is not known.
-  var release = KernelRelease.current
+  var release: KernelRelease?
   /// Hears of each step before it begins.
   var onStep: @Sendable (String) -> Void = { _ in }
 
@@ -153,7 +153,7 @@ package struct PairCheck {
     let patterns = Patterns(seed: seed)
     try Stop.declining(.untested) {
       let needed = try request.packedLayout(operation: .allocate, on: exporter.name)
-      try MemoryBudget.check(needed.byteCount, operation: .allocate, on: exporter.name)
+      try MemoryBudget.check(needed.byteCount, operation: .allocate, on: exporter.name, by: kernel)
     }
     let allocator = try Stop.declining(.refused, by: .exporter) {
       try Allocators.make(exporter, on: devices.exporter, kernel: kernel)

@@ -100,19 +100,25 @@ extension Exporter {
   ///
   /// - Throws: `opendir` where `/dev/dma_heap` cannot be read.
   public static func systemMemory(_ kinds: Set<AllocatorKind>) throws(PrimeError) -> [Exporter] {
+    try systemMemory(kinds, kernel: LinuxKernel())
+  }
+
+  package static func systemMemory(
+    _ kinds: Set<AllocatorKind>, kernel: any KernelCalls
+  ) throws(PrimeError) -> [Exporter] {
     var exporters: [Exporter] = []
     if kinds.contains(.udmabuf) {
       exporters.append(
         Exporter(
           name: AllocatorKind.udmabuf.rawValue, node: nil, allocator: .udmabuf,
-          problem: SystemMemoryAvailability.udmabufProblem))
+          problem: SystemMemoryAvailability.udmabufProblem(by: kernel)))
     }
     guard kinds.contains(.heap) else { return exporters }
     return exporters
-      + (try SystemMemoryAvailability.heaps()).map { heap in
+      + (try SystemMemoryAvailability.heaps(by: kernel)).map { heap in
         Exporter(
           name: "\(AllocatorKind.heap.rawValue):\(heap)", node: nil, allocator: .heap, heap: heap,
-          problem: SystemMemoryAvailability.problem(ofHeap: heap))
+          problem: SystemMemoryAvailability.problem(ofHeap: heap, by: kernel))
       }
   }
 }

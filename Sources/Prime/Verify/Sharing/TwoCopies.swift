@@ -46,7 +46,7 @@ final class TwoCopies {
     let wait: PrimeError.Operation = "DRM_IOCTL_VIRTGPU_WAIT"
     while try device.kernel.virtGPUIsBusy(descriptor, handle: handle.rawValue).orThrow(wait, on: device.subject) {
       try deadline.check(wait, on: device.subject)
-      Pause.milliseconds(1)
+      deadline.pause(milliseconds: 1)
     }
   }
 

@@ -30,7 +30,7 @@ final class WritebackObserver: Observer {
     let fetch = try FetchWindow(
       onto: description, bytes: buffer.byteCount, for: pipeline.route, operation: .writeback)
     let window = fetch.description
-    try MemoryBudget.check(window.layout.byteCount, operation: .writeback, on: importer.subject)
+    try MemoryBudget.check(window.layout.byteCount, operation: .writeback, on: importer.subject, by: importer.kernel)
     let target = try WritebackTarget(
       AllocationRequest(beside: window, width: window.width, height: window.height, on: importer), on: importer,
       otherwise: allocator)

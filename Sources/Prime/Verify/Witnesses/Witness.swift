@@ -16,7 +16,7 @@ public struct WitnessProgram: Hashable, Sendable {
   }
 
   /// How messages name it.
-  public var name: String { FileSystem.lastComponent(of: words[0]) }
+  public var name: String { words[0].lastComponent }
 
   /// The name of the program that looks through EGL and OpenGL ES, which lies beside the tool.
   public static let gl = "prime-witness-gl"
@@ -212,7 +212,9 @@ final class Witness {
     case .unknown: return .unknown
     case .device:
       guard let inode, let number = process?.number else { return .device }
-      let mappings = ProcessHoldings(of: "\(number)", systemRoot: "").holdings[inode]?.mappings ?? []
+      let mappings =
+        ProcessHoldings(of: "\(number)", systemRoot: "", by: LinuxKernel()).holdings[inode]?.mappings
+        ?? []
       return mappings.isEmpty ? .device : .software
     }
   }

@@ -27,8 +27,8 @@ struct WitnessMemory: ~Copyable {
       planes: [PlaneLayout(offset: Self.guardBytes, pitch: rowBytes + Self.gapBytes)], operation: operation, on: subject
     )
     let byteCount = layout.byteCount + Self.guardBytes
-    try MemoryBudget.check(byteCount, operation: operation, on: subject)
     let kernel = LinuxKernel()
+    try MemoryBudget.check(byteCount, operation: operation, on: subject, by: kernel)
     let descriptor = Descriptor(
       adopting: try kernel.createSealedMemory("prime-tool witness", byteCount: Int64(byteCount))
         .orThrow(operation, on: subject), kernel: kernel)

@@ -40,7 +40,7 @@ struct FenceCheck {
 
   /// Runs every check; what it opened is closed when it returns.
   func run() -> [RuleReport] {
-    let audit = LeakAudit()
+    let audit = LeakAudit(by: kernel)
     var inodes: Set<UInt64> = []
     return processorRules(&inodes) + displayRules(&inodes) + [pair.nothingLeft(audit, inodes, deadline)]
   }

@@ -163,12 +163,12 @@ final class FenceDisplay {
 
   /// The first thing that says the picture is shown; nil where nothing does within the time.
   private func firstSign(of flip: borrowing StartedFlip, within limit: Duration) throws(PrimeError) -> String? {
-    let end = Deadline(in: limit)
+    let end = Deadline(in: limit, on: bench.kernel)
     while true {
       if try flip.outFence.isSignalled { return "the out-fence" }
       if try pipe.hasEvent() { return "the event" }
       if end.remaining == .zero { return nil }
-      Pause.milliseconds(2)
+      end.pause(milliseconds: 2)
     }
   }
 

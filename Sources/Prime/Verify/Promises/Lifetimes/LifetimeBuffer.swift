@@ -173,7 +173,7 @@ final class LifetimeBuffer {
   private static func imported(
     _ dmaBuf: CInt, into file: CInt, of subject: String, _ kernel: any KernelCalls
   ) throws(PrimeError) -> UInt32 {
-    try Deadline(in: .seconds(5)).restarting("drmPrimeFDToHandle", on: subject) {
+    try Deadline(in: .seconds(5), on: kernel).restarting("drmPrimeFDToHandle", on: subject) {
       kernel.primeFDToHandle(file, dmaBuf: dmaBuf)
     }
   }

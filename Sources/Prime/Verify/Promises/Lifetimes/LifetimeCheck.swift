@@ -9,7 +9,7 @@ struct LifetimeCheck {
 
   /// Runs every check of one process; what it opened is closed when it returns.
   func run() -> [RuleReport] {
-    let audit = LeakAudit()
+    let audit = LeakAudit(by: kernel)
     var inodes: Set<UInt64> = []
     var reports = [
       orders(&inodes),

@@ -22,7 +22,7 @@ package struct ProcessCases {
 
   /// Runs all of them.
   package func run() -> [RuleReport] {
-    let audit = LeakAudit()
+    let audit = LeakAudit(by: kernel)
     var inodes: Set<UInt64> = []
     // Mesa starts threads in the process that uses it, so the cases that allocate after their fork come first.
     var reports = [sentTwice(&inodes), inherited(&inodes), exporterKilled(&inodes), importerKilled(&inodes)]
