@@ -1,6 +1,5 @@
 import Dispatch
 import Prime
-import PrimeContract
 import Synchronization
 import Testing
 

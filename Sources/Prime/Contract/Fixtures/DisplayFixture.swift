@@ -27,15 +27,14 @@ struct DisplayFixture {
   init(_ path: String, with kernel: KernelProbe, isAtomic: Bool) throws(Statement.Stop) {
     self.kernel = kernel
     let system = kernel.unrecorded
+    let found = try Self.find(on: DRMNode(path: path, kind: .primary), system)
+    let way = found.way
     let node = try Self.master(of: path, with: kernel, isAtomic: isAtomic)
     self.node = node
-    guard let way = Self.way(node, system), let mode = Self.mode(of: way.connector, on: node, system) else {
+    guard let mode = Self.mode(of: way.connector, on: node, system) else {
       throw .skipped("no display is connected to \(path)")
     }
-    guard let format = PictureFormat.first(of: way.plane.formats) else {
-      throw .skipped("\(path) shows no format of 32 bits a pixel, which is what this looks with")
-    }
-    (connector, crtc, plane, self.format, self.mode) = (way.connector, way.crtc, way.plane.id, format, mode)
+    (connector, crtc, plane, format, self.mode) = (way.connector, way.crtc, way.plane, way.format, mode)
     func names(_ object: UInt32, _ kind: KMSObjectKind) -> [String: UInt32] {
       let list = (try? system.kmsProperties(node, object: object, kind: kind).get()) ?? []
       return Dictionary(list.map { ($0.name, $0.id) }, uniquingKeysWith: { first, _ in first })
@@ -43,17 +42,55 @@ struct DisplayFixture {
     properties = [
       crtc: names(crtc, .crtc), plane: names(plane, .plane), connector: names(connector, .connector),
     ]
-    let saved: SavedDisplayState
-    do throws(PrimeError) {
-      // An open file of its own: what the kernel shows of a display, it shows to clients with atomic mode setting.
-      saved = try SavedDisplayState(of: Device.open(DRMNode(path: path, kind: .primary), kernel: system))
-    } catch {
-      throw .broken("what \(path) shows cannot be read: \(error)")
-    }
-    DisplayCustody.take(path, saved)
+    DisplayCustody.take(path, found.shown)
     // Nobody else is master then, and no statement's framebuffer is left.
-    kernel.afterClosing { Self.putBack(saved, path, system) }
+    kernel.afterClosing { Self.putBack(found.shown, path, system) }
     _ = system.kmsSetCRTC(node, id: crtc, KMSCRTC(framebuffer: 0, x: 0, y: 0, mode: nil), connectors: [])
+  }
+
+  private struct Way {
+    var connector: UInt32
+    var crtc: UInt32
+    var plane: UInt32
+    var format: UInt32
+  }
+
+  /// Finds a way to a display, and what the device shows.
+  ///
+  /// The open file that is asked has atomic mode setting where the device has: what the kernel shows of a display, it shows to
+  /// such clients. It is closed, and is master no more, when this returns.
+  private static func find(
+    on node: DRMNode, _ system: any KernelCalls
+  ) throws(Statement.Stop) -> (way: Way, shown: SavedDisplayState) {
+    let route: DisplayRoute
+    let shown: SavedDisplayState
+    do throws(PrimeError) {
+      let device = try Device.open(node, kernel: system)
+      // The kernel looks at a wire only for the master.
+      try device.becomeMaster()
+      route = try DisplayRoute(on: device, to: .connected)
+      shown = try SavedDisplayState(of: device)
+    } catch {
+      throw error.isUntestable ? .skipped("\(error)") : .broken("\(error)")
+    }
+    guard !route.connector.isWriteback else { throw .skipped("no display is connected to \(node.path)") }
+    guard let format = PictureFormat.first(of: route.formats.formats.map(\.rawValue)) else {
+      throw .skipped("\(node.path) shows no format of 32 bits a pixel, which is what this looks with")
+    }
+    return (
+      Way(
+        connector: route.connector.id.rawValue, crtc: route.crtcID.rawValue, plane: route.planeID.rawValue,
+        format: format), shown
+    )
+  }
+
+  /// The mode that statements use, as this client is told it: one without atomic mode setting is told no aspect ratio, and may
+  /// set none (`drm_mode_expose_to_userspace`, `drm_mode_setcrtc`).
+  private static func mode(of connector: UInt32, on node: CInt, _ system: any KernelCalls) -> DisplayMode? {
+    guard case .success(let list) = system.kmsModes(node, connector: connector) else { return nil }
+    let modes = list.compactMap { try? DisplayMode(parsing: $0) }
+    let wide = modes.filter { $0.width >= 640 && !$0.isInterlaced && !$0.isDoubleScan }
+    return wide.min { $0.width * $0.height < $1.width * $1.height } ?? modes.first
   }
 
   /// A display that cannot be put back is told by the runner, which looks at it when the statement's process is gone.
@@ -87,34 +124,6 @@ struct DisplayFixture {
       _ = system.setClientCapability(node, ClientCapability.universalPlanes, 1)
     }
     return node
-  }
-
-  private static func way(
-    _ node: CInt, _ system: any KernelCalls
-  ) -> (connector: UInt32, crtc: UInt32, plane: KMSPlane)? {
-    guard case .success(let resources) = system.kmsResources(node) else { return nil }
-    let planes = ((try? system.kmsPlanes(node).get()) ?? []).filter { plane in
-      let properties = (try? system.kmsProperties(node, object: plane, kind: .plane).get()) ?? []
-      return properties.contains { $0.name == "type" && $0.value == PlaneType.primary }
-    }.compactMap { try? system.kmsPlane(node, id: $0).get() }
-    for connector in resources.connectors {
-      // Asking for the modes looks at the wire.
-      _ = system.kmsModes(node, connector: connector)
-      guard case .success(let found) = system.kmsConnector(node, id: connector), found.connection == 1 else { continue }
-      let mask = found.encoders.reduce(UInt32(0)) { $0 | ((try? system.kmsEncoderCRTCs(node, id: $1).get()) ?? 0) }
-      for (index, crtc) in resources.crtcs.enumerated() where mask & (1 << UInt32(index)) != 0 {
-        guard let plane = planes.first(where: { $0.possibleCRTCs & (1 << UInt32(index)) != 0 }) else { continue }
-        return (connector, crtc, plane)
-      }
-    }
-    return nil
-  }
-
-  private static func mode(of connector: UInt32, on node: CInt, _ system: any KernelCalls) -> DisplayMode? {
-    guard case .success(let list) = system.kmsModes(node, connector: connector) else { return nil }
-    let modes = list.compactMap { try? DisplayMode(parsing: $0) }
-    let wide = modes.filter { $0.hdisplay >= 640 && !$0.isInterlaced && !$0.isDoubleScan }
-    return wide.min { Int($0.hdisplay) * Int($0.vdisplay) < Int($1.hdisplay) * Int($1.vdisplay) } ?? modes.first
   }
 
   // MARK: - Assignments

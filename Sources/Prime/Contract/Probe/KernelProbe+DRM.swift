@@ -1,4 +1,3 @@
-internal import Glibc
 public import Prime
 
 /// The DRM core's ioctls of `drm.h` and `vgem_drm.h` that statements about buffers need.
