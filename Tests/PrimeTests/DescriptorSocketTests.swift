@@ -24,13 +24,13 @@ struct DescriptorSocketTests {
     #expect(byte == UInt8(ascii: "x"))
   }
 
-  @Test("says EBADMSG where a message comes without a descriptor")
+  @Test("names the protocol where a message comes without a descriptor")
   func noDescriptor() throws {
     let socket = try DescriptorSocket()
     try socket.send([1], into: .first)
     let error = #expect(throws: PrimeError.self) { try socket.receive(at: .second, deadline: deadline) }
     #expect(error?.operation == "recvmsg")
-    #expect(error?.errno == Errno(rawValue: EBADMSG))
+    #expect(error?.finding == .protocolViolation)
   }
 
   @Test("says EPIPE where the other end is gone")

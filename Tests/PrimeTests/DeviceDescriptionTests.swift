@@ -54,7 +54,7 @@ struct DeviceDescriptionTests {
 
   @Test func `without a node is ENODEV`() {
     let error = primeError { try device(primary: nil, render: nil).open(kernel: kernel()) }
-    expect(error, is: "open", .noSuchDevice, on: "maker")
+    expect(error, is: "open", found: .absent, on: "maker")
     #expect(error?.reason == "`/dev/dri` shows no node of it")
   }
 }

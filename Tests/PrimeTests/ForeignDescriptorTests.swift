@@ -45,7 +45,7 @@ struct ForeignDescriptorTests {
   @Test func `that is no dma-buf is refused in a sentence and stays its owner's`() throws {
     let memory = try kernel.createSealedMemory("a picture of Wayland's shm", byteCount: 4096).get()
     let error = primeError { try DMABuf(adopting: memory, kernel: kernel) }
-    expect(error, is: "fstatfs", .invalidArgument, on: "descriptor \(memory)")
+    expect(error, is: "fstatfs", found: .unsuitable, on: "descriptor \(memory)")
     #expect(error?.reason == "this file is not a dma-buf")
     kernel.close(memory)
     kernel.expectNothingLeft()
@@ -54,7 +54,7 @@ struct ForeignDescriptorTests {
   @Test func `that is no sync_file is refused in a sentence and stays its owner's`() throws {
     let buffer = try foreignBuffer()
     let error = primeError { try SyncFile(adopting: buffer, kernel: kernel) }
-    expect(error, is: "fstatfs", .invalidArgument, on: "descriptor \(buffer)")
+    expect(error, is: "fstatfs", found: .unsuitable, on: "descriptor \(buffer)")
     #expect(error?.reason == "this file is not a sync_file")
     // An ioctl is not tried on a file of another kind: a driver may have one of this number.
     #expect(kernel.count(of: .syncFileInfo) == 0)

@@ -231,7 +231,7 @@ struct PairCheckFaultTests {
     #expect(report.reason?.contains("/dev/dri/card1") == true)
   }
 
-  @Test("ends at its deadline with ETIMEDOUT where a fence never signals", arguments: PairScenario.all)
+  @Test("ends at its deadline where a fence never signals", arguments: PairScenario.all)
   func hangs(scenario: PairScenario) {
     let report = scenario.report(within: .milliseconds(100)) { $0.neverReady = true }
     #expect(report.verdict == .error)

@@ -93,7 +93,7 @@ struct SyncBracketTests {
     #expect(kernel.syncLog == [start, start, start, "START write", end, end, "END write"])
   }
 
-  @Test("ends a START that is interrupted for ever at the deadline, with ETIMEDOUT")
+  @Test("ends a START that is interrupted for ever at the deadline")
   func interruptedForEver() throws {
     kernel.fail(.dmaBufSync, with: .interrupted)
     try withBuffer { buffer in
@@ -102,7 +102,7 @@ struct SyncBracketTests {
     }
   }
 
-  @Test("ends a wait for fences that never signal at the deadline, with ETIMEDOUT, and asks for no START")
+  @Test("ends a wait for fences that never signal at the deadline, and asks for no START")
   func fenceNeverSignals() throws {
     kernel.misbehave { $0.neverReady = true }
     try withBuffer { buffer in
@@ -113,7 +113,7 @@ struct SyncBracketTests {
     #expect(kernel.syncLog == [])
   }
 
-  @Test("ends a wait when somebody asks to stop, with ECANCELED")
+  @Test("ends a wait when its owner asks to stop")
   func cancelled() throws {
     kernel.misbehave { $0.neverReady = true }
     let cancellation = Cancellation()

@@ -64,7 +64,7 @@ struct SyncFileTests {
     }
   }
 
-  @Test("that somebody stops waiting for is ECANCELED")
+  @Test("whose wait is stopped says so")
   func cancelled() throws {
     try FenceFixture.withBuffer(kernel) { handle, buffer in
       let fence = try VGEMFence(attachingTo: handle, as: .write)
