@@ -174,7 +174,7 @@ extension OnARealKernel {
       let late = try primeError { _ = try file.wait(deadline: Deadline(in: .milliseconds(200))) }
       let waited = ContinuousClock.now - start
       #expect(late?.operation == "poll for the fences")
-      #expect(late?.errno == .timedOut)
+      #expect(late?.finding == .deadline)
       #expect(late?.reason?.hasSuffix("still pending: vgem/unbound") == true)
       #expect(waited >= .milliseconds(200))
       fence.signal(after: .milliseconds(200))

@@ -82,21 +82,21 @@ extension OnARealKernel {
       let ofMemory = try primeError { _ = try DMABuf(adopting: Descriptor(adopting: memory, kernel: kernel)).byteCount }
       #expect(
         ofMemory?.description
-          == "fstatfs on descriptor \(memory): EINVAL (Invalid argument): this file is not a dma-buf")
+          == "fstatfs on descriptor \(memory): this file is not a dma-buf")
       let nothing = try kernel.open("/dev/null", flags: O_RDWR).get()
       let ofNothing = try primeError {
         _ = try DMABuf(adopting: Descriptor(adopting: nothing, kernel: kernel)).byteCount
       }
       #expect(
         ofNothing?.description
-          == "fstatfs on descriptor \(nothing): EINVAL (Invalid argument): this file is not a dma-buf")
+          == "fstatfs on descriptor \(nothing): this file is not a dma-buf")
     }
 
     @Test func `needs a DRM node to open`() throws {
       let refused = try primeError { _ = try Device.open(DRMNode(path: "/dev/null", kind: .primary)) }
       #expect(
         refused?.description
-          == "open on /dev/null: ENOTTY (Inappropriate ioctl for device): this is not a DRM node: name one of "
+          == "open on /dev/null: this is not a DRM node: name one of "
           + "/dev/dri/card* or /dev/dri/renderD*")
     }
   }

@@ -50,10 +50,10 @@ extension OnARealKernel {
       let reader = try fenced.attach(.read)
       let soon = { Deadline(in: .milliseconds(200)) }
       #expect(try primeError { try fenced.buffer.read(deadline: soon()) { _ in } } == nil)
-      #expect(try primeError { try fenced.buffer.write(deadline: soon()) { _ in } }?.errno == .timedOut)
+      #expect(try primeError { try fenced.buffer.write(deadline: soon()) { _ in } }?.finding == .deadline)
       try reader.signal()
       let writer = try fenced.attach(.write)
-      #expect(try primeError { try fenced.buffer.read(deadline: soon()) { _ in } }?.errno == .timedOut)
+      #expect(try primeError { try fenced.buffer.read(deadline: soon()) { _ in } }?.finding == .deadline)
       try writer.signal()
       #expect(try primeError { try fenced.buffer.read(deadline: soon()) { _ in } } == nil)
     }
@@ -82,7 +82,7 @@ extension OnARealKernel {
       let stopped = try primeError {
         try fenced.buffer.write(deadline: Deadline(in: .seconds(9), cancellation: cancellation)) { _ in }
       }
-      #expect(stopped?.errno == .cancelled)
+      #expect(stopped?.finding == .cancelled)
       #expect(ContinuousClock.now - start < .seconds(5))
       try fence.signal()
     }

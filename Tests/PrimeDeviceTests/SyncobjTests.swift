@@ -20,7 +20,7 @@ extension OnARealKernel {
       #expect(empty?.errno == .invalidArgument)
       #expect(empty?.reason?.hasPrefix("no fence was submitted to it yet") == true)
       let start = ContinuousClock.now
-      #expect(try primeError { try object.wait(deadline: soon(), forSubmission: true) }?.errno == .timedOut)
+      #expect(try primeError { try object.wait(deadline: soon(), forSubmission: true) }?.finding == .deadline)
       #expect(ContinuousClock.now - start >= .milliseconds(200))
       try object.signal()
       try object.wait(deadline: soon())
@@ -38,7 +38,7 @@ extension OnARealKernel {
       #expect(try again.info().fences.map { "\($0.driver)/\($0.timeline)" } == ["vgem/unbound"])
       #expect(try !again.isSignalled)
       let late = try primeError { try object.wait(deadline: soon()) }
-      #expect(late?.errno == .timedOut)
+      #expect(late?.finding == .deadline)
       try fence.signal()
       try object.wait(deadline: Lab.deadline)
       #expect(try again.wait(deadline: Lab.deadline) == .signalled)
@@ -67,11 +67,11 @@ extension OnARealKernel {
       try binary.transfer(point: 0, to: line, point: 5)
       #expect(try line.signalledPoint() == 3)
       #expect(try line.submittedPoint() == 5)
-      #expect(try primeError { try line.wait(point: 5, deadline: soon()) }?.errno == .timedOut)
+      #expect(try primeError { try line.wait(point: 5, deadline: soon()) }?.finding == .deadline)
       #expect(try primeError { try line.wait(point: 6, deadline: soon()) }?.errno == .invalidArgument)
       let unborn = try primeError { try line.wait(point: 6, deadline: soon(), forSubmission: true) }
       #expect(unborn?.operation == "DRM_IOCTL_SYNCOBJ_TIMELINE_WAIT")
-      #expect(unborn?.errno == .timedOut)
+      #expect(unborn?.finding == .deadline)
       try fence.signal()
       try line.wait(point: 5, deadline: Lab.deadline)
       #expect(try line.signalledPoint() == 5)

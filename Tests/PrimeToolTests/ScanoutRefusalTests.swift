@@ -17,7 +17,7 @@ extension ToolOnARealKernel {
     static let cases: [Case] = [
       Case(
         arguments: "--from vgem --on cirrus --mode 1024x769",
-        output: "refused: scanout EINVAL: cirrus (/dev/dri/cardN): VGA-1 offers no mode 1024x769; the nearest are "
+        output: "refused: scanout: cirrus (/dev/dri/cardN): VGA-1 offers no mode 1024x769; the nearest are "
           + "1024x768@60.004, 1280x768@59.870, 1280x768@59.995\n",
         code: 1),
       Case(
@@ -32,7 +32,7 @@ extension ToolOnARealKernel {
         code: 1),
       Case(
         arguments: "--from vgem --on cirrus --format XRGB16161616",
-        output: "refused: scanout EINVAL: cirrus (/dev/dri/cardN): plane N does not fetch XRGB16161616: it lists "
+        output: "refused: scanout: cirrus (/dev/dri/cardN): plane N does not fetch XRGB16161616: it lists "
           + "RGB565, RGB888, XRGB8888\n",
         code: 1),
       Case(
@@ -42,7 +42,7 @@ extension ToolOnARealKernel {
         code: 1),
       Case(
         arguments: "--from vgem --on vkms --mode 9000x64",
-        output: "refused: scanout EINVAL: vkms (/dev/dri/cardN): 9000x64 is no size of its framebuffers, which go from "
+        output: "refused: scanout: vkms (/dev/dri/cardN): 9000x64 is no size of its framebuffers, which go from "
           + "10x10 to 8192x8192\n",
         code: 1),
       Case(

@@ -40,7 +40,7 @@ struct HandoverText {
     line += ": " + subject(report)
     if report.wroteBack { line += ", written back and seen" }
     // The importer's sentence names the call itself.
-    let call = [report.call, report.errno].compactMap(\.self).joined(separator: " ")
+    let call = report.call.map { [$0, report.errno].compactMap(\.self).joined(separator: " ") } ?? ""
     let why = [call, report.reason ?? ""].filter { !$0.isEmpty }.joined(separator: ": ")
     return why.isEmpty ? line : "\(line): \(why)"
   }

@@ -57,7 +57,7 @@ extension DisplayPipe {
   /// - Throws: As the blocking `flip`, with `cancelled` where the task is cancelled; `pthread_create` where there is no thread.
   @discardableResult
   public func flip(to framebuffer: borrowing Framebuffer, deadline: Deadline) async throws(PrimeError) -> Flip {
-    let flip = try commit(flipTo: picture(of: framebuffer), deadline: deadline)
+    let flip = try submit(picture(of: framebuffer), deadline: deadline)
     return try await suspendUntilFlip(flip.number, deadline: deadline).flip(since: flip.begun, on: route.device.kernel)
   }
 

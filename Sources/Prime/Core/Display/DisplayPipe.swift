@@ -276,40 +276,58 @@ public final class DisplayPipe {
 
   /// Shows another picture at the next frame and waits until it appeared, and was written where there is a target.
   package func flip(to picture: Picture, deadline: Deadline) throws(PrimeError) -> Flip {
-    let flip = try commit(flipTo: picture, deadline: deadline)
-    let shown = try awaitFlip(flip.number, deadline: deadline)
-    let seen = shown.flip(since: flip.begun, on: route.device.kernel)
+    let flip = try submit(picture, deadline: deadline)
+    let seen = try awaitFlip(flip.number, deadline: deadline).flip(since: flip.begun, on: route.device.kernel)
     if let job = unfinished.take() { try finishWriting(job, deadline: deadline) }
     return seen
   }
 
-  /// Has another picture shown at the next frame; gives the number that its event will have, and when it was asked for.
-  func commit(
-    flipTo picture: Picture, deadline: Deadline
-  ) throws(PrimeError) -> (number: UInt64, begun: SuspendingClock.Instant) {
+  /// A flip that the kernel accepted.
+  struct Submission: ~Copyable {
+    /// The number that its event has.
+    let number: UInt64
+    /// When it was asked for.
+    let begun: SuspendingClock.Instant
+    /// Signals when the picture is shown; nil where no fence was asked for, or the kernel gave none.
+    let outFence: SyncFile?
+  }
+
+  /// Asks for another picture at the next frame, without waiting for anything (`DRM_MODE_ATOMIC_NONBLOCK`, `drmModePageFlip`).
+  ///
+  /// - Parameters:
+  ///   - fence: A sync_file that the engine waits for (`IN_FENCE_FD`), which stays the caller's; not on the legacy path.
+  ///   - givingFence: Whether it is to give a fence of its own (`OUT_FENCE_PTR`); not on the legacy path.
+  func submit(
+    _ picture: Picture, after fence: CInt? = nil, givingFence: Bool = false, deadline: Deadline
+  ) throws(PrimeError) -> Submission {
     let device = route.device
     let number = try nextFlip()
     take()
     let begun = device.kernel.now
-    var fences: [CInt] = []
-    if let objects = route.objects {
-      var commit = AtomicCommit()
-      try commit.set(objects.plane, "FB_ID", UInt64(picture.framebuffer.rawValue))
-      try arrange(picture.overlay, in: &commit)
-      if let target = picture.target { try commit.set(objects.connector, "WRITEBACK_FB_ID", UInt64(target.rawValue)) }
-      fences = try commit.send(
-        on: device, flags: [.nonBlocking, .event], outFences: try outFences(objects, picture), userData: number,
-        deadline: deadline)
-      secondPlane = picture.overlay?.plane.object
-    } else {
+    guard let objects = route.objects else {
       try device.kernel.kmsPageFlip(
         device.rawDescriptor, crtc: route.crtcID.rawValue, framebuffer: picture.framebuffer.rawValue, userData: number
       ).orThrow("drmModePageFlip", on: device.subject)
+      isChanged = true
+      return Submission(number: number, begun: begun, outFence: nil)
     }
+    var commit = AtomicCommit()
+    try commit.set(objects.plane, "FB_ID", UInt64(picture.framebuffer.rawValue))
+    if let fence { try commit.set(objects.plane, "IN_FENCE_FD", UInt64(fence)) }
+    try arrange(picture.overlay, in: &commit)
+    if let target = picture.target { try commit.set(objects.connector, "WRITEBACK_FB_ID", UInt64(target.rawValue)) }
+    let shown = givingFence ? [try objects.crtc.setting("OUT_FENCE_PTR", to: 0)] : []
+    let fences = try commit.send(
+      on: device, flags: [.nonBlocking, .event], outFences: shown + outFences(objects, picture), userData: number,
+      deadline: deadline)
+    secondPlane = picture.overlay?.plane.object
     isChanged = true
-    // Taken over before anything can throw, so that a fence is closed whatever the event does.
-    unfinished = try writebackJob(fences, picture)
-    return (number, begun)
+    // Taken over before anything can throw, so that each is closed whatever comes.
+    let outFence = fences.prefix(shown.count).first { $0 >= 0 }.map {
+      SyncFile(adopting: Descriptor(adopting: $0, kernel: device.kernel))
+    }
+    unfinished = try writebackJob(Array(fences.dropFirst(shown.count)), picture)
+    return Submission(number: number, begun: begun, outFence: outFence)
   }
 
   /// What an event says of a flip.

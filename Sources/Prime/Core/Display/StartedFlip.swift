@@ -18,27 +18,14 @@ extension DisplayPipe {
     flipTo picture: Picture, after fence: CInt?, deadline: Deadline
   ) throws(PrimeError) -> StartedFlip {
     let device = route.device
-    guard let objects = route.objects else {
+    guard route.isAtomic else {
       throw PrimeError(
         operation: "DRM_IOCTL_MODE_ATOMIC", finding: .unsupported, subject: device.subject,
         reason: "it has no atomic mode setting, and the legacy calls give no fence")
     }
-    let number = try nextFlip()
-    take()
-    let begun = device.kernel.now
-    var commit = AtomicCommit()
-    try commit.set(objects.plane, "FB_ID", UInt64(picture.framebuffer.rawValue))
-    if let fence { try commit.set(objects.plane, "IN_FENCE_FD", UInt64(fence)) }
-    if let target = picture.target { try commit.set(objects.connector, "WRITEBACK_FB_ID", UInt64(target.rawValue)) }
-    let shown = try objects.crtc.setting("OUT_FENCE_PTR", to: 0)
-    let fences = try commit.send(
-      on: device, flags: [.nonBlocking, .event], outFences: [shown] + outFences(objects, picture), userData: number,
-      deadline: deadline)
-    isChanged = true
-    // Taken over before anything can throw, so that each is closed whatever comes.
-    let outFence = fences.first.map { SyncFile(adopting: Descriptor(adopting: $0, kernel: device.kernel)) }
-    unfinished = try writebackJob(Array(fences.dropFirst()), picture)
-    guard let outFence, outFence.rawDescriptor >= 0 else {
+    let submission = try submit(picture, after: fence, givingFence: true, deadline: deadline)
+    let (number, begun) = (submission.number, submission.begun)
+    guard let outFence = submission.outFence else {
       throw PrimeError(
         operation: "DRM_IOCTL_MODE_ATOMIC", finding: .broken, subject: device.subject,
         reason: "the kernel accepted the commit and gave no fence")

@@ -9,7 +9,7 @@ extension Syncobj {
   /// - Throws: `DRM_IOCTL_SYNCOBJ_TIMELINE_SIGNAL` with its errno.
   public borrowing func signal(point: UInt64) throws(PrimeError) {
     try Self.answer(
-      device.kernel.syncobjTimelineSignal(device.rawDescriptor, handle: handle, point: point), "TIMELINE_SIGNAL",
+      device.kernel.syncobjTimelineSignal(device.rawDescriptor, handle: handle, point: point), .timelineSignal,
       on: device)
   }
 
@@ -54,7 +54,7 @@ extension Syncobj {
 
   private borrowing func query(lastSubmitted: Bool) throws(PrimeError) -> UInt64 {
     try Self.answer(
-      device.kernel.syncobjQuery(device.rawDescriptor, handle: handle, lastSubmitted: lastSubmitted), "QUERY",
+      device.kernel.syncobjQuery(device.rawDescriptor, handle: handle, lastSubmitted: lastSubmitted), .query,
       on: device)
   }
 
@@ -70,12 +70,12 @@ extension Syncobj {
     let target = SyncobjPoint(handle: other.handle, point: otherPoint)
     guard other.device === device else {
       throw PrimeError(
-        operation: Self.operation("TRANSFER"), finding: .unsuitable, subject: device.subject,
+        operation: Self.operation(of: .transfer), finding: .unsuitable, subject: device.subject,
         reason: "the other syncobj belongs to another open file: export it and import it here first")
     }
     try Self.answer(
       device.kernel.syncobjTransfer(
         device.rawDescriptor, from: SyncobjPoint(handle: handle, point: point), to: target),
-      "TRANSFER", on: device, invalid: Self.noFence)
+      .transfer, on: device, invalid: Self.noFence)
   }
 }

@@ -17,7 +17,7 @@ public struct Syncobj: ~Copyable, Sendable {
   /// - Throws: `DRM_IOCTL_SYNCOBJ_CREATE` with `EOPNOTSUPP` where the driver has no syncobjs.
   public init(on device: Device, isSignalled: Bool = false) throws(PrimeError) {
     let handle = try Self.answer(
-      device.kernel.syncobjCreate(device.rawDescriptor, isSignalled: isSignalled), "CREATE", on: device)
+      device.kernel.syncobjCreate(device.rawDescriptor, isSignalled: isSignalled), .create, on: device)
     self.init(adopting: handle, of: device)
   }
 
@@ -37,7 +37,7 @@ public struct Syncobj: ~Copyable, Sendable {
   ///   them.
   public init(importing descriptor: CInt, into device: Device) throws(PrimeError) {
     let handle = try Self.answer(
-      device.kernel.syncobjFromDescriptor(device.rawDescriptor, descriptor), "FD_TO_HANDLE", on: device,
+      device.kernel.syncobjFromDescriptor(device.rawDescriptor, descriptor), .fromDescriptor, on: device,
       invalid: "descriptor \(descriptor) is not a syncobj")
     self.init(adopting: handle, of: device)
   }
@@ -54,7 +54,7 @@ public struct Syncobj: ~Copyable, Sendable {
   /// - Throws: `DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD` with `EMFILE` where the process has no descriptor left.
   public borrowing func export() throws(PrimeError) -> Descriptor {
     let file = try Self.answer(
-      device.kernel.syncobjToDescriptor(device.rawDescriptor, handle: handle, asSyncFile: false), "HANDLE_TO_FD",
+      device.kernel.syncobjToDescriptor(device.rawDescriptor, handle: handle, asSyncFile: false), .toDescriptor,
       on: device)
     return Descriptor(adopting: file, kernel: device.kernel)
   }
@@ -64,7 +64,7 @@ public struct Syncobj: ~Copyable, Sendable {
   /// - Throws: `DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD` with `EINVAL` where there is no fence yet.
   public borrowing func exportSyncFile() throws(PrimeError) -> SyncFile {
     let file = try Self.answer(
-      device.kernel.syncobjToDescriptor(device.rawDescriptor, handle: handle, asSyncFile: true), "HANDLE_TO_FD",
+      device.kernel.syncobjToDescriptor(device.rawDescriptor, handle: handle, asSyncFile: true), .toDescriptor,
       on: device, invalid: Self.noFence)
     return SyncFile(adopting: Descriptor(adopting: file, kernel: device.kernel))
   }
@@ -75,7 +75,7 @@ public struct Syncobj: ~Copyable, Sendable {
   public borrowing func importSyncFile(_ file: borrowing SyncFile) throws(PrimeError) {
     let syncFile = file.rawDescriptor
     try Self.answer(
-      device.kernel.syncobjImportSyncFile(device.rawDescriptor, handle: handle, syncFile: syncFile), "FD_TO_HANDLE",
+      device.kernel.syncobjImportSyncFile(device.rawDescriptor, handle: handle, syncFile: syncFile), .fromDescriptor,
       on: device, invalid: "descriptor \(syncFile) is not a sync_file")
   }
 
@@ -83,14 +83,14 @@ public struct Syncobj: ~Copyable, Sendable {
   ///
   /// - Throws: `DRM_IOCTL_SYNCOBJ_SIGNAL` with its errno.
   public borrowing func signal() throws(PrimeError) {
-    try Self.answer(device.kernel.syncobjSignal(device.rawDescriptor, handle: handle), "SIGNAL", on: device)
+    try Self.answer(device.kernel.syncobjSignal(device.rawDescriptor, handle: handle), .signal, on: device)
   }
 
   /// Takes the fence away (`DRM_IOCTL_SYNCOBJ_RESET`).
   ///
   /// - Throws: `DRM_IOCTL_SYNCOBJ_RESET` with its errno.
   public borrowing func reset() throws(PrimeError) {
-    try Self.answer(device.kernel.syncobjReset(device.rawDescriptor, handle: handle), "RESET", on: device)
+    try Self.answer(device.kernel.syncobjReset(device.rawDescriptor, handle: handle), .reset, on: device)
   }
 
   /// Waits until the fence has signalled (`DRM_IOCTL_SYNCOBJ_WAIT`).
@@ -125,7 +125,7 @@ public struct Syncobj: ~Copyable, Sendable {
   private static func wait(
     for handle: UInt32, of device: Device, point: UInt64?, deadline: Deadline, forSubmission: Bool
   ) throws(PrimeError) {
-    let call = point == nil ? "WAIT" : "TIMELINE_WAIT"
+    let call: Call = point == nil ? .wait : .timelineWait
     while true {
       let answer = device.kernel.syncobjWait(
         device.rawDescriptor, handle: handle, point: point, forSubmission: forSubmission,
@@ -133,7 +133,7 @@ public struct Syncobj: ~Copyable, Sendable {
       switch answer {
       case .success: return
       case .failure(.timerExpired), .failure(.interrupted), .failure(.tryAgain):
-        try deadline.check(operation(call), on: device.subject)
+        try deadline.check(Self.operation(of: call), on: device.subject)
       case .failure: try Self.answer(answer, call, on: device, invalid: noFence)
       }
     }
@@ -143,24 +143,41 @@ public struct Syncobj: ~Copyable, Sendable {
 extension Syncobj {
   static let noFence = "no fence was submitted to it yet: signal it, import one, or wait for the submission too"
 
-  static func operation(_ call: String) -> PrimeError.Operation { "DRM_IOCTL_SYNCOBJ_\(call)" }
+  /// The calls, by their names behind `DRM_IOCTL_SYNCOBJ_`.
+  enum Call: String {
+    case create = "CREATE"
+    case fromDescriptor = "FD_TO_HANDLE"
+    case toDescriptor = "HANDLE_TO_FD"
+    case signal = "SIGNAL"
+    case reset = "RESET"
+    case wait = "WAIT"
+    case timelineWait = "TIMELINE_WAIT"
+    case timelineSignal = "TIMELINE_SIGNAL"
+    case query = "QUERY"
+    case transfer = "TRANSFER"
+
+    /// Whether it needs `DRM_CAP_SYNCOBJ_TIMELINE` as well.
+    var isOfTimelines: Bool { [.timelineWait, .timelineSignal, .query, .transfer].contains(self) }
+  }
+
+  static func operation(of call: Call) -> PrimeError.Operation { "DRM_IOCTL_SYNCOBJ_\(call.rawValue)" }
 
   /// The value, or the error with what is known about it.
   @discardableResult static func answer<Value>(
-    _ result: CallResult<Value>, _ call: String, on device: Device, invalid: String? = nil
+    _ result: CallResult<Value>, _ call: Call, on device: Device, invalid: String? = nil
   ) throws(PrimeError) -> Value {
     switch result {
     case .success(let value): return value
     case .failure(let errno):
       let reason: String? =
         switch errno {
-        case .notSupported where call.hasPrefix("TIMELINE") || call == "QUERY" || call == "TRANSFER":
+        case .notSupported where call.isOfTimelines:
           "\(device.driver) has no timeline syncobjs (DRM_CAP_SYNCOBJ_TIMELINE): use binary ones, or sync_files"
         case .notSupported: "\(device.driver) has no syncobjs (DRM_CAP_SYNCOBJ): use sync_files"
         case .invalidArgument: invalid
         default: PrimeError.commonReason(errno)
         }
-      throw PrimeError(operation: operation(call), errno: errno, subject: device.subject, reason: reason)
+      throw PrimeError(operation: operation(of: call), errno: errno, subject: device.subject, reason: reason)
     }
   }
 }

@@ -22,7 +22,7 @@ public struct HandoverListener: ~Copyable {
     if case .failure(.addressInUse) = bound {
       guard case .path(let path) = address else {
         throw PrimeError(
-          operation: "bind", finding: .unsuitable, subject: "\(address)",
+          operation: "bind", errno: .addressInUse, subject: "\(address)",
           reason: "somebody has that name: take another, or end the other export")
       }
       try Self.removeStale(path, name, kernel)
@@ -49,7 +49,7 @@ public struct HandoverListener: ~Copyable {
   /// Removes a socket file of a process that is gone.
   private static func removeStale(_ path: String, _ name: [UInt8], _ kernel: any KernelCalls) throws(PrimeError) {
     func inUse(_ reason: String) -> PrimeError {
-      PrimeError(operation: "bind", finding: .unsuitable, subject: path, reason: reason)
+      PrimeError(operation: "bind", errno: .addressInUse, subject: path, reason: reason)
     }
     guard let identity = kernel.identity(of: path), identity.isSocket else {
       throw inUse("something is there that is no socket: remove it, or take another path")
@@ -126,7 +126,7 @@ extension HandoverConnection {
       case .success: break connecting
       case .failure(.connectionRefused) where isNoSocket(address, kernel):
         throw PrimeError(
-          operation: "connect", finding: .absent, subject: "\(address)",
+          operation: "connect", errno: .connectionRefused, subject: "\(address)",
           reason: "something is there that is no socket: \(Remedy.exporterPath)")
       case .failure(.noSuchFile) where waits, .failure(.connectionRefused) where waits, .failure(.tryAgain),
         .failure(.interrupted):
