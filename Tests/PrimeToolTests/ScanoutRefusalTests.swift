@@ -22,12 +22,12 @@ extension ToolOnARealKernel {
         code: 1),
       Case(
         arguments: "--from vgem --on cirrus --connector HDMI-A-1",
-        output: "refused: drmModeGetConnector ENOENT: cirrus (/dev/dri/cardN): it has no connector HDMI-A-1: it has "
+        output: "refused: drmModeGetConnector: cirrus (/dev/dri/cardN): it has no connector HDMI-A-1: it has "
           + "VGA-1 (connected)\n",
         code: 1),
       Case(
         arguments: "--from vgem --on vkms --connector DP-1",
-        output: "refused: drmModeGetConnector ENOENT: vkms (/dev/dri/cardN): it has no connector DP-1: it has "
+        output: "refused: drmModeGetConnector: vkms (/dev/dri/cardN): it has no connector DP-1: it has "
           + "Virtual-1 (connected), Writeback-1 (unknown)\n",
         code: 1),
       Case(
