@@ -204,7 +204,7 @@ extension ToolOnARealKernel {
         heap, kept = os.open("/dev/dma_heap/system", os.O_RDWR), []
         for turn in range(50):
             made = struct.unpack("QIIQ", fcntl.ioctl(heap, 0xc0184800, struct.pack("QIIQ", 8192, 0, 0o2000002, 0)))[1]
-            time.sleep(0.2)
+            time.sleep(0.4)
             \(keeps)
         """
       let path = NSTemporaryDirectory() + "prime-tool-buffers-grow-\(getpid()).py"
