@@ -40,6 +40,8 @@ let package = Package(
     // What a process is started with is told once, to a constructor, and handlers of signals need state that is one in the
     // whole process; a header can hold neither.
     .target(name: "CProcess"),
+    // Headers alone: the calls of the contract's statements, with arguments that no library would pass.
+    .systemLibrary(name: "CProbe"),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
     // Share, fence and show buffers.
     .target(
@@ -55,7 +57,7 @@ let package = Package(
       swiftSettings: librarySettings),
     // The conformance statements.
     .target(
-      name: "PrimeContract", dependencies: ["Prime", "PrimeProcesses", "CDrm"], path: "Sources/Prime/Contract",
+      name: "PrimeContract", dependencies: ["Prime", "PrimeProcesses", "CProbe"], path: "Sources/Prime/Contract",
       swiftSettings: librarySettings),
     .executableTarget(
       name: "prime-tool",

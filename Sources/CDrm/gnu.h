@@ -33,7 +33,4 @@ struct cdrm_peer {
 enum { CDRM_ADD_SEALS = 1024 + 9, CDRM_GET_SEALS = 1024 + 10 };
 enum { CDRM_SEAL_SEAL = 1, CDRM_SEAL_SHRINK = 2, CDRM_SEAL_GROW = 4, CDRM_SEAL_WRITE = 8 };
 
-/* mremap(2) (linux/mman.h). */
-enum { CDRM_REMAP_MAY_MOVE = 1 };
-
 #endif

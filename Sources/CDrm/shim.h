@@ -28,7 +28,6 @@
 
 #include "bpf.h"
 #include "gnu.h"
-#include "probe.h"
 #include "restart.h"
 #include "socket.h"
 #include "stream.h"
@@ -59,7 +58,6 @@ static inline int cdrm_fstat(int fd, struct stat *status) { return cdrm_result(f
 /* major() and minor() are macros, which Swift does not see. */
 static inline uint32_t cdrm_major(dev_t device) { return major(device); }
 static inline uint32_t cdrm_minor(dev_t device) { return minor(device); }
-static inline dev_t cdrm_device_number(uint32_t major, uint32_t minor) { return makedev(major, minor); }
 
 static inline int cdrm_file_system_magic(int fd, uint64_t *magic) {
   struct statfs status;

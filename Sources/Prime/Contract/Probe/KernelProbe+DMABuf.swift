@@ -1,4 +1,4 @@
-internal import CDrm
+internal import CProbe
 internal import Glibc
 package import Prime
 

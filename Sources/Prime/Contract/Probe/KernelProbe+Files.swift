@@ -1,4 +1,4 @@
-internal import CDrm
+internal import CProbe
 internal import Glibc
 package import Prime
 internal import Synchronization
@@ -17,8 +17,7 @@ extension KernelProbe {
   package func open(_ path: String, flags: Int32) -> CallResult<CInt> {
     adopting(
       call("open", "\(path), 0x\(hexadecimal(UInt64(flags), digits: 1))") {
-        // Safe: the path is copied for the call.
-        unsafe LinuxKernel.shimmed(cdrm_open(path, flags))
+        unrecorded.open(path, flags: flags)
       })
   }
 
@@ -175,7 +174,7 @@ extension KernelProbe {
   /// Notes a descriptor that came as a part of an answer, and which dma-buf it is where it is one.
   package func adopt(_ descriptor: CInt) {
     let inode: UInt64? =
-      if case .success(CDRM_DMA_BUF_MAGIC) = unrecorded.fileSystemMagic(descriptor),
+      if case .success(FileSystemMagic.dmaBuf) = unrecorded.fileSystemMagic(descriptor),
         case .success(let status) = unrecorded.status(descriptor)
       { status.inode } else { nil }
     state.withLock { state in

@@ -1,4 +1,4 @@
-internal import CDrm
+internal import CProbe
 internal import Glibc
 package import Prime
 internal import Synchronization
@@ -120,7 +120,7 @@ extension KernelProbe {
   package func memory(_ text: String) -> UserMemory {
     let bytes = Array(text.utf8) + [0]
     let memory = memory(byteCount: bytes.count)
-    for (index, byte) in bytes.enumerated() { cdrm_poke(memory.address + UInt64(index), byte) }
+    for (index, byte) in bytes.enumerated() { cprobe_poke(memory.address + UInt64(index), byte) }
     return memory
   }
 }
@@ -136,16 +136,16 @@ package struct UserMemory: Hashable, Sendable {
   package func set(_ word: UInt32, at index: Int) {
     precondition((index + 1) * 4 <= byteCount, "outside of the memory")
     for byte in 0..<4 {
-      cdrm_poke(address + UInt64(index * 4 + byte), UInt8(truncatingIfNeeded: word >> UInt32(byte * 8)))
+      cprobe_poke(address + UInt64(index * 4 + byte), UInt8(truncatingIfNeeded: word >> UInt32(byte * 8)))
     }
   }
 
   /// Reads a 32-bit word.
   package func word(at index: Int) -> UInt32 {
     precondition((index + 1) * 4 <= byteCount, "outside of the memory")
-    return (0..<4).reduce(0) { $0 | UInt32(cdrm_peek(address + UInt64(index * 4 + $1))) << UInt32($1 * 8) }
+    return (0..<4).reduce(0) { $0 | UInt32(cprobe_peek(address + UInt64(index * 4 + $1))) << UInt32($1 * 8) }
   }
 
   /// All of it.
-  package var bytes: [UInt8] { (0..<byteCount).map { cdrm_peek(address + UInt64($0)) } }
+  package var bytes: [UInt8] { (0..<byteCount).map { cprobe_peek(address + UInt64($0)) } }
 }

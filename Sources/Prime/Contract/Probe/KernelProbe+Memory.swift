@@ -1,4 +1,4 @@
-internal import CDrm
+internal import CProbe
 internal import Glibc
 package import Prime
 internal import Synchronization
@@ -58,7 +58,7 @@ extension KernelProbe {
     call("mremap", "\(mapping.byteCount) to \(byteCount) bytes") {
       Self.system(
         SYS_mremap, Int64(bitPattern: mapping.address), Int64(mapping.byteCount), Int64(byteCount),
-        Int64(CDRM_REMAP_MAY_MOVE)
+        Int64(CPROBE_REMAP_MAY_MOVE)
       ).map { address in
         let start = UInt64(bitPattern: address)
         state.withLock { state in
@@ -81,7 +81,7 @@ extension KernelProbe {
   package func bytes(of mapping: ProbeMapping, at offset: Int, count: Int) -> [UInt8] {
     let seen: CallResult<[UInt8]> = call("read memory", "\(count) bytes at \(offset)") {
       guard offset >= 0, count >= 0, offset + count <= mapping.byteCount else { return .success([]) }
-      return .success((0..<count).map { cdrm_peek(mapping.address + UInt64(offset + $0)) })
+      return .success((0..<count).map { cprobe_peek(mapping.address + UInt64(offset + $0)) })
     }
     return (try? seen.get()) ?? []
   }
@@ -89,6 +89,6 @@ extension KernelProbe {
   /// Writes bytes into a mapping; none outside of it.
   package func write(_ bytes: [UInt8], to mapping: ProbeMapping, at offset: Int) {
     guard offset >= 0, offset + bytes.count <= mapping.byteCount else { return }
-    for (index, byte) in bytes.enumerated() { cdrm_poke(mapping.address + UInt64(offset + index), byte) }
+    for (index, byte) in bytes.enumerated() { cprobe_poke(mapping.address + UInt64(offset + index), byte) }
   }
 }

@@ -1,4 +1,4 @@
-internal import CDrm
+internal import CProbe
 internal import Glibc
 package import Prime
 internal import PrimeProcesses
@@ -101,7 +101,7 @@ extension KernelProbe {
       call("open", "device \(number)") {
         let path = "/dev/prime-tool-\(getpid())"
         // Safe: the path is copied for each call.
-        guard unsafe mknod(path, S_IFCHR | 0o600, cdrm_device_number(number.major, number.minor)) == 0 else {
+        guard unsafe mknod(path, S_IFCHR | 0o600, cprobe_device_number(number.major, number.minor)) == 0 else {
           return .failure(Errno(rawValue: Glibc.errno))
         }
         defer { _ = unsafe unlink(path) }
@@ -128,7 +128,7 @@ extension KernelProbe {
           return answer != nil
         }
         guard case .success(let start) = mapped, synced(SyncFlags.read) else { return }
-        send((0..<count).map { cdrm_peek(UInt64(start) + UInt64(offset + $0)) })
+        send((0..<count).map { cprobe_peek(UInt64(start) + UInt64(offset + $0)) })
         _ = synced(SyncFlags.read | SyncFlags.end)
       }
       return child.map { child in

@@ -1,4 +1,4 @@
-internal import CDrm
+internal import CProbe
 internal import Glibc
 public import Prime
 internal import Synchronization
@@ -144,7 +144,7 @@ package final class KernelProbe: Sendable {
   static func system(
     _ number: Int32, _ a: Int64 = 0, _ b: Int64 = 0, _ c: Int64 = 0, _ d: Int64 = 0, _ e: Int64 = 0, _ f: Int64 = 0
   ) -> CallResult<Int64> {
-    LinuxKernel.shimmed(cdrm_syscall(Int64(number), a, b, c, d, e, f))
+    LinuxKernel.shimmed(cprobe_syscall(Int64(number), a, b, c, d, e, f))
   }
 }
 

@@ -41,18 +41,14 @@ public struct Deadline: Sendable {
   ///   - limit: How long the work may take.
   ///   - cancellation: A request to stop that ends the work before.
   ///   - advice: What to do where it passes, for the error's sentence; nil says to allow more time.
-  public init(
-    in limit: Duration, cancellation: Cancellation? = nil,
-    advice: String? = nil
-  ) {
+  public init(in limit: Duration, cancellation: Cancellation? = nil, advice: String? = nil) {
     let clock = LinuxKernel()
     self.init(end: clock.now + limit, clock: clock, limit: limit, cancellation: cancellation, advice: advice)
   }
 
   /// A deadline `limit` from now on a kernel's clock, with the usual advice.
   package init(in limit: Duration, on clock: any ClockCalls, cancellation: Cancellation? = nil) {
-    let usual = Deadline(in: limit, cancellation: cancellation)
-    self.init(end: clock.now + limit, clock: clock, limit: limit, cancellation: cancellation, advice: usual.advice)
+    self.init(end: clock.now + limit, clock: clock, limit: limit, cancellation: cancellation, advice: nil)
   }
 
   /// This deadline or `limit` from now, whichever comes first.
