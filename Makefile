@@ -20,13 +20,13 @@ verify: packages
 
 test: packages lab-packages lint
 	@echo "test: building"
-	@$(SWIFT) build --quiet --build-tests
+	@$(SWIFT) build --quiet --build-tests --explicit-target-dependency-import-check error
 	@SWIFT="$(SWIFT)" scripts/test
 
 # What must hold on each kernel of the lab, on each of them.
 test-kernels: packages lab-packages
 	@echo "test: building"
-	@$(SWIFT) build --quiet --build-tests
+	@$(SWIFT) build --quiet --build-tests --explicit-target-dependency-import-check error
 	@$(SWIFT) build --quiet -c release --product prime-tool
 	@$(SWIFT) build --quiet -c release --product prime-witness-vulkan
 	@scripts/test-kernels
@@ -43,7 +43,7 @@ test-sanitizers: packages
 # What must hold over and over: an hour or so.
 soak: packages lab-packages
 	@echo "test: building"
-	@$(SWIFT) build --quiet --build-tests
+	@$(SWIFT) build --quiet --build-tests --explicit-target-dependency-import-check error
 	@$(SWIFT) build --quiet -c release --product prime-tool
 	@scripts/soak
 

@@ -83,8 +83,8 @@ let package = Package(
       cSettings: gnuSource,
       swiftSettings: testSettings),
     .testTarget(
-      name: "PrimeDeviceTests", dependencies: ["Prime", "PrimeProcesses", "PrimeVerify"], cSettings: gnuSource,
-      swiftSettings: testSettings),
+      name: "PrimeDeviceTests", dependencies: ["Prime", "PrimeProcesses", "PrimeVerify", "PrimeContract"],
+      cSettings: gnuSource, swiftSettings: testSettings),
     .testTarget(
       name: "PrimeToolTests", dependencies: ["Prime", "PrimeProcesses", "PrimeVerify", "PrimeContract"],
       cSettings: gnuSource, swiftSettings: testSettings),
