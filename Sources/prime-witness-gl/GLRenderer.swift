@@ -8,7 +8,7 @@ import PrimeVerify
 @safe final class GLRenderer: WitnessRenderer {
   private let device: GBMDevice
   private var context = unsafe cgl_context()
-  private var picture: cgl_picture?
+  private var imported: cgl_picture?
   let name: String
   let kind: WitnessAnswer.Renderer
 
@@ -24,7 +24,7 @@ import PrimeVerify
   }
 
   deinit {
-    if var picture = unsafe picture { unsafe cgl_forget(&context, &picture) }
+    if var picture = unsafe imported { unsafe cgl_forget(&context, &picture) }
     unsafe cgl_close(&context)
   }
 
@@ -40,11 +40,10 @@ import PrimeVerify
   }
 
   func look(
-    at buffer: borrowing DMABuf, _ description: BufferDescription, into bytes: inout MutableSpan<UInt8>,
-    _ memory: PictureLayout
+    at picture: borrowing SharedPicture, into bytes: inout MutableSpan<UInt8>, _ memory: PictureLayout
   ) throws {
-    try use(buffer, description, isDrawn: false)
-    guard var picture = unsafe picture else { return }
+    try use(picture, isDrawn: false)
+    guard var picture = unsafe imported else { return }
     let place = memory.planes[0]
     let isTurned: Int32 = try Self.isTurned(memory.format.fourcc) ? 1 : 0
     // Safe: the memory has as many rows of four bytes a pixel as the layout says, this far apart.
@@ -57,10 +56,10 @@ import PrimeVerify
   }
 
   func draw(
-    _ bytes: Span<UInt8>, _ memory: PictureLayout, into buffer: borrowing DMABuf, _ description: BufferDescription
+    _ bytes: Span<UInt8>, _ memory: PictureLayout, into picture: borrowing SharedPicture
   ) throws {
-    try use(buffer, description, isDrawn: true)
-    guard var picture = unsafe picture else { return }
+    try use(picture, isDrawn: true)
+    guard var picture = unsafe imported else { return }
     let place = memory.planes[0]
     let isTurned: Int32 = try Self.isTurned(memory.format.fourcc) ? 1 : 0
     // Safe: the memory has as many rows of four bytes a pixel as the layout says, this far apart.
@@ -73,21 +72,23 @@ import PrimeVerify
   }
 
   /// Imports the buffer once: a copy that is made at the import goes on showing what was there then.
-  private func use(_ buffer: borrowing DMABuf, _ description: BufferDescription, isDrawn: Bool) throws {
-    guard unsafe picture == nil else { return }
+  private func use(_ picture: borrowing SharedPicture, isDrawn: Bool) throws {
+    guard unsafe imported == nil else { return }
+    let description = picture.description
+    try picture.requireOneBuffer("eglCreateImageKHR", on: device.subject)
     _ = try Self.isTurned(description.fourcc)
     let plane = description.layout.planes[0]
     var made = unsafe cgl_picture()
     // Safe: EGL duplicates the descriptor.
     let code = unsafe cgl_import(
-      &context, &made, buffer.rawDescriptor, UInt32(description.width), UInt32(description.height),
+      &context, &made, picture.first.rawDescriptor, UInt32(description.width), UInt32(description.height),
       description.fourcc.rawValue, UInt32(plane.offset), UInt32(plane.pitch), description.modifier.rawValue,
       description.modifier == .invalid ? 0 : 1, isDrawn ? 1 : 0)
     guard code == 0 else {
       unsafe cgl_forget(&context, &made)
       throw unsafe Self.failure(code, context.operation, device.subject)
     }
-    unsafe picture = unsafe made
+    unsafe imported = unsafe made
   }
 
   /// Whether red and blue lie the other way round than in GL's RGBA.

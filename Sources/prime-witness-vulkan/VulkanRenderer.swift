@@ -10,7 +10,7 @@ final class VulkanRenderer: WitnessRenderer {
   private let index: Int
   private let facts: VulkanFacts
   private var opened: VulkanDevice?
-  private var imported: (buffer: DMABuf.Identity, description: BufferDescription, picture: any SharedPicture)?
+  private var imported: (buffer: DMABuf.Identity, description: BufferDescription, picture: any VulkanPicture)?
   private var drawn: DrawnPicture?
 
   /// Loads Vulkan and chooses the device of a node.
@@ -38,35 +38,35 @@ final class VulkanRenderer: WitnessRenderer {
   }
 
   func look(
-    at buffer: borrowing DMABuf, _ description: BufferDescription, into bytes: inout MutableSpan<UInt8>,
-    _ memory: PictureLayout
+    at picture: borrowing SharedPicture, into bytes: inout MutableSpan<UInt8>, _ memory: PictureLayout
   ) throws {
     let device = try device()
-    let picture = try importedPicture(buffer, description, device)
+    let shown = try importedPicture(picture, device)
     let copy = try HostCopy(for: memory, on: device)
     let work = try VulkanWork(on: device)
     // Safe: the command buffer records.
-    try device.check(unsafe picture.recordCopy(to: copy, work.commands))
-    try work.finish(on: buffer, as: .read)
+    try device.check(unsafe shown.recordCopy(to: copy, work.commands))
+    try work.finish(on: picture.first, as: .read)
     copy.write(to: &bytes, memory)
   }
 
   /// Imports a buffer once: a copy that is made at the import goes on showing what was there then.
   private func importedPicture(
-    _ buffer: borrowing DMABuf, _ description: BufferDescription, _ device: VulkanDevice
-  ) throws(PrimeError) -> any SharedPicture {
-    if let imported, imported.buffer == buffer.identity, imported.description == description { return imported.picture }
+    _ picture: borrowing SharedPicture, _ device: VulkanDevice
+  ) throws(PrimeError) -> any VulkanPicture {
+    let (identity, description) = (picture.first.identity, picture.description)
+    if let imported, imported.buffer == identity, imported.description == description { return imported.picture }
     imported = nil
-    let picture: any SharedPicture
+    let made: any VulkanPicture
     switch description.modifier {
-    case .linear where device.takesBuffers: picture = try PictureInRows(of: buffer, description, on: device)
+    case .linear where device.takesBuffers: made = try PictureInRows(of: picture, on: device)
     case .invalid:
       throw .untestable(
         .modifier, on: device.name, reason: "Vulkan takes no buffer whose arrangement is implicit, without a modifier")
-    default: picture = try PictureInImage(of: buffer, description, on: device)
+    default: made = try PictureInImage(of: picture, on: device)
     }
-    imported = (buffer.identity, description, picture)
-    return picture
+    imported = (identity, description, made)
+    return made
   }
 
   func makeBuffer(_ request: AllocationRequest) throws -> BufferObject {
@@ -75,15 +75,15 @@ final class VulkanRenderer: WitnessRenderer {
     let buffer = try picture.export()
     let description = BufferDescription(layout: picture.layout, modifier: .linear)
     drawn = picture
-    return BufferObject(description, adopting: buffer)
+    return BufferObject(adopting: try .made(description, buffer))
   }
 
   func draw(
-    _ bytes: Span<UInt8>, _ memory: PictureLayout, into buffer: borrowing DMABuf, _ description: BufferDescription
+    _ bytes: Span<UInt8>, _ memory: PictureLayout, into picture: borrowing SharedPicture
   ) throws {
     guard let drawn else {
       throw PrimeError.untestable("vkCmdBlitImage", on: name, reason: "no buffer was made to draw into")
     }
-    try drawn.draw(bytes, memory, into: buffer)
+    try drawn.draw(bytes, memory, into: picture.first)
   }
 }

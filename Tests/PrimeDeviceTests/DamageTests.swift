@@ -18,7 +18,7 @@ extension OnARealKernel {
 
       init(_ allocator: any Allocator, _ request: AllocationRequest, into importer: String = "vgem") throws {
         let object = try allocator.allocate(request)
-        let buffer = try object.export(.readWrite)
+        let buffer = try object.export(.readWrite).takeFirst()
         self.importer = try Lab.open(importer)
         seen = try GEMHandle(importing: buffer, into: self.importer).export(.readWrite)
         layout = object.description.layout

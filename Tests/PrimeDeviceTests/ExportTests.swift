@@ -54,7 +54,7 @@ extension OnARealKernel {
       let object = try test.allocator().allocate(request(100, 50))
       #expect(object.description.layout.planes == [PlaneLayout(offset: 0, pitch: test.pitch)])
       #expect(object.description.modifier == test.modifier)
-      let buffer = try object.export(.readWrite)
+      let buffer = try object.export(.readWrite).takeFirst()
       #expect(fcntl(buffer.rawDescriptor, F_GETFD) == FD_CLOEXEC)
       #expect(fcntl(buffer.rawDescriptor, F_GETFL) & O_ACCMODE == O_RDWR)
       #expect(buffer.access == .readWrite)
@@ -68,10 +68,10 @@ extension OnARealKernel {
     func `gives one identity for one buffer and another for another`(_ test: Case) throws {
       let allocator = try test.allocator()
       let object = try allocator.allocate(request(100, 50))
-      let first = try object.export(.readWrite)
-      let second = try object.export(.readWrite)
+      let first = try object.export(.readWrite).takeFirst()
+      let second = try object.export(.readWrite).takeFirst()
       let duplicate = try first.duplicate()
-      let other = try allocator.allocate(request(100, 50)).export(.readWrite)
+      let other = try allocator.allocate(request(100, 50)).export(.readWrite).takeFirst()
       #expect(first.identity == second.identity)
       #expect(first.identity == duplicate.identity)
       #expect(first.rawDescriptor != second.rawDescriptor)
@@ -83,7 +83,7 @@ extension OnARealKernel {
     func `refuses to write what was exported for reading, and does not fault`(_ test: Case) throws {
       if test.driver == "qxl" { try Lab.skip(on: "6.1", because: "what qxl exports cannot be mapped at all") }
       let object = try test.allocator().allocate(request(100, 50))
-      let buffer = try object.export(.read)
+      let buffer = try object.export(.read).takeFirst()
       #expect(fcntl(buffer.rawDescriptor, F_GETFL) & O_ACCMODE == O_RDONLY)
       #expect(buffer.access == .read)
       let sentence =
@@ -93,7 +93,7 @@ extension OnARealKernel {
       #expect(refused?.description == sentence)
       #expect(try buffer.read(deadline: Lab.deadline) { bytes in bytes.count } == test.byteCount)
       // The first export decides: asking again for writing gives the same file.
-      let again = try object.export(.readWrite)
+      let again = try object.export(.readWrite).takeFirst()
       #expect(again.access == .read)
       #expect(again.identity == buffer.identity)
       #expect(try primeError { try again.write(deadline: Lab.deadline) { bytes in bytes[0] = 1 } } == refused)
@@ -107,7 +107,7 @@ extension OnARealKernel {
     @Test func `leaves the memory of an export alone when its device and its handle are closed`() throws {
       func orphan() throws -> DMABuf {
         let object = try DumbAllocator(device: try Lab.open("vgem")).allocate(request(100, 50))
-        let buffer = try object.export(.readWrite)
+        let buffer = try object.export(.readWrite).takeFirst()
         try buffer.write(deadline: Lab.deadline) { bytes in bytes[19999] = 0x5a }
         return try buffer.duplicate()
       }
@@ -130,7 +130,7 @@ extension OnARealKernel {
       for usage in [GBMUsage.linear, [.scanout, .linear], [.scanout, .write]] {
         var wanted = try request(100, 50)
         wanted.usage = usage
-        let buffer = try allocator.allocate(wanted).export(.readWrite)
+        let buffer = try allocator.allocate(wanted).export(.readWrite).takeFirst()
         #expect(buffer.access == .readWrite)
         try buffer.write(deadline: Lab.deadline) { bytes in bytes[0] = 1 }
       }
@@ -161,7 +161,8 @@ extension OnARealKernel {
       #expect(object.description.layout.planes.map(\.pitch) == [pitch])
       // virtio_gpu imports what it exported itself and nothing else.
       guard driver != "virtio_gpu" else { return }
-      _ = try Framebuffer(GEMHandle(importing: object.export(.readWrite), into: importer), object.description)
+      _ = try Framebuffer(
+        GEMHandle(importing: object.export(.readWrite).takeFirst(), into: importer), object.description)
     }
   }
 }

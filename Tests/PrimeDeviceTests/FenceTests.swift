@@ -207,6 +207,7 @@ extension OnARealKernel {
     func `carries a fence into the buffer of another device`(driver: String) throws {
       let fenced = try FencedBuffer()
       let other = try DumbAllocator(device: try Lab.open(driver)).allocate(request(64, 16)).export(.readWrite)
+        .takeFirst()
       let fence = try fenced.attach(.write)
       let file = try fenced.buffer.exportSyncFile(for: .read)
       try other.importSyncFile(file, as: .read)
@@ -245,7 +246,7 @@ final class FencedBuffer {
   init(of exporter: String = "vgem") throws {
     device = try Lab.open("vgem")
     let owner = exporter == "vgem" ? device : try Lab.open(exporter)
-    let exported = try DumbAllocator(device: owner).allocate(request(64, 16)).export(.readWrite)
+    let exported = try DumbAllocator(device: owner).allocate(request(64, 16)).export(.readWrite).takeFirst()
     handle = try GEMHandle(importing: exported, into: device)
     buffer = exported
   }

@@ -6,7 +6,7 @@ extension OnARealKernel {
   @Suite("An import")
   struct Imports {
     private func buffer(of driver: String = "vgem") throws -> DMABuf {
-      try DumbAllocator(device: try Lab.open(driver)).allocate(request(64, 16)).export(.readWrite)
+      try DumbAllocator(device: try Lab.open(driver)).allocate(request(64, 16)).export(.readWrite).takeFirst()
     }
 
     @Test func `of one buffer twice gives one handle, which is closed once`() throws {
@@ -50,7 +50,7 @@ extension OnARealKernel {
     @Test func `onto the same device gives the very same object`() throws {
       let device = try Lab.open("vgem")
       let object = try DumbAllocator(device: device).allocate(request(64, 16))
-      let buffer = try object.export(.readWrite)
+      let buffer = try object.export(.readWrite).takeFirst()
       let handle = try GEMHandle(importing: buffer, into: device)
       // One object, one number on this open file, although two owners use it.
       #expect(device.openHandleCount == 1)

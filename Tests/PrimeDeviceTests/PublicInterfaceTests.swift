@@ -87,7 +87,7 @@ extension OnARealKernel {
         let request = AllocationRequest(format: .xrgb8888, size: mode.size)
         func framebuffer() throws -> Framebuffer {
           let object = try DumbAllocator(device: device).allocate(request)
-          return try Framebuffer(GEMHandle(importing: object.export(.read), into: device), object.description)
+          return try object.export(.read).imported(into: device).framebuffer()
         }
         let (first, second) = (Held(try framebuffer()), Held(try framebuffer()))
         try display.test(first.framebuffer, mode: mode, deadline: Lab.deadline)

@@ -71,7 +71,7 @@ struct ScanoutOnARealKernel {
     let allocator = DumbAllocator(device: try device("vgem"))
     let object = try allocator.allocate(try allocation())
     let description = object.description
-    let buffer = try object.export(.readWrite)
+    let buffer = try object.export(.readWrite).takeFirst()
     try buffer.write(deadline: deadline) { bytes in try content(0).fill(&bytes, layout: description.layout) }
     do {
       let onVKMS = try Framebuffer(GEMHandle(importing: buffer, into: vkms), description)
@@ -193,7 +193,7 @@ struct ScanoutOnARealKernel {
     let before = try debugParameter()
     let vkms = try device("vkms")
     let object = try DumbAllocator(device: try device("vgem")).allocate(try allocation(width: 9000, height: 16))
-    let buffer = try object.export(.readWrite)
+    let buffer = try object.export(.readWrite).takeFirst()
     let handle = try GEMHandle(importing: buffer, into: vkms)
     let log = KernelDebugLog.Excerpt(isWanted: true)
     #expect(log.lines == nil)
@@ -214,7 +214,7 @@ struct ScanoutOnARealKernel {
     let vkms = try device("vkms")
     let allocator = DumbAllocator(device: try device("vgem"))
     let object = try allocator.allocate(try allocation(width: 64, height: 48))
-    let buffer = try object.export(.readWrite)
+    let buffer = try object.export(.readWrite).takeFirst()
     let framebuffer = try Framebuffer(GEMHandle(importing: buffer, into: vkms), object.description)
     let pipe = try DisplayPipe(DisplayRoute(on: vkms, to: .writeback))
     // The target must be as large as the mode.

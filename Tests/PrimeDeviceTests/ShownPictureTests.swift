@@ -14,7 +14,7 @@ extension OnARealKernel {
       init() throws {
         device = try Lab.open("vkms")
         let object = try DumbAllocator(device: try device.reopened()).allocate(request(640, 480))
-        buffer = try object.export(.readWrite)
+        buffer = try object.export(.readWrite).takeFirst()
         framebuffer = try Framebuffer(GEMHandle(importing: buffer, into: device), object.description)
         try show(framebuffer.id.rawValue)
       }

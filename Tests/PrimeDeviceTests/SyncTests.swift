@@ -10,7 +10,7 @@ extension OnARealKernel {
     @Test(arguments: ["vgem", "vkms", "cirrus", "virtio_gpu"])
     func `shows what was written through every descriptor of the buffer`(exporter: String) throws {
       let object = try DumbAllocator(device: try Lab.open(exporter)).allocate(request(64, 16))
-      let buffer = try object.export(.readWrite)
+      let buffer = try object.export(.readWrite).takeFirst()
       let other = try buffer.duplicate()
       let importer = try Lab.open("vkms")
       let through = try GEMHandle(importing: buffer, into: importer).export(.readWrite)

@@ -77,7 +77,7 @@ enum Video {
         format: request.format, width: request.width, height: request.height,
         planes: object.description.layout.planes, operation: "a test", on: "a test")
       return BufferObject(
-        BufferDescription(layout: layout, modifier: .linear), storage: .dmaBuf(try object.export(.readWrite)))
+        adopting: try object.export(.readWrite).retold(as: BufferDescription(layout: layout, modifier: .linear)))
     }
   }
 

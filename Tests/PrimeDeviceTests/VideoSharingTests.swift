@@ -27,12 +27,12 @@ extension OnARealKernel.OnVideoDevices {
   ) throws {
     let object = try source.allocate(request(Video.width, Video.height, fourcc))
     let layout = object.description.layout
-    let buffer = try object.export(.readWrite)
-    let look = try VideoLook(route, at: buffer, object.description, into: target)
-    #expect(look.targetInode != buffer.identity.inode)
+    let picture = try object.export(.readWrite)
+    let look = try VideoLook(route, at: picture, into: target)
+    #expect(look.targetInode != picture.first.identity.inode)
     for index in 0..<2 {
       let pattern = Pattern(seed: 7, index: index)
-      try write(pattern, to: buffer, layout)
+      try write(pattern, to: picture.first, layout)
       let seen = try look.look(deadline: Lab.deadline)
       #expect(seen.layout.width == Video.width && seen.layout.height == Video.height)
       let wrong = try wrongPixels(seen, pattern)
@@ -95,7 +95,7 @@ extension OnARealKernel.OnVideoDevices {
   func `vivid captures a picture of its own into a buffer, all of it`(_ exporter: Video.Exporter) throws {
     try Video.requireScattered()
     let object = try exporter.allocator().allocate(request(Video.width, Video.height))
-    let buffer = try object.export(.readWrite)
+    let buffer = try object.export(.readWrite).takeFirst()
     try mark(buffer)
     var capture = try VideoCapture(try Video.capture().open(), object.description)
     let frame = try capture.capture(into: buffer, deadline: Lab.deadline)
@@ -107,10 +107,10 @@ extension OnARealKernel.OnVideoDevices {
     try Video.requireScattered()
     let allocator = try Video.Exporter.vgem.allocator()
     let object = try allocator.allocate(request(Video.width, Video.height))
-    let buffer = try object.export(.readWrite)
+    let picture = try object.export(.readWrite)
     let (written, never) = (Pattern(seed: 7, index: 0), Pattern(seed: 8, index: 0))
-    try write(written, to: buffer, object.description.layout)
-    let look = try VideoLook(Video.route("vivid"), at: buffer, object.description)
+    try write(written, to: picture.first, picture.layout)
+    let look = try VideoLook(Video.route("vivid"), at: picture)
     #expect(try wrongPixels(look.look(deadline: Lab.deadline), never) > 307_000)
   }
 
@@ -120,7 +120,7 @@ extension OnARealKernel.OnVideoDevices {
       try Video.capture().open(), format: try #require(PixelFormat(.xrgb8888)), width: Video.width,
       height: Video.height, count: 2)
     #expect(exporter.description.layout.planes == [PlaneLayout(offset: 0, pitch: 2560)])
-    let buffer = try exporter.export()
+    let buffer = try exporter.export().takeFirst()
     #expect(fcntl(buffer.rawDescriptor, F_GETFD) == FD_CLOEXEC)
     #expect(buffer.access == .readWrite)
     #expect(buffer.byteCount == 1_228_800)
@@ -136,7 +136,7 @@ extension OnARealKernel.OnVideoDevices {
     func orphan() throws -> DMABuf {
       let exporter = try VideoExporter(
         try Video.capture().open(), format: try #require(PixelFormat(.xrgb8888)), width: 640, height: 480)
-      let buffer = try exporter.export()
+      let buffer = try exporter.export().takeFirst()
       try buffer.write(deadline: Lab.deadline) { bytes in bytes[640 * 480 * 4 - 1] = 0x5a }
       return buffer
     }
@@ -146,7 +146,7 @@ extension OnARealKernel.OnVideoDevices {
 
   @Test func `a buffer that is too small is refused with its size and the one needed`() throws {
     let object = try DumbAllocator(device: try Lab.open("vgem")).allocate(request(Video.width, Video.height / 2))
-    let buffer = try object.export(.readWrite)
+    let buffer = try object.export(.readWrite).takeFirst()
     let whole = try PictureLayout.packed(
       format: try #require(PixelFormat(.xrgb8888)), width: Video.width, height: Video.height)
     let file = try Video.capture().open()
@@ -164,7 +164,7 @@ extension OnARealKernel.OnVideoDevices {
   func `a scattered buffer is refused by a device that takes one piece only`(_ exporter: Video.Exporter) throws {
     // More than the largest piece that the heap takes at once (1 MiB).
     let object = try exporter.allocator().allocate(request(1280, 720))
-    let buffer = try object.export(.readWrite)
+    let buffer = try object.export(.readWrite).takeFirst()
     let file = try Video.capture().open()
     var capture = try VideoCapture(file, object.description)
     let refused = try primeError { _ = try capture.capture(into: buffer, deadline: Lab.deadline) }

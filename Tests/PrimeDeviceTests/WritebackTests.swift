@@ -22,8 +22,8 @@ extension OnARealKernel {
         let allocator = DumbAllocator(device: try Lab.open("vgem"))
         let object = try allocator.allocate(request(width, height))
         description = object.description
-        picture = try object.export(.readWrite)
-        target = try allocator.allocate(request(width, height)).export(.readWrite)
+        picture = try object.export(.readWrite).takeFirst()
+        target = try allocator.allocate(request(width, height)).export(.readWrite).takeFirst()
         handle = try GEMHandle(importing: picture, into: importer)
         targetHandle = try GEMHandle(importing: target, into: importer)
         let layout = description.layout

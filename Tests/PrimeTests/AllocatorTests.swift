@@ -52,7 +52,7 @@ struct AllocatorTests {
       #expect(object.description.modifier == (kind == .gbm ? .invalid : .linear))
       #expect(object.description.width == 33)
       #expect(object.description.height == 17)
-      let buffer = try object.export(.readWrite)
+      let buffer = try object.export(.readWrite).takeFirst()
       #expect(buffer.byteCount == byteCount)
       #expect(buffer.access == .readWrite)
     }
@@ -120,7 +120,7 @@ struct AllocatorTests {
     kernel.misbehave { $0.gbmExportsForReading = handles == .own }
     do {
       let object = try makeAllocator(.gbm, kernel).allocate(Fixture.request)
-      let buffer = try object.export(.readWrite)
+      let buffer = try object.export(.readWrite).takeFirst()
       #expect(buffer.access == .readWrite)
       #expect(kernel.gbmMemory == kernel.memory(of: buffer))
     }
@@ -352,7 +352,7 @@ struct AllocatorTests {
       #expect(request.pitch?.multiple == Int(importers))
       let object = try makeAllocator(kind, kernel).allocate(request)
       #expect(object.description.layout.planes == [PlaneLayout(offset: 0, pitch: pitch)])
-      let buffer = try object.export(.readWrite)
+      let buffer = try object.export(.readWrite).takeFirst()
       #expect(buffer.byteCount >= pitch * 16)
       _ = try Framebuffer(GEMHandle(importing: buffer, into: device), object.description)
     }

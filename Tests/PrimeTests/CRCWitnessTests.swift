@@ -19,31 +19,26 @@ struct CRCWitnessTests {
   /// A buffer of 64x64 that a display shows, with the first pattern in it.
   private final class Stage {
     let kernel: FakeKernel
-    let buffer: DMABuf
-    let description: BufferDescription
+    let picture: SharedPicture
     let display: ImportOnDisplay
 
     init(_ kernel: FakeKernel) throws {
       self.kernel = kernel
       let exporter = try Device.open(Fixture.exporterNode, kernel: kernel)
       let object = try DumbAllocator(device: exporter).allocate(PairCheckTruthTests.request)
-      description = object.description
-      buffer = try object.export(.readWrite)
+      picture = try object.export(.readWrite)
       let importer = try Device.open(Fixture.importerNode, kernel: kernel)
-      display = try ImportOnDisplay(
-        GEMHandle(importing: buffer, into: importer), of: buffer, description, operation: .crc)
+      display = try ImportOnDisplay(picture.imported(into: importer), of: picture, operation: .crc)
       try display.pipe.show(display.picture, mode: display.mode, deadline: kernel.deadline)
       try write(CRCWitnessTests.patterns[0])
     }
 
     func write(_ pattern: Pattern) throws {
-      try buffer.write(deadline: kernel.deadline) { bytes in
-        try pattern.fill(&bytes, layout: description.layout)
-      }
+      try picture.fill(pattern, deadline: kernel.deadline)
     }
 
     func witness(_ history: LookHistory = LookHistory()) throws(PrimeError) -> CRCWitness {
-      try CRCWitness(showing: display.picture, description, route: display.route, history: history)
+      try CRCWitness(showing: display.picture, picture.description, route: display.route, history: history)
     }
 
     /// What the witness says where the display should show a pattern.
@@ -180,12 +175,11 @@ struct CRCObserverTests {
     do {
       let exporter = DumbAllocator(device: try Device.open(Fixture.exporterNode, kernel: kernel))
       let object = try exporter.allocate(PairCheckTruthTests.request)
-      let buffer = try object.export(.readWrite)
-      let handle = try GEMHandle(importing: buffer, into: Device.open(Fixture.importerNode, kernel: kernel))
+      let picture = try object.export(.readWrite)
+      let imported = try picture.imported(into: Device.open(Fixture.importerNode, kernel: kernel))
       let error = primeError {
         _ = try CRCObserver(
-          handle, of: buffer, object.description, standInFrom: exporter, history: LookHistory(),
-          deadline: kernel.deadline)
+          imported, of: picture, standInFrom: exporter, history: LookHistory(), deadline: kernel.deadline)
       }
       expect(error, is: "open", errno, on: "/sys/kernel/debug/dri/1/crtc-0/crc/control")
     }

@@ -38,7 +38,7 @@ struct DisplayPipeTests {
     static func framebuffer(on device: Device, width: Int = 64, height: Int = 64) throws -> Framebuffer {
       let request = AllocationRequest(format: .xrgb8888, width: width, height: height)
       let object = try DumbAllocator(device: device).allocate(request)
-      return try Framebuffer(GEMHandle(importing: object.export(.read), into: device), object.description)
+      return try Framebuffer(GEMHandle(importing: object.export(.read).takeFirst(), into: device), object.description)
     }
 
     func fence() throws -> VGEMFence { try VGEMFence(attachingTo: handle, as: .write) }

@@ -146,18 +146,20 @@ extension FakeKernel {
   }
 
   func gbmImport(
-    _ device: GBMDevicePointer, dmaBuf: CInt, width: UInt32, height: UInt32, fourcc: UInt32, modifier: UInt64,
-    planes: [(offset: UInt32, pitch: UInt32)]
+    _ device: GBMDevicePointer, width: UInt32, height: UInt32, fourcc: UInt32, modifier: UInt64,
+    planes: [(dmaBuf: CInt, offset: UInt32, pitch: UInt32)]
   ) -> CallResult<GBMBufferPointer> {
     call(.gbmImport) { state in
       let descriptor = try state.gbmDescriptor(device)
       guard let format = PixelFormat(Fourcc(rawValue: fourcc)) else { throw Errno.invalidArgument }
-      let handle = try state.importHandle(descriptor, dmaBuf: dmaBuf, "gbm_bo_import")
-      guard let memory = state.files[descriptor]?.handles[handle] else { throw Errno.noSuchFile }
+      let handles = try planes.map { try state.importHandle(descriptor, dmaBuf: $0.dmaBuf, "gbm_bo_import") }
+      guard let handle = handles.first, let memory = state.files[descriptor]?.handles[handle] else {
+        throw Errno.noSuchFile
+      }
       let pointer = GBMBufferPointer(raw: state.gbm.newPointer())
       state.gbm.buffers[UInt(pointer)] = FakeGBM.Buffer(
         device: UInt(device), handle: handle, memory: memory, modifier: modifier,
-        planes: planes.map { GBMPlane(handle: handle, offset: $0.offset, pitch: $0.pitch) }, format: format,
+        planes: zip(handles, planes).map { GBMPlane(handle: $0, offset: $1.offset, pitch: $1.pitch) }, format: format,
         height: Int(height))
       return pointer
     }

@@ -61,7 +61,7 @@ enum Fixture {
   static func export(
     on device: Device, _ access: DMABuf.Access = .readWrite, request: AllocationRequest = request
   ) throws -> DMABuf {
-    try DumbAllocator(device: device).allocate(request).export(access)
+    try DumbAllocator(device: device).allocate(request).export(access).takeFirst()
   }
 }
 

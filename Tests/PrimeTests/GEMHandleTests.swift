@@ -69,7 +69,7 @@ struct GEMHandleTests {
     do {
       let device = try Device.open(Fixture.exporterNode, kernel: kernel)
       let object = try DumbAllocator(device: device).allocate(Fixture.request)
-      let buffer = try object.export(.readWrite)
+      let buffer = try object.export(.readWrite).takeFirst()
       let imported = try GEMHandle(importing: buffer, into: device)
       #expect(device.openHandleCount == 1)
       _ = consume object
@@ -86,7 +86,7 @@ struct GEMHandleTests {
       let device = try Device.open(Fixture.exporterNode, kernel: kernel)
       let other = try device.reopened()
       let object = try DumbAllocator(device: device).allocate(Fixture.request)
-      let buffer = try object.export(.readWrite)
+      let buffer = try object.export(.readWrite).takeFirst()
       let imported = try GEMHandle(importing: buffer, into: other)
       #expect(imported.rawValue == 0x201)
       #expect(device.openHandleCount == 1)

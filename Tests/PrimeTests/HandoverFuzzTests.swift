@@ -67,6 +67,6 @@ struct HandoverFuzzTests {
     ) {}
     let (message, descriptors) = try connection.receive(
       "an offer", room: HandoverOffer.byteCount, deadline: Fixture.deadline)
-    return try HandedOverPicture(offering: message, descriptors, from: "the exporter").description
+    return try HandedOverPicture(offering: message, descriptors, from: "the exporter").picture.description
   }
 }

@@ -117,8 +117,10 @@ struct HandoverMessageTests {
           return
         }
         if let format = try? offer.format(),
-          (try? offer.checkPlanes(fit: [4096, 4096, 4096, 4096], format: format)) != nil,
-          let layout = try? offer.layout(format), layout.byteCount > 4096
+          let layout = try? offer.layout(format, in: Array(0..<offer.bufferCount)),
+          (try? BufferDescription(layout: layout, modifier: .linear)
+            .check(fits: [Int](repeating: 4096, count: offer.bufferCount))) != nil,
+          layout.byteCounts.contains(where: { $0 > 4096 })
         {
           Issue.record("offer \(index) fits and does not: \(bytes)")
           return

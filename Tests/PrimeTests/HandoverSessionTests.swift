@@ -113,7 +113,7 @@ struct HandoverSessionTests {
     ({ $0.planes[0].offset = 2049 }, [picture], "plane 0 ends at byte 4097 of a dma-buf of 4096"),
     (
       { $0.planes[0].offset = .max - 100 }, [picture],
-      "plane 0 ends beyond anything that can be counted, in a dma-buf of 4096 bytes"
+      "the offset of plane 0 cannot be 18446744073709551515"
     ),
     ({ $0.planes[0].pitch = 127 }, [picture], "plane 0: a pitch of 127 bytes is too small: one row needs 128 bytes"),
     (
@@ -150,7 +150,7 @@ struct HandoverSessionTests {
     #expect(answer.sentence.contains(sentence.prefix(100)))
   }
 
-  @Test func `in two descriptors of one dma-buf is one buffer, in two dma-bufs is none`() {
+  @Test func `in two descriptors is one buffer or two, by which dma-bufs they are`() {
     var offer = Self.offer()
     offer.fourcc = Fixture.fourcc("NV12")
     offer.bufferCount = 2
@@ -160,12 +160,20 @@ struct HandoverSessionTests {
     let bytes = Fixture.page(Pattern(seed: Self.seed, index: 0), layout)
     let first = FakePeer.Enclosure.dmaBuf(bytes: bytes, writable: true)
     #expect(importing([Self.exporter(offer.bytes, [first, .again])]).verdict == .held)
+    // The second dma-buf has the chroma plane at the same place.
     let apart = importing([Self.exporter(offer.bytes, [first, first])])
-    #expect(apart.verdict == .refused)
-    #expect(
-      apart.reason
-        == "user 1000, process 42: the planes lie in 2 different dma-bufs; this importer takes a picture that "
-        + "lies in one")
+    #expect(apart.verdict == .held)
+    #expect(apart.observers == [.identity])
+    // Nobody wrote the chroma plane into this one.
+    let empty = FakePeer.Enclosure.dmaBuf(bytes: [UInt8](repeating: 0, count: 4096), writable: true)
+    let missing = importing([Self.exporter(offer.bytes, [first, empty])])
+    #expect(missing.verdict == .mismatch)
+    #expect(missing.mismatch?.plane == 1)
+    // It is too small for where the chroma plane is said to lie.
+    offer.planes[1].offset = 4000
+    let beyond = importing([Self.exporter(offer.bytes, [first, first])])
+    #expect(beyond.verdict == .refused)
+    #expect(beyond.reason == "user 1000, process 42: plane 1 ends at byte 4256 of a dma-buf of 4096")
   }
 
   @Test func `with descriptors that did not all arrive is refused`() {

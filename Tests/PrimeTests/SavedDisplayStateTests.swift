@@ -148,7 +148,7 @@ struct SavedDisplayStateTests {
       try device.becomeMaster()
       let object = try DumbAllocator(device: device.reopened()).allocate(Fixture.request)
       let description = object.description
-      let buffer = try object.export(.readWrite)
+      let buffer = try object.export(.readWrite).takeFirst()
       let shown = try Framebuffer(GEMHandle(importing: buffer, into: device), description)
       let pipe = try DisplayPipe(DisplayRoute(on: device, to: .writeback))
       #expect(pipe.unusualProperties == ["connector 49153 driver's own"])

@@ -215,7 +215,7 @@ struct ScanoutPlanesTests {
     do {
       let device = try Device.open(Fixture.importerNode, kernel: kernel)
       let object = try DumbAllocator(device: device.reopened()).allocate(Fixture.request)
-      let buffer = try object.export(.readWrite)
+      let buffer = try object.export(.readWrite).takeFirst()
       let handle = try GEMHandle(importing: buffer, into: device)
       let layout = try PictureLayout(
         format: Fixture.format("XRGB8888"), width: 32, height: 17, planes: [PlaneLayout(offset: 0, pitch: 128)])
@@ -233,7 +233,7 @@ struct ScanoutPlanesTests {
     do {
       let device = try Device.open(Fixture.importerNode, kernel: kernel)
       let object = try DumbAllocator(device: device.reopened()).allocate(Fixture.request)
-      let buffer = try object.export(.readWrite)
+      let buffer = try object.export(.readWrite).takeFirst()
       let framebuffer = try Framebuffer(GEMHandle(importing: buffer, into: device), object.description)
       let pipe = try DisplayPipe(DisplayRoute(on: device, to: .writeback))
       let picture = DisplayPipe.Picture(framebuffer: framebuffer.id, shown: (64, 48))

@@ -176,10 +176,10 @@ struct VideoDeviceTests {
       planes: [.init(bytesPerLine: 256, sizeImage: 16384)])
     let request = AllocationRequest(format: Fixture.format("XRGB8888"), width: 64, height: 64)
     let object = try DMAHeapAllocator(kernel: kernel).allocate(request)
-    let whole = try object.export(.readWrite)
+    let whole = try object.export(.readWrite).takeFirst()
     let half = try DMAHeapAllocator(kernel: kernel).allocate(
       AllocationRequest(format: Fixture.format("XRGB8888"), width: 64, height: 32)
-    ).export(.readWrite)
+    ).export(.readWrite).takeFirst()
     for (errno, words) in [
       (Errno.badAddress, "in one piece only, and this buffer is scattered"),
       (.invalidArgument, "refused to attach the buffer"),

@@ -22,7 +22,7 @@ struct WritebackPipelineTests {
       let allocator = DumbAllocator(device: try device.reopened())
       let object = try allocator.allocate(Fixture.request)
       description = object.description
-      picture = try object.export(.readWrite)
+      picture = try object.export(.readWrite).takeFirst()
       target = try Fixture.export(on: device.reopened())
       try picture.write(deadline: Fixture.deadline) { bytes in
         for index in 0..<2048 { bytes[index] = UInt8(truncatingIfNeeded: index * 7 + index / 128) }

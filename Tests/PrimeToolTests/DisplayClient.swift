@@ -42,7 +42,7 @@ final class DisplayClient {
     let request = AllocationRequest(
       format: try #require(PixelFormat(Fourcc(rawValue: 0x3432_5258))), width: 1024, height: 768)
     let object = try DumbAllocator(device: device.reopened()).allocate(request)
-    picture = try object.export(.readWrite)
+    picture = try object.export(.readWrite).takeFirst()
     framebuffer = try Framebuffer(GEMHandle(importing: picture, into: device), object.description)
     try set([
       (crtc, .crtc, "MODE_ID", UInt64(kernel.kmsCreateBlob(file, bytes: mode).get())), (crtc, .crtc, "ACTIVE", 1),

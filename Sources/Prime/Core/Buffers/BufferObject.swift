@@ -4,7 +4,9 @@ public struct BufferObject: ~Copyable {
   enum Storage: ~Copyable {
     case gem(GEMHandle)
     case gbm(GBMBuffer)
-    case dmaBuf(DMABuf)
+    case picture(SharedPicture)
+    /// One for each plane.
+    case planes([Box<BufferObject>])
   }
 
   /// Size, format, modifier, planes.
@@ -16,19 +18,38 @@ public struct BufferObject: ~Copyable {
     self.storage = storage
   }
 
-  /// Takes over a buffer that is a dma-buf from the start.
-  package init(_ description: BufferDescription, adopting buffer: consuming DMABuf) {
-    self.init(description, storage: .dmaBuf(buffer))
+  /// Takes over a picture that is in dma-bufs from the start.
+  package init(adopting picture: consuming SharedPicture) {
+    self.init(picture.description, storage: .picture(picture))
   }
 
-  /// Exports it as a dma-buf, close-on-exec; the caller owns what it gets, which outlives this value.
+  /// Exports it as a picture in dma-bufs, close-on-exec; the caller owns what it gets, which outlives this value.
   ///
-  /// - Throws: `drmPrimeHandleToFD` with its errno; for udmabuf and the heap, which are dma-bufs from the start, `fcntl`.
-  public borrowing func export(_ access: DMABuf.Access) throws(PrimeError) -> DMABuf {
+  /// - Throws: `drmPrimeHandleToFD` with its errno; for udmabuf and the heap, which are dma-bufs from the start, `fcntl`;
+  ///   `allocate` with `broken` where the driver made a buffer that does not hold the picture.
+  public borrowing func export(_ access: DMABuf.Access) throws(PrimeError) -> SharedPicture {
     switch storage {
-    case .gem(let handle): return try handle.export(access)
-    case .gbm(let buffer): return try buffer.export(access)
-    case .dmaBuf(let buffer): return try buffer.duplicate()
+    case .gem(let handle): return try .made(description, try handle.export(access))
+    case .gbm(let buffer): return try buffer.export(access, as: description)
+    case .picture(let picture): return try picture.duplicate()
+    case .planes(let objects):
+      var others: [Box<DMABuf>] = []
+      for object in objects.dropFirst() { others.append(Box(try object.value.export(access).takeFirst())) }
+      return try .made(description, try objects[0].value.export(access).takeFirst(), others)
+    }
+  }
+}
+
+extension SharedPicture {
+  /// A picture that a driver made; one that its buffers do not hold is an error of the driver.
+  package static func made(
+    _ description: BufferDescription, _ first: consuming DMABuf, _ others: [Box<DMABuf>] = []
+  ) throws(PrimeError) -> SharedPicture {
+    let subject = first.subject
+    do throws(LayoutError) {
+      return try SharedPicture(description, first: first, others: others)
+    } catch {
+      throw PrimeError(operation: .allocate, finding: .broken, subject: subject, reason: error.description)
     }
   }
 }

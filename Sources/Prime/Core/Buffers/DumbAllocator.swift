@@ -82,13 +82,9 @@ public struct DumbAllocator: Allocator {
     _ request: AllocationRequest, rowBytes: Int, _ operation: PrimeError.Operation
   ) throws(PrimeError) -> Made {
     let elementBytes = request.format.planes[0].bytesPerElement
-    guard let width = UInt32(exactly: (rowBytes + elementBytes - 1) / elementBytes),
-      let height = UInt32(exactly: request.stackedRows)
-    else {
-      throw PrimeError(
-        operation: operation, finding: .tooLarge, subject: device.subject,
-        reason: "\(request.width)x\(request.height) does not fit the 32 bits of the call")
-    }
+    let width = try PrimeError.word(
+      (rowBytes + elementBytes - 1) / elementBytes, of: "\(request.size)", operation, on: device.subject)
+    let height = try PrimeError.word(request.stackedRows, of: "\(request.size)", operation, on: device.subject)
     let answer = device.kernel.createDumb(
       device.rawDescriptor, width: width, height: height, bitsPerPixel: UInt32(elementBytes * 8))
     if case .failure(.permissionDenied) = answer, device.node.kind == .render {

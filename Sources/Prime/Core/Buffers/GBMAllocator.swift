@@ -83,7 +83,10 @@ public final class GBMAllocator: Allocator {
     }
     let layout = try PictureLayout.checked(
       format: request.format, width: request.width, height: request.height,
-      planes: answer.planes.map { PlaneLayout(offset: Int($0.offset), pitch: Int($0.pitch)) },
+      planes: answer.planes.map { plane in
+        PlaneLayout(
+          buffer: answer.handles.firstIndex(of: plane.handle) ?? 0, offset: Int(plane.offset), pitch: Int(plane.pitch))
+      },
       operation: operation, on: device.subject)
     return BufferObject(BufferDescription(layout: layout, modifier: modifier), storage: .gbm(buffer))
   }
@@ -137,11 +140,8 @@ package struct GBMBuffer: ~Copyable {
   private let isDumb: Bool
 
   init(creating request: AllocationRequest, on device: GBMDevice, operation: PrimeError.Operation) throws(PrimeError) {
-    guard let width = UInt32(exactly: request.width), let height = UInt32(exactly: request.height) else {
-      throw PrimeError(
-        operation: operation, finding: .tooLarge, subject: device.subject,
-        reason: "\(request.width)x\(request.height) does not fit the 32 bits of the call")
-    }
+    let width = try PrimeError.word(request.width, of: "\(request.size)", operation, on: device.subject)
+    let height = try PrimeError.word(request.height, of: "\(request.size)", operation, on: device.subject)
     self.pointer = try device.kernel.gbmCreateBuffer(
       device.pointer, width: width, height: height, fourcc: request.format.fourcc.rawValue,
       modifiers: request.modifiers?.map(\.rawValue), usage: request.usage
@@ -155,14 +155,15 @@ package struct GBMBuffer: ~Copyable {
   }
 
   /// Imports a dma-buf as Mesa does (`gbm_bo_import`).
-  package init(importing buffer: borrowing DMABuf, _ description: BufferDescription, on device: GBMDevice)
-    throws(PrimeError)
-  {
+  package init(importing picture: borrowing SharedPicture, on device: GBMDevice) throws(PrimeError) {
+    let description = picture.description
+    let descriptors = picture.rawDescriptors
     self.pointer = try device.kernel.gbmImport(
-      device.pointer, dmaBuf: buffer.rawDescriptor, width: UInt32(description.width),
-      height: UInt32(description.height), fourcc: description.fourcc.rawValue,
-      modifier: description.modifier.rawValue,
-      planes: description.layout.planes.map { (offset: UInt32($0.offset), pitch: UInt32($0.pitch)) }
+      device.pointer, width: UInt32(description.width), height: UInt32(description.height),
+      fourcc: description.fourcc.rawValue, modifier: description.modifier.rawValue,
+      planes: description.layout.planes.map {
+        (dmaBuf: descriptors[$0.buffer], offset: UInt32($0.offset), pitch: UInt32($0.pitch))
+      }
     ).orThrow("gbm_bo_import", on: device.subject)
     self.device = device
     self.isDumb = false
@@ -172,40 +173,53 @@ package struct GBMBuffer: ~Copyable {
     device.kernel.gbmDestroyBuffer(pointer)
   }
 
-  /// Exports it, with the access that is asked for.
+  /// Exports it as a picture of this description, with the access that is asked for.
   ///
   /// The handle of a buffer object may belong to a file of Mesa's own: where a display node has no GPU, another device's
   /// driver allocates (kmsro). libgbm knows whose it is, but Mesa's software driver exports for reading alone, and the
   /// first export decides for the buffer. So the handle is exported first, and libgbm's export tells whether that was the
   /// same buffer.
-  borrowing func export(_ access: DMABuf.Access) throws(PrimeError) -> DMABuf {
+  borrowing func export(
+    _ access: DMABuf.Access, as description: BufferDescription
+  ) throws(PrimeError) -> SharedPicture {
+    let layout = try device.kernel.gbmLayout(pointer).orThrow("gbm_bo_get_handle_for_plane", on: device.subject)
+    // The first plane that lies in each buffer names it to libgbm.
+    let planes = layout.handles.compactMap { handle in layout.planes.firstIndex { $0.handle == handle } }
+    guard let first = planes.first else {
+      throw PrimeError(
+        operation: "gbm_bo_get_plane_count", finding: .broken, subject: device.subject,
+        reason: "its Mesa driver made a buffer without planes")
+    }
+    var others: [Box<DMABuf>] = []
+    for plane in planes.dropFirst() { others.append(Box(try export(plane, layout.planes[plane].handle, access))) }
+    return try .made(description, export(first, layout.planes[first].handle, access), others)
+  }
+
+  /// Exports the buffer that a plane lies in.
+  private borrowing func export(
+    _ plane: Int, _ handle: UInt32, _ access: DMABuf.Access
+  ) throws(PrimeError) -> DMABuf {
     let kernel = device.kernel
     let subject = device.subject
-    let layout = try kernel.gbmLayout(pointer).orThrow("gbm_bo_get_handle_for_plane", on: subject)
-    guard let first = layout.planes.first, layout.planes.allSatisfy({ $0.handle == first.handle }) else {
-      throw .untestable(
-        "gbm_bo_get_fd_for_plane", on: subject,
-        reason: "the planes of this buffer lie in several buffers, which is not supported")
-    }
     let byHandle = kernel.primeHandleToFD(
-      device.device.rawDescriptor, handle: first.handle, writable: access == .readWrite)
+      device.device.rawDescriptor, handle: handle, writable: access == .readWrite)
     if case .failure(let errno) = byHandle, errno != .noSuchFile {
       _ = try byHandle.orThrow("drmPrimeHandleToFD", on: subject)
     }
     // ENOENT: the number is no handle of this file.
-    guard case .success(let number) = byHandle else { return try exportThroughGBM(access) }
+    guard case .success(let number) = byHandle else { return try exportThroughGBM(plane, access) }
     let ownFile = try adopted(number)
     // Mesa 22.3 exports no buffer that it made for GBM_BO_USE_WRITE, and its handle needs no asking.
     if isDumb { return ownFile }
-    let given = try exportThroughGBM(.read)
+    let given = try exportThroughGBM(plane, .read)
     if ownFile.identity == given.identity { return ownFile }
-    return try exportThroughGBM(access)
+    return try exportThroughGBM(plane, access)
   }
 
-  private borrowing func exportThroughGBM(_ access: DMABuf.Access) throws(PrimeError) -> DMABuf {
+  private borrowing func exportThroughGBM(_ plane: Int, _ access: DMABuf.Access) throws(PrimeError) -> DMABuf {
     let operation: PrimeError.Operation = "gbm_bo_get_fd_for_plane"
     let given = try adopted(
-      device.kernel.gbmExport(pointer, plane: 0)
+      device.kernel.gbmExport(pointer, plane: Int32(plane))
         .orThrow(operation, on: device.subject, reason: "its Mesa driver exports no such buffer"))
     guard access == .read || given.access == .readWrite else {
       throw .untestable(

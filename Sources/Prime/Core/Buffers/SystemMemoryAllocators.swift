@@ -143,7 +143,7 @@ enum SystemMemory {
         operation: operation, finding: .broken, subject: path,
         reason: "the kernel gave \(buffer.byteCount) bytes where \(byteCount) were asked for")
     }
-    return BufferObject(BufferDescription(layout: layout, modifier: .linear), storage: .dmaBuf(buffer))
+    return BufferObject(adopting: try .made(BufferDescription(layout: layout, modifier: .linear), buffer))
   }
 
   private static func openingReason(_ opened: CallResult<CInt>, path: String, _ kernel: any FileCalls) -> String? {

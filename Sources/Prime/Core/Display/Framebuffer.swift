@@ -10,21 +10,33 @@ public struct Framebuffer: ~Copyable, Sendable {
   /// How large the picture is.
   public let size: Size
 
-  /// Wraps an imported or own buffer.
+  /// Wraps an imported picture.
   ///
   /// - Throws: `drmModeAddFB2WithModifiers` with its errno.
+  public init(_ picture: borrowing ImportedPicture) throws(PrimeError) {
+    try self.init(picture.rawHandles, picture.description, on: picture.device)
+  }
+
+  /// Wraps an imported or own buffer that has all planes of the picture.
+  ///
+  /// - Throws: `drmModeAddFB2WithModifiers` with its errno, with `unsuitable` where the planes lie in several buffers.
   public init(_ handle: borrowing GEMHandle, _ description: BufferDescription) throws(PrimeError) {
+    try self.init([handle.rawValue], description, on: handle.device)
+  }
+
+  private init(_ handles: [UInt32], _ description: BufferDescription, on device: Device) throws(PrimeError) {
     let operation: PrimeError.Operation = "drmModeAddFB2WithModifiers"
-    let device = handle.device
-    guard let width = UInt32(exactly: description.width), let height = UInt32(exactly: description.height) else {
+    let layout = description.layout
+    guard layout.bufferCount == handles.count else {
+      let error = LayoutError.bufferCount(needed: layout.bufferCount, given: handles.count)
       throw PrimeError(
-        operation: operation, finding: .tooLarge, subject: device.subject,
-        reason: "\(description.width)x\(description.height) does not fit the 32 bits of the call")
+        operation: operation, finding: .unsuitable, subject: device.subject, reason: error.description)
     }
-    let number = handle.rawValue
-    let planes = description.layout.planes.map {
+    // A layout's numbers are within the call's 32 bits.
+    let planes = layout.planes.map {
       GBMPlane(
-        handle: number, offset: UInt32(truncatingIfNeeded: $0.offset), pitch: UInt32(truncatingIfNeeded: $0.pitch))
+        handle: handles[$0.buffer], offset: UInt32(truncatingIfNeeded: $0.offset),
+        pitch: UInt32(truncatingIfNeeded: $0.pitch))
     }
     // An implicit modifier is said by leaving the flag out, and a driver without the capability refuses even linear.
     let takesModifiers = device.takesFramebufferModifiers
@@ -33,7 +45,8 @@ public struct Framebuffer: ~Copyable, Sendable {
       rawValue: try device.kernel.kmsAddFramebuffer(
         device.rawDescriptor,
         KMSFramebufferRequest(
-          width: width, height: height, fourcc: description.fourcc.rawValue, modifier: modifier, planes: planes)
+          width: UInt32(truncatingIfNeeded: layout.width), height: UInt32(truncatingIfNeeded: layout.height),
+          fourcc: description.fourcc.rawValue, modifier: modifier, planes: planes)
       ).orThrow(operation, on: device.subject))
     self.size = description.size
     self.device = device
@@ -48,5 +61,14 @@ public struct Framebuffer: ~Copyable, Sendable {
       return
     }
     _ = device.kernel.kmsRemoveFramebuffer(device.rawDescriptor, id: id.rawValue)
+  }
+}
+
+extension ImportedPicture {
+  /// Wraps it for the device's display (`AddFB2`); the handles may go then.
+  ///
+  /// - Throws: As `Framebuffer.init(_:)`.
+  public borrowing func framebuffer() throws(PrimeError) -> Framebuffer {
+    try Framebuffer(self)
   }
 }

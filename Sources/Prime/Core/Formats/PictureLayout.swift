@@ -1,19 +1,23 @@
-/// Where one memory plane of a picture lies in its buffer.
+/// Where one memory plane of a picture lies.
 public struct PlaneLayout: Sendable, Hashable, Codable {
-  /// Where the plane's first row begins, in bytes from the start of the buffer.
+  /// Which of the picture's buffers it lies in, from 0.
+  public let buffer: Int
+
+  /// Where the plane's first row begins, in bytes from the start of that buffer.
   public let offset: Int
 
   /// The distance from one row to the next, in bytes.
   public let pitch: Int
 
   /// Places a plane; `PictureLayout` checks whether it can be.
-  public init(offset: Int, pitch: Int) {
+  public init(buffer: Int = 0, offset: Int, pitch: Int) {
+    self.buffer = buffer
     self.offset = offset
     self.pitch = pitch
   }
 }
 
-/// A picture of a known format and size, and where each of its planes lies in a buffer.
+/// A picture of a known format and size, and where each of its planes lies, in one buffer or in several.
 ///
 /// Planes may interleave; whether they overlap is not checked, as the kernel does not check it either.
 public struct PictureLayout: Sendable, Hashable {
@@ -29,10 +33,16 @@ public struct PictureLayout: Sendable, Hashable {
   /// Where each plane lies, one for each plane of the format.
   public let planes: [PlaneLayout]
 
-  /// The bytes a buffer needs to hold the picture.
+  /// The bytes that each of the picture's buffers needs; one number where all planes lie in one buffer.
   ///
   /// This is counted as the kernel counts in `drm_gem_fb_init_with_funcs`: the last row ends with its last pixel, not
   /// with its pitch.
+  public let byteCounts: [Int]
+
+  /// How many buffers the planes lie in.
+  public var bufferCount: Int { byteCounts.count }
+
+  /// The bytes that the picture's buffers need together.
   public let byteCount: Int
 
   /// Width and height in pixels.
@@ -40,8 +50,8 @@ public struct PictureLayout: Sendable, Hashable {
 
   /// Describes a picture, and checks that it can exist.
   ///
-  /// - Throws: `LayoutError` for a size or a place that is not within 32 bits, for a pitch below a row's bytes, and for another
-  ///   number of planes than the format has.
+  /// - Throws: `LayoutError` for a size or a place that is not within 32 bits, for a pitch below a row's bytes, for another
+  ///   number of planes than the format has, and for buffers that are not numbered from 0 on, each with a plane in it.
   public init(format: PixelFormat, size: Size, planes: [PlaneLayout]) throws(LayoutError) {
     try self.init(format: format, width: size.width, height: size.height, planes: planes)
   }
@@ -55,7 +65,10 @@ public struct PictureLayout: Sendable, Hashable {
     guard planes.count == format.planes.count else {
       throw .planeCount(format: format.fourcc, needed: format.planes.count, given: planes.count)
     }
-    var byteCount = 0
+    for (index, plane) in planes.enumerated() where !planes.indices.contains(plane.buffer) {
+      throw .buffer(plane: index, buffer: plane.buffer)
+    }
+    var byteCounts = [Int](repeating: 0, count: (planes.map(\.buffer).max() ?? 0) + 1)
     for (index, (plane, shape)) in zip(planes, format.planes).enumerated() {
       guard (0...Int(UInt32.max)).contains(plane.offset) else {
         throw .offset(plane: index, bytes: plane.offset)
@@ -70,12 +83,20 @@ public struct PictureLayout: Sendable, Hashable {
       let (body, bodyOverflows) = plane.pitch.multipliedReportingOverflow(by: shape.rows(ofHeight: height) - 1)
       let (end, endOverflows) = body.addingReportingOverflow(plane.offset + rowBytes)
       guard !bodyOverflows, !endOverflows else { throw .tooLarge(width: width, height: height) }
-      byteCount = max(byteCount, end)
+      byteCounts[plane.buffer] = max(byteCounts[plane.buffer], end)
+    }
+    if let unused = byteCounts.firstIndex(of: 0) { throw .unusedBuffer(unused) }
+    var byteCount = 0
+    for bytes in byteCounts {
+      let (sum, overflows) = byteCount.addingReportingOverflow(bytes)
+      guard !overflows else { throw .tooLarge(width: width, height: height) }
+      byteCount = sum
     }
     self.format = format
     self.width = width
     self.height = height
     self.planes = planes
+    self.byteCounts = byteCounts
     self.byteCount = byteCount
   }
 
@@ -119,6 +140,11 @@ public struct PictureLayout: Sendable, Hashable {
   /// The number of rows of a plane.
   public func rows(ofPlane plane: Int) -> Int {
     format.planes[plane].rows(ofHeight: height)
+  }
+
+  /// The byte behind the last one of a plane, from the start of its buffer.
+  public func end(ofPlane plane: Int) -> Int {
+    planes[plane].offset + planes[plane].pitch * (rows(ofPlane: plane) - 1) + rowBytes(ofPlane: plane)
   }
 
   /// The bytes of one row of a plane, without what pads it to the pitch.

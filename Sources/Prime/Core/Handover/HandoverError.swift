@@ -26,12 +26,8 @@ public enum HandoverError: Error, Hashable, Sendable {
   case modifier(Modifier)
   /// The planes cannot lie in memory as described.
   case layout(LayoutError)
-  /// A plane reaches beyond its dma-buf; in bytes, nil where its end cannot even be counted.
-  case beyondBuffer(plane: Int, needed: UInt64?, size: Int)
   /// A descriptor that allows something else than the message says.
   case access(buffer: Int, said: DMABuf.Access, is: DMABuf.Access)
-  /// The planes lie in different dma-bufs.
-  case separateBuffers(Int)
 }
 
 extension HandoverError: CustomStringConvertible {
@@ -57,14 +53,8 @@ extension HandoverError: CustomStringConvertible {
     case .modifier(let modifier):
       "the modifier \(modifier) arranges pixels in a way that the CPU cannot check: hand over a linear buffer"
     case .layout(let error): error.description
-    case .beyondBuffer(let plane, let needed?, let size):
-      "plane \(plane) ends at byte \(needed) of a dma-buf of \(size)"
-    case .beyondBuffer(let plane, nil, let size):
-      "plane \(plane) ends beyond anything that can be counted, in a dma-buf of \(size) bytes"
     case .access(let buffer, let said, let access):
       "buffer \(buffer) is announced for \(said.words) and its descriptor is for \(access.words)"
-    case .separateBuffers(let count):
-      "the planes lie in \(count) different dma-bufs; this importer takes a picture that lies in one"
     }
   }
 }

@@ -46,7 +46,7 @@ public struct HandoverOffer: Hashable, Sendable {
   /// Whether the importer is asked to write pattern 1 into the picture.
   public var asksForWriteBack: Bool
 
-  /// Describes a picture that lies in one buffer.
+  /// Describes a picture; its dma-bufs go with the message, in the order of `PlaneLayout.buffer`.
   public init(
     _ description: BufferDescription, access: DMABuf.Access, seed: UInt64, asksForWriteBack: Bool
   ) {
@@ -58,9 +58,11 @@ public struct HandoverOffer: Hashable, Sendable {
     modifier = description.modifier
     self.seed = seed
     planes = description.layout.planes.map {
-      Plane(buffer: 0, pitch: UInt32(truncatingIfNeeded: $0.pitch), offset: UInt64($0.offset))
+      Plane(
+        buffer: UInt32(truncatingIfNeeded: $0.buffer), pitch: UInt32(truncatingIfNeeded: $0.pitch),
+        offset: UInt64($0.offset))
     }
-    bufferCount = 1
+    bufferCount = description.layout.bufferCount
     self.asksForWriteBack = asksForWriteBack
   }
 
@@ -147,30 +149,20 @@ extension HandoverOffer {
     return format
   }
 
-  /// Checks that each plane ends within the dma-buf that it lies in, whose sizes in bytes are given.
-  package func checkPlanes(fit sizes: [Int], format: PixelFormat) throws(HandoverError) {
-    for (index, (plane, shape)) in zip(planes, format.planes).enumerated() {
-      // Four bytes of width times eight of an element, and four bytes of pitch times four of height, stay in 64 bits.
-      let rowBytes = UInt64(shape.columns(ofWidth: Int(width))) * UInt64(shape.bytesPerElement)
-      guard UInt64(plane.pitch) >= rowBytes else {
-        throw .layout(.pitchBelowRow(plane: index, pitch: Int(plane.pitch), rowBytes: Int(rowBytes)))
-      }
-      let rows = UInt64(plane.pitch) * UInt64(shape.rows(ofHeight: Int(height)) - 1)
-      let (start, startOverflows) = plane.offset.addingReportingOverflow(rows)
-      let (end, endOverflows) = start.addingReportingOverflow(rowBytes)
-      let size = sizes[Int(plane.buffer)]
-      guard !startOverflows, !endOverflows else { throw .beyondBuffer(plane: index, needed: nil, size: size) }
-      guard end <= UInt64(size) else { throw .beyondBuffer(plane: index, needed: end, size: size) }
+  /// Where the picture lies in the dma-bufs that the message came with; `buffers` says which of them each number is, where one
+  /// dma-buf came under several.
+  ///
+  /// That each plane ends within its dma-buf is for `SharedPicture` to check.
+  package func layout(_ format: PixelFormat, in buffers: [Int]) throws(HandoverError) -> PictureLayout {
+    for (index, plane) in planes.enumerated() where plane.offset > UInt64(UInt32.max) {
+      throw .field("the offset of plane \(index)", plane.offset)
     }
-  }
-
-  /// The layout of a picture that lies in one buffer.
-  package func layout(_ format: PixelFormat) throws(HandoverError) -> PictureLayout {
     do throws(LayoutError) {
       return try PictureLayout(
         format: format, width: Int(width), height: Int(height),
-        // Below a dma-buf's size by now, which is an Int.
-        planes: planes.map { PlaneLayout(offset: Int($0.offset), pitch: Int($0.pitch)) })
+        planes: planes.map {
+          PlaneLayout(buffer: buffers[Int($0.buffer)], offset: Int(clamping: $0.offset), pitch: Int($0.pitch))
+        })
     } catch {
       throw .layout(error)
     }

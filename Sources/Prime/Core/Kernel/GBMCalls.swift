@@ -36,6 +36,11 @@ package struct GBMBufferLayout: Hashable, Sendable {
     self.modifier = modifier
     self.planes = planes
   }
+
+  /// The handles of the buffers that the planes lie in, each once, in the order of the planes.
+  var handles: [UInt32] {
+    planes.map(\.handle).reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+  }
 }
 
 /// A view of a buffer object that `gbm_bo_map` gave: bytes of rows `pitch` apart.
@@ -92,8 +97,8 @@ package protocol GBMCalls {
   func gbmExport(_ buffer: GBMBufferPointer, plane: Int32) -> CallResult<CInt>
   /// `gbm_bo_import` of one dma-buf, with its modifier where that is explicit.
   func gbmImport(
-    _ device: GBMDevicePointer, dmaBuf: CInt, width: UInt32, height: UInt32, fourcc: UInt32, modifier: UInt64,
-    planes: [(offset: UInt32, pitch: UInt32)]
+    _ device: GBMDevicePointer, width: UInt32, height: UInt32, fourcc: UInt32, modifier: UInt64,
+    planes: [(dmaBuf: CInt, offset: UInt32, pitch: UInt32)]
   ) -> CallResult<GBMBufferPointer>
   /// `gbm_bo_map` of the whole picture for reading.
   func gbmMap(_ buffer: GBMBufferPointer, width: UInt32, height: UInt32) -> CallResult<GBMMappedView>

@@ -92,14 +92,14 @@ extension LinuxKernel {
   }
 
   package func gbmImport(
-    _ device: GBMDevicePointer, dmaBuf: CInt, width: UInt32, height: UInt32, fourcc: UInt32, modifier: UInt64,
-    planes: [(offset: UInt32, pitch: UInt32)]
+    _ device: GBMDevicePointer, width: UInt32, height: UInt32, fourcc: UInt32, modifier: UInt64,
+    planes: [(dmaBuf: CInt, offset: UInt32, pitch: UInt32)]
   ) -> CallResult<GBMBufferPointer> {
     Glibc.errno = 0
     let buffer: OpaquePointer?
     if modifier == CDRM_FORMAT_MOD_INVALID {
       var data = gbm_import_fd_data()
-      data.fd = dmaBuf
+      data.fd = planes.first?.dmaBuf ?? -1
       data.width = width
       data.height = height
       data.stride = planes.first?.pitch ?? 0
@@ -115,8 +115,8 @@ extension LinuxKernel {
       data.modifier = modifier
       // Safe: the tuples hold four numbers each and at most four planes are written.
       unsafe withUnsafeMutableBytes(of: &data.fds) { fds in
-        for plane in planes.indices.prefix(4) {
-          unsafe fds.storeBytes(of: dmaBuf, toByteOffset: plane * 4, as: CInt.self)
+        for (index, plane) in planes.prefix(4).enumerated() {
+          unsafe fds.storeBytes(of: plane.dmaBuf, toByteOffset: index * 4, as: CInt.self)
         }
       }
       unsafe withUnsafeMutableBytes(of: &data.strides) { strides in

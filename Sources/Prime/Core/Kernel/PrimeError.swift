@@ -43,6 +43,18 @@ public struct PrimeError: Error, Hashable, Sendable {
     self.isUntestable = isUntestable
   }
 
+  /// A number as a call takes it, in 32 bits; `what` is the picture that it belongs to.
+  ///
+  /// - Throws: the call with `too-large` where it does not fit.
+  static func word(
+    _ number: Int, of what: @autoclosure () -> String, _ operation: PrimeError.Operation, on subject: String
+  ) throws(PrimeError) -> UInt32 {
+    if let word = UInt32(exactly: number) { return word }
+    throw PrimeError(
+      operation: operation, finding: .tooLarge, subject: subject,
+      reason: "\(what()) does not fit the 32 bits of the call")
+  }
+
   /// What this library cannot try, with the reason; the kernel was not asked.
   package static func untestable(_ operation: PrimeError.Operation, on subject: String, reason: String) -> PrimeError {
     PrimeError(operation, .finding(.unsupported), subject, reason, isUntestable: true)

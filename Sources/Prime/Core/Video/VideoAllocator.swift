@@ -60,6 +60,7 @@ public struct VideoAllocator: Allocator {
     let layout = try PictureLayout.checked(
       format: request.format, width: request.width, height: request.height, planes: whole.planes,
       operation: "VIDIOC_S_FMT", on: file.subject)
-    return BufferObject(BufferDescription(layout: layout, modifier: .linear), storage: .dmaBuf(try exporter.export()))
+    return BufferObject(
+      adopting: try exporter.export().retold(as: BufferDescription(layout: layout, modifier: .linear)))
   }
 }

@@ -58,18 +58,18 @@ public struct VideoExporter: ~Copyable {
   /// How many buffers there are.
   public var bufferCount: Int { queue.bufferCount }
 
-  /// Exports a buffer for reading and writing; the caller owns the dma-buf, which outlives this value.
+  /// Exports a buffer for reading and writing; the caller owns the picture, which outlives this value.
   ///
   /// - Throws: `VIDIOC_EXPBUF` with `EINVAL` where there is no such buffer.
-  public borrowing func export(_ index: Int = 0) throws(PrimeError) -> DMABuf {
-    try queue.export(index)
+  public borrowing func export(_ index: Int = 0) throws(PrimeError) -> SharedPicture {
+    try .made(description, queue.export(index))
   }
 
   /// The same as what an allocator gives.
   ///
   /// - Throws: As `export`.
   public borrowing func buffer(_ index: Int = 0) throws(PrimeError) -> BufferObject {
-    BufferObject(description, storage: .dmaBuf(try export(index)))
+    BufferObject(adopting: try export(index))
   }
 
   /// The queue's part in `VideoStream`.

@@ -43,22 +43,24 @@ public final class VideoLook {
   ///
   /// - Parameters:
   ///   - route: Which device reads, and which node of it writes.
-  ///   - buffer: What is to be read; the look takes a descriptor of its own.
-  ///   - description: Where the picture lies in it.
+  ///   - picture: What is to be read, in one dma-buf; the look takes a descriptor of its own.
+  ///   - window: What the device is told that it reads, in the same dma-buf; nil is the picture itself.
   ///   - target: Where the copy is written to.
   /// - Throws: untestable, with the call, where the device has no such format, size, pitch or wire; `open`, `VIDIOC_REQBUFS`
   ///   with `EBUSY` where another program has the device; `control` where the target is the buffer itself.
   public convenience init(
-    _ route: VideoRoute, at buffer: borrowing DMABuf, _ description: BufferDescription,
+    _ route: VideoRoute, at picture: borrowing SharedPicture, as window: BufferDescription? = nil,
     into target: VideoTarget = .driver
   ) throws(PrimeError) {
-    try self.init(route, at: buffer, description, into: target, kernel: LinuxKernel())
+    try self.init(route, at: picture, as: window, into: target, kernel: LinuxKernel())
   }
 
   package init(
-    _ route: VideoRoute, at buffer: borrowing DMABuf, _ description: BufferDescription,
+    _ route: VideoRoute, at picture: borrowing SharedPicture, as window: BufferDescription? = nil,
     into target: VideoTarget = .driver, kernel: any KernelCalls
   ) throws(PrimeError) {
+    let description = window ?? picture.description
+    try picture.requireOneBuffer("VIDIOC_S_FMT", on: route.reader.subject)
     let settings = VideoSettings()
     let output = try VideoFile.open(route.reader.path, kernel: kernel)
     let capture: VideoFile
@@ -78,7 +80,7 @@ public final class VideoLook {
     }
     try reader.setFormat(of: description.layout)
     let made = try Self.makeTarget(target, description, &writer)
-    guard made.buffer.identity != buffer.identity else {
+    guard made.buffer.identity != picture.first.identity else {
       throw PrimeError(
         operation: .control, finding: .broken, subject: capture.subject,
         reason: "the device would write into the very buffer that it reads, so its copy could not be told from that")
@@ -87,7 +89,7 @@ public final class VideoLook {
     self.copy = made.layout
     self.target = made.buffer
     self.source = description.layout
-    self.buffer = try buffer.duplicate()
+    self.buffer = try picture.first.duplicate()
     self.reader = reader
     self.writer = writer
     self.settings = settings
@@ -105,8 +107,8 @@ public final class VideoLook {
 
   /// The buffer that the copy is written to.
   private struct Made: ~Copyable {
-    let buffer: DMABuf
     let layout: PictureLayout
+    let buffer: DMABuf
   }
 
   private static func makeTarget(
@@ -116,7 +118,7 @@ public final class VideoLook {
     case .driver:
       try writer.setFormat(of: description.layout)
       try writer.request(.driver, count: 1)
-      return Made(buffer: try writer.export(0), layout: try writer.format.layout(on: writer.subject))
+      return Made(layout: try writer.format.layout(on: writer.subject), buffer: try writer.export(0))
     case .allocated(let allocator):
       var request = AllocationRequest(
         format: description.layout.format, width: description.width, height: description.height, modifiers: nil,
@@ -125,7 +127,9 @@ public final class VideoLook {
       let object = try allocator.allocate(request)
       try writer.setFormat(of: object.description.layout)
       try writer.request(.dmaBuf, count: 1)
-      return Made(buffer: try object.export(.readWrite), layout: object.description.layout)
+      let picture = try object.export(.readWrite)
+      try picture.requireOneBuffer("VIDIOC_S_FMT", on: writer.subject)
+      return Made(layout: object.description.layout, buffer: picture.takeFirst())
     }
   }
 

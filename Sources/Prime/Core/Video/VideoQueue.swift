@@ -128,15 +128,13 @@ extension VideoQueue {
     _ fourcc: VideoFourcc, width: Int, height: Int, pitch: Int? = nil
   ) throws(PrimeError) -> VideoFormat {
     let operation: PrimeError.Operation = "VIDIOC_S_FMT"
-    guard let width = UInt32(exactly: width), let height = UInt32(exactly: height),
-      let pitch = UInt32(exactly: pitch ?? 0)
-    else {
-      throw PrimeError(
-        operation: operation, finding: .tooLarge, subject: subject,
-        reason: "\(width)x\(height) does not fit the 32 bits of the call")
+    func word(_ number: Int) throws(PrimeError) -> UInt32 {
+      try PrimeError.word(number, of: "\(width)x\(height)", operation, on: subject)
     }
+    let pitch = try word(pitch ?? 0)
     let wanted = KernelVideoFormat(
-      type: type, width: width, height: height, pixelFormat: fourcc.rawValue, field: Self.wholeFrames,
+      type: type, width: try word(width), height: try word(height), pixelFormat: fourcc.rawValue,
+      field: Self.wholeFrames,
       planes: (0..<fourcc.memoryPlaneCount).map { .init(bytesPerLine: $0 == 0 ? pitch : 0, sizeImage: 0) })
     try set(wanted)
     return format

@@ -35,7 +35,7 @@ package final class VideoStream {
   deinit { close() }
 
   /// Exports one of the caller's buffers.
-  package func export(_ index: Int) throws(PrimeError) -> DMABuf { try exporter.export(index) }
+  package func export(_ index: Int) throws(PrimeError) -> SharedPicture { try exporter.export(index) }
 
   /// Gives the camera one of the caller's buffers to write into.
   package func enqueue(_ index: Int, deadline: Deadline) throws(PrimeError) {

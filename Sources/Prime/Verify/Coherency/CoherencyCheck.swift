@@ -46,23 +46,18 @@ struct CoherencyCheck {
   /// A buffer with the earlier content, and both devices.
   private struct Bench: ~Copyable {
     let allocator: any Allocator
-    let description: BufferDescription
-    let buffer: DMABuf
+    let picture: SharedPicture
     let exporter: Device?
     let importer: Device
   }
 
   private func bench() throws -> Bench {
-    guard let node = pair.importer.node, let format = PixelFormat(.xrgb8888) else {
-      throw PrimeError(operation: "open", finding: .absent, subject: pair.importer.name, reason: "it has no node")
-    }
     let exporter = try pair.exporter.node.map { (node) throws(PrimeError) in try Device.open(node, kernel: kernel) }
     let allocator = try Allocators.make(pair.exporter, on: exporter, kernel: kernel)
-    let object = try allocator.allocate(AllocationRequest(format: format, width: size.width, height: size.height))
-    let buffer = try object.export(.readWrite)
+    let object = try allocator.allocate(AllocationRequest(format: .xrgb8888, width: size.width, height: size.height))
     return Bench(
-      allocator: allocator, description: object.description, buffer: buffer, exporter: exporter,
-      importer: try Device.open(node, kernel: kernel))
+      allocator: allocator, picture: try object.export(.readWrite), exporter: exporter,
+      importer: try pair.importer.open(by: kernel))
   }
 
   /// Notes what START and END reach and whether the import is bounced, and says whether both ends are one device, and by which call that
@@ -70,36 +65,36 @@ struct CoherencyCheck {
   private func measure(_ report: inout CoherencyReport) throws -> (isOwn: Bool, transferred: String?) {
     let bench = try bench()
     let measurement = SyncMeasurement(trace: trace, deadline: deadline)
-    let alone = try measurement.observe(bench.buffer)
+    let alone = try measurement.observe(bench.picture.first)
     trace?.clear()
     let handle = try importing(bench)
     let mapping = ImportMapping(
       by: bench.importer, from: bench.exporter?.identity, traced: trace?.devices(), release: release)
     report.bounced = BouncedImport.isSeen(by: bench.importer.identity, in: trace, mapping: mapping)
     report.sync = SyncEffect(
-      of: bench.buffer, from: bench.exporter, to: bench.importer, waitsForFences: nil, alone: alone,
-      shared: try measurement.observe(bench.buffer), isBounced: report.bounced)
+      of: bench.picture.first, from: bench.exporter, to: bench.importer, waitsForFences: nil, alone: alone,
+      shared: try measurement.observe(bench.picture.first), isBounced: report.bounced)
     withExtendedLifetime(handle) {}
     return (mapping == .own, TwoCopies.areKept(by: bench.importer) ? VirtGPUTransfer.toHost.operation.description : nil)
   }
 
-  private func importing(_ bench: borrowing Bench) throws(PrimeError) -> GEMHandle {
-    try GEMHandle(importing: bench.buffer, into: bench.importer, deadline: deadline.atMost(.seconds(5)))
+  private func importing(_ bench: borrowing Bench) throws(PrimeError) -> ImportedPicture {
+    try bench.picture.imported(into: bench.importer, deadline: deadline.atMost(.seconds(5)))
   }
 
   private func looks(_ variant: CoherencyVariant, isBounced: Bool?) throws -> [CoherencyLook] {
     let bench = try bench()
-    let layout = bench.description.layout
-    try bench.buffer.write(deadline: deadline) { bytes in try earlier.fill(&bytes, layout: layout) }
+    let layout = bench.picture.layout
+    try bench.picture.fill(earlier, deadline: deadline)
     trace?.clear()
-    var handle: GEMHandle? = try importing(bench)
+    var handle: ImportedPicture? = try importing(bench)
     let eye = DeviceEye(
       of: bench.importer.identity, byteCount: layout.byteCount, isBounced: isBounced, in: trace, by: kernel)
     let engine = variant.closesImport ? nil : try engine(bench)
     defer { try? engine?.close() }
-    return try rewrite(bench.buffer, variant, layout) {
+    return try rewrite(bench.picture, variant) {
       if variant.closesImport { handle = nil }
-      var looks = [CoherencyLook(variant, .memory, try content(layout) { try bench.buffer.readWithoutSync($0) })]
+      var looks = [CoherencyLook(variant, .memory, try content(layout) { try bench.picture.first.readWithoutSync($0) })]
       if !variant.closesImport, let bytes = eye?.bytes() {
         looks.append(CoherencyLook(variant, .eye, try content(layout) { try $0(bytes.span) }))
       }
@@ -110,7 +105,7 @@ struct CoherencyCheck {
             variant, .writeback, try content(engine.layout) { try engine.read(deadline: deadline, $0) }))
       }
       looks.append(
-        CoherencyLook(variant, .cpu, try content(layout) { try bench.buffer.read(deadline: deadline, $0) }))
+        CoherencyLook(variant, .cpu, try content(layout) { try bench.picture.first.read(deadline: deadline, $0) }))
       withExtendedLifetime(handle) {}
       return looks
     }
@@ -119,7 +114,7 @@ struct CoherencyCheck {
   /// The importer's display engine; nil where it has none that can look.
   private func engine(_ bench: borrowing Bench) throws -> CoherencyEngine? {
     do throws(PrimeError) {
-      return try CoherencyEngine(bench.buffer, bench.description, on: bench.importer, otherwise: bench.allocator)
+      return try CoherencyEngine(bench.picture, on: bench.importer, otherwise: bench.allocator)
     } catch {
       guard !error.isBreakage else { throw error }
       return nil
@@ -128,29 +123,28 @@ struct CoherencyCheck {
 
   /// Writes the buffer again and has `look` look at it; what was left out is made up for behind that.
   private func rewrite(
-    _ buffer: borrowing DMABuf, _ variant: CoherencyVariant, _ layout: PictureLayout,
-    _ look: () throws -> [CoherencyLook]
+    _ picture: borrowing SharedPicture, _ variant: CoherencyVariant, _ look: () throws -> [CoherencyLook]
   ) throws -> [CoherencyLook] {
     switch variant {
     case .bracketed, .bracketedThenClosed:
-      try buffer.write(deadline: deadline) { bytes in try rewritten.fill(&bytes, layout: layout) }
-    case .unsynced, .unsyncedThenClosed: try writeWithoutSync(buffer, layout)
+      try picture.fill(rewritten, deadline: deadline)
+    case .unsynced, .unsyncedThenClosed: try writeWithoutSync(picture)
     case .emptyBracket:
-      try writeWithoutSync(buffer, layout)
-      try buffer.bracket(writing: true, deadline: deadline) {}
+      try writeWithoutSync(picture)
+      try picture.first.bracket(writing: true, deadline: deadline) {}
     case .insideReadBracket:
-      try buffer.bracket(writing: false, deadline: deadline) { try writeWithoutSync(buffer, layout) }
+      try picture.first.bracket(writing: false, deadline: deadline) { try writeWithoutSync(picture) }
     case .endLeftOut:
-      return try buffer.bracket(writing: true, deadline: deadline) {
-        try writeWithoutSync(buffer, layout)
+      return try picture.first.bracket(writing: true, deadline: deadline) {
+        try writeWithoutSync(picture)
         return try look()
       }
     }
     return try look()
   }
 
-  private func writeWithoutSync(_ buffer: borrowing DMABuf, _ layout: PictureLayout) throws {
-    try buffer.writeWithoutSync { bytes in try rewritten.fill(&bytes, layout: layout) }
+  private func writeWithoutSync(_ picture: borrowing SharedPicture) throws {
+    try picture.first.writeWithoutSync { bytes in try rewritten.fill(&bytes, layout: picture.layout) }
   }
 
   private func content(

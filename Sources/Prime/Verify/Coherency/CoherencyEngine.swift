@@ -19,26 +19,26 @@ final class CoherencyEngine {
   /// - Parameter allocator: Makes the target where the importer makes no dumb buffers.
   /// - Throws: an untestable `writeback` where the importer has no engine that writes XRGB8888 back.
   init(
-    _ buffer: borrowing DMABuf, _ description: BufferDescription, on importer: Device,
-    otherwise allocator: any Allocator
+    _ shared: borrowing SharedPicture, on importer: Device, otherwise allocator: any Allocator
   ) throws(PrimeError) {
     let pipeline = try WritebackPipeline(on: importer)
     guard pipeline.supports(.xrgb8888) else {
       throw .untestable(.writeback, on: importer.subject, reason: "its display engine does not write XRGB8888 back")
     }
-    let fetch = try FetchWindow(onto: description, bytes: buffer.byteCount, for: pipeline.route, operation: .writeback)
+    let fetch = try FetchWindow(
+      onto: shared.description, bytes: shared.first.byteCount, for: pipeline.route, operation: .writeback)
     let window = fetch.description
     let target = try WritebackTarget(
       AllocationRequest(beside: window, width: window.width, height: window.height, on: importer), on: importer,
       otherwise: allocator)
-    self.target = try Framebuffer(GEMHandle(importing: target.buffer, into: importer), target.description)
-    self.picture = try Framebuffer(GEMHandle(importing: buffer, into: importer), window)
+    self.target = try target.picture.imported(into: importer).framebuffer()
+    self.picture = try Framebuffer(GEMHandle(importing: shared.first, into: importer), window)
     self.shown = Size(width: fetch.shown.width, height: fetch.shown.height)
     self.mode = try DisplayMode.withoutWire(width: window.width, height: window.height)
     self.layout = try PictureLayout.checked(
       format: window.layout.format, width: fetch.shown.width, height: fetch.shown.height,
-      planes: target.description.layout.planes, operation: .writeback, on: importer.subject)
-    self.targetBuffer = try target.buffer.duplicate()
+      planes: target.picture.layout.planes, operation: .writeback, on: importer.subject)
+    self.targetBuffer = try target.picture.first.duplicate()
     self.pipeline = pipeline
   }
 

@@ -4,10 +4,8 @@ internal import Prime
 struct HandedOverPicture: ~Copyable {
   /// What the exporter says.
   let offer: HandoverOffer
-  /// Where the picture lies, in the buffer.
-  let description: BufferDescription
-  /// The dma-buf.
-  let buffer: DMABuf
+  /// The picture, each dma-buf once.
+  let picture: SharedPicture
 
   /// Checks an offer against its descriptors, all of which are closed where it does not hold.
   init(offering bytes: [UInt8], _ descriptors: HandoverDescriptors, from subject: String) throws(PrimeError) {
@@ -23,46 +21,55 @@ struct HandedOverPicture: ~Copyable {
       throw .againstProtocol(error, subject)
     }
     // One dma-buf may come under several descriptors; the first stays open and the others were only looked at.
-    let first = try Self.adopt(descriptors, 0, subject)
-    var sizes = [first.byteCount]
-    var identities: Set<DMABuf.Identity> = [first.identity]
-    try Self.check(first, 0, offer, subject)
+    let first = try Self.adopt(descriptors, 0, offer, subject)
+    var others: [Box<DMABuf>] = []
+    var identities = [first.identity]
+    var numbers = [0]
     for index in 1..<max(1, offer.bufferCount) {
-      let other = try Self.adopt(descriptors, index, subject)
-      sizes.append(other.byteCount)
-      identities.insert(other.identity)
-      try Self.check(other, index, offer, subject)
+      let other = try Self.adopt(descriptors, index, offer, subject)
+      let identity = other.identity
+      if let known = identities.firstIndex(of: identity) {
+        numbers.append(known)
+      } else {
+        numbers.append(identities.count)
+        identities.append(identity)
+        others.append(Box(other))
+      }
     }
     let layout: PictureLayout
     do throws(HandoverError) {
-      try offer.checkPlanes(fit: sizes, format: format)
-      guard identities.count == 1 else { throw HandoverError.separateBuffers(identities.count) }
-      layout = try offer.layout(format)
+      layout = try offer.layout(format, in: numbers)
     } catch {
       throw .againstProtocol(error, subject)
     }
+    self.picture = try Self.picture(BufferDescription(layout: layout, modifier: offer.modifier), first, others, subject)
     self.offer = offer
-    self.description = BufferDescription(layout: layout, modifier: offer.modifier)
-    self.buffer = first
+  }
+
+  private static func picture(
+    _ description: BufferDescription, _ first: consuming DMABuf, _ others: [Box<DMABuf>], _ subject: String
+  ) throws(PrimeError) -> SharedPicture {
+    do throws(LayoutError) {
+      return try SharedPicture(description, first: first, others: others)
+    } catch {
+      throw .againstProtocol(.layout(error), subject)
+    }
   }
 
   private static func adopt(
-    _ descriptors: HandoverDescriptors, _ index: Int, _ subject: String
+    _ descriptors: HandoverDescriptors, _ index: Int, _ offer: HandoverOffer, _ subject: String
   ) throws(PrimeError) -> DMABuf {
+    let buffer: DMABuf
     do throws(PrimeError) {
-      return try DMABuf(adopting: descriptors.takeFirst())
+      buffer = try DMABuf(adopting: descriptors.takeFirst())
     } catch {
       throw error.during(
         .handover, on: subject,
         reason: "descriptor \(index): \(error.reason ?? "\(error.operation) failed with \(error.explanation)")")
     }
-  }
-
-  private static func check(
-    _ buffer: borrowing DMABuf, _ index: Int, _ offer: HandoverOffer, _ subject: String
-  ) throws(PrimeError) {
     guard buffer.access == offer.access else {
       throw .againstProtocol(.access(buffer: index, said: offer.access, is: buffer.access), subject)
     }
+    return buffer
   }
 }

@@ -72,7 +72,9 @@ public struct HandoverExport: Sendable {
       defer { maker.close(&report) }
       let prepared = try maker.make(seed: seed)
       describe(prepared, &report)
-      let isDone = try body(prepared.buffer.rawDescriptor, prepared.description, prepared.buffer.byteCount)
+      try Stop.declining(.untested) { try prepared.picture.requireOneBuffer(.handover, on: exporter.name) }
+      let isDone = try body(
+        prepared.picture.first.rawDescriptor, prepared.picture.description, prepared.picture.first.byteCount)
       report.verdict = .shared
       guard isDone, asksForWriteBack else { return }
       try judge(prepared, wroteBack: true, &report)
@@ -107,8 +109,7 @@ public struct HandoverExport: Sendable {
 
   /// One buffer with its first content.
   private struct PreparedBuffer: ~Copyable {
-    let description: BufferDescription
-    let buffer: DMABuf
+    let picture: SharedPicture
     /// Keeps the handle of the exporter's side.
     let object: BufferObject
     let seed: UInt64
@@ -117,7 +118,7 @@ public struct HandoverExport: Sendable {
     /// What carries to the CPU what the exporter's own GPU wrote back; nil for a device without a copy for its GPU.
     let copies: TwoCopies?
 
-    deinit { gpu?.forget(buffer) }
+    deinit { gpu?.forget(picture) }
   }
 
   /// The exporter's open device and its allocator, for all buffers of a run.
@@ -149,24 +150,23 @@ public struct HandoverExport: Sendable {
       let name = plan.exporter.name
       try plan.deadline.check(.allocate, on: name)
       let object = try Stop.declining(.refused, by: .exporter) { try allocator.allocate(plan.request) }
-      let buffer = try Stop.declining(.refused, by: .exporter) { try object.export(.readWrite) }
-      let description = object.description
+      let picture = try Stop.declining(.refused, by: .exporter) { try object.export(.readWrite) }
       let gpu = allocator as? GPUAllocator
       let copies = try device.flatMap { device throws(PrimeError) in
-        try TwoCopies(of: buffer, description, on: device, madeBy: device.identity)
+        try TwoCopies(of: picture, on: device, madeBy: device.identity)
       }
       let pattern = HandoverPatterns.offered(seed)
       if let gpu {
         try Stop.declining(.untested) {
-          try gpu.draw(into: buffer, deadline: plan.deadline) { bytes, layout in
+          try gpu.draw(into: picture, deadline: plan.deadline) { bytes, layout in
             try pattern.fill(&bytes, layout: layout)
           }
         }
       } else {
-        try buffer.write(deadline: plan.deadline) { bytes in try pattern.fill(&bytes, layout: description.layout) }
+        try picture.fill(pattern, deadline: plan.deadline)
       }
       let prepared = PreparedBuffer(
-        description: description, buffer: buffer, object: object, seed: seed, gpu: gpu, copies: copies)
+        picture: picture, object: object, seed: seed, gpu: gpu, copies: copies)
       if let mismatch = try plan.look(at: prepared, wroteBack: false) { throw try plan.misdrawn(prepared, mismatch) }
       return prepared
     }
@@ -180,19 +180,17 @@ public struct HandoverExport: Sendable {
   }
 
   private func describe(_ prepared: borrowing PreparedBuffer, _ report: inout HandoverReport) {
-    report.describe(prepared.description, seed: prepared.seed)
-    report.drawnBy = prepared.gpu?.report(on: prepared.buffer)
-    report.warning = prepared.gpu?.warning(on: prepared.buffer)
+    report.describe(prepared.picture.description, seed: prepared.seed)
+    report.drawnBy = prepared.gpu?.report(on: prepared.picture)
+    report.warning = prepared.gpu?.warning(on: prepared.picture)
   }
 
   private func look(
     at prepared: borrowing PreparedBuffer, wroteBack: Bool, ignoringUnusedBits: Bool = false
   ) throws -> Mismatch? {
-    let examination = HandoverPatterns.examination(prepared.seed, afterWriteBack: wroteBack)
-    let layout = prepared.description.layout
-    return try prepared.buffer.read(deadline: deadline) { bytes in
-      try examination.look(at: bytes, layout: layout, ignoringUnusedBits: ignoringUnusedBits)
-    }
+    try prepared.picture.examine(
+      HandoverPatterns.examination(prepared.seed, afterWriteBack: wroteBack), ignoringUnusedBits: ignoringUnusedBits,
+      deadline: deadline)
   }
 
   /// What a buffer is ended with that holds something else than was written; the other end compares every bit.
@@ -202,7 +200,8 @@ public struct HandoverExport: Sendable {
     }
     return Stop(
       verdict: .untested,
-      reason: "\(exporter.name) does not draw the bits of \(prepared.description.fourcc) that carry nothing, and the "
+      reason:
+        "\(exporter.name) does not draw the bits of \(prepared.picture.description.fourcc) that carry nothing, and the "
         + "other end compares every bit: \(Remedy.format("ARGB8888"))")
   }
 
@@ -244,8 +243,9 @@ public struct HandoverExport: Sendable {
     describe(prepared, &report)
     report.peerUser = connection.peer.user
     let offer = HandoverOffer(
-      prepared.description, access: prepared.buffer.access, seed: prepared.seed, asksForWriteBack: asksForWriteBack)
-    try connection.send(offer.bytes, dmaBufs: [prepared.buffer.rawDescriptor], deadline: deadline)
+      prepared.picture.description, access: prepared.picture.access, seed: prepared.seed,
+      asksForWriteBack: asksForWriteBack)
+    try connection.send(offer.bytes, dmaBufs: prepared.picture.rawDescriptors, deadline: deadline)
     let answer = try connection.receiveReply(.answer, "the importer's answer", deadline: deadline)
     report.take(answer)
     if answer.outcome == .verified || answer.wroteBack {

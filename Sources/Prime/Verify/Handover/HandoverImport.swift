@@ -96,10 +96,7 @@ public struct HandoverImport: Sendable {
   private func openDevice() throws -> Device {
     try Stop.require(noProblem: importer.problem)
     return try Stop.declining(.untested) {
-      guard let node = importer.node else {
-        throw PrimeError(operation: "open", finding: .absent, subject: importer.name, reason: "it has no node")
-      }
-      return try Device.open(node, kernel: kernel)
+      try importer.open(by: kernel)
     }
   }
 
@@ -133,7 +130,7 @@ public struct HandoverImport: Sendable {
     _ bytes: [UInt8], _ descriptors: HandoverDescriptors, from subject: String, on device: Device, _ record: CellRecord,
     _ report: inout HandoverReport
   ) throws -> Bool {
-    let picture = try Stop.declining(.refused, by: .importer) {
+    let handedOver = try Stop.declining(.refused, by: .importer) {
       let picture = try HandedOverPicture(offering: bytes, descriptors, from: subject)
       guard !writesBack || picture.offer.access == .readWrite else {
         throw PrimeError(
@@ -142,17 +139,16 @@ public struct HandoverImport: Sendable {
       }
       return picture
     }
-    let seed = picture.offer.seed
-    let description = picture.description
-    report.describe(description, seed: seed)
+    let seed = handedOver.offer.seed
+    report.describe(handedOver.picture.description, seed: seed)
     trace?.clear()
-    let handle: GEMHandle
+    let imported: ImportedPicture
     onStep("import")
     do throws(PrimeError) {
-      handle = try GEMHandle(importing: picture.buffer, into: device, deadline: deadline)
+      imported = try handedOver.picture.imported(into: device, deadline: deadline)
     } catch {
       guard !error.isBreakage else { throw error }
-      throw refusal(error, of: picture.buffer, description, on: device)
+      throw refusal(error, of: handedOver.picture, on: device)
     }
     let maker = TwoCopies.onlyMaker(ofImportsInto: device)
     // A trace without a mapping says nothing here: the buffer may be this device's own, which mostly nobody tells.
@@ -163,12 +159,12 @@ public struct HandoverImport: Sendable {
       deadline: deadline, record: record, witness: witness.map { ($0, importer.render) })
     onStep("observe")
     try observers.firstLook(
-      at: handle, of: picture.buffer, description, from: maker, allocator: try secondBuffer(on: device),
+      at: imported, of: handedOver.picture, from: maker, allocator: try secondBuffer(on: device),
       HandoverPatterns.examination(seed, afterWriteBack: false))
-    let returns = writesBack || picture.offer.asksForWriteBack
+    let returns = writesBack || handedOver.offer.asksForWriteBack
     if returns {
       onStep("write back")
-      try write(HandoverPatterns.returned(seed), to: picture.buffer, description, through: observers)
+      try write(HandoverPatterns.returned(seed), to: handedOver.picture, through: observers)
       try observers.secondLook(HandoverPatterns.examination(seed, afterWriteBack: true))
     }
     try observers.close()
@@ -189,20 +185,19 @@ public struct HandoverImport: Sendable {
 
   /// Asks third parties which side refused.
   private func refusal(
-    _ error: PrimeError, of buffer: borrowing DMABuf, _ description: BufferDescription, on device: Device
+    _ error: PrimeError, of picture: borrowing SharedPicture, on device: Device
   ) -> any Error {
     guard let errno = error.errno else { return error }
     let inquiry = RefusalInquiry(neutral: neutral, kernel: kernel, deadline: deadline.atMost(.seconds(5))) {
       ImportMapping(by: $0, from: $1, traced: trace?.devices(), release: .current(by: kernel))
     }
     let evidence = inquiry.evidence(
-      on: buffer,
-      AllocationRequest(format: description.layout.format, width: description.width, height: description.height),
+      on: picture, AllocationRequest(format: picture.layout.format, size: picture.layout.size),
       kind: nil, exporter: nil, importer: device)
     return Stop(
       verdict: .refused, refusedBy: evidence.refuser, error: error,
       reason: RefusalReason.sentence(
-        exporter: "the exporter", importer: importer.name, evidence, errno: errno, byteCount: buffer.byteCount))
+        exporter: "the exporter", importer: importer.name, evidence, errno: errno, byteCount: picture.byteCount))
   }
 
   /// Where a display engine's picture goes, on an open file of its own.
@@ -211,11 +206,11 @@ public struct HandoverImport: Sendable {
   }
 
   private func write(
-    _ pattern: Pattern, to buffer: borrowing DMABuf, _ description: BufferDescription, through observers: ObserverSet
+    _ pattern: Pattern, to picture: borrowing SharedPicture, through observers: ObserverSet
   ) throws {
     try deadline.check("write", on: importer.name)
     if try observers.write(pattern) { return }
-    try buffer.write(deadline: deadline) { bytes in try pattern.fill(&bytes, layout: description.layout) }
+    try picture.fill(pattern, deadline: deadline)
   }
 
   private func answer(_ cell: CellReport, wroteBack: Bool) -> HandoverReply {

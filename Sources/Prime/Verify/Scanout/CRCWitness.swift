@@ -41,19 +41,17 @@ final class CRCWitness: ScanoutWitness {
   private final class Twin {
     // The framebuffer goes before the buffer that it wraps.
     let framebuffer: Framebuffer
-    private let buffer: DMABuf
-    private let layout: PictureLayout
+    private let picture: SharedPicture
 
     init(on device: Device, _ format: PixelFormat, width: Int, height: Int) throws(PrimeError) {
       let object = try DumbAllocator(device: device).allocate(
         AllocationRequest(format: format, width: width, height: height))
-      buffer = try object.export(.readWrite)
-      framebuffer = try Framebuffer(GEMHandle(importing: buffer, into: device), object.description)
-      layout = object.description.layout
+      picture = try object.export(.readWrite)
+      framebuffer = try picture.imported(into: device).framebuffer()
     }
 
     func write(deadline: Deadline, _ fill: (inout MutableSpan<UInt8>, PictureLayout) throws -> Void) throws {
-      try buffer.write(deadline: deadline) { bytes in try fill(&bytes, layout) }
+      try picture.write(deadline: deadline, fill)
     }
   }
 

@@ -3,11 +3,11 @@ internal import PrimeProcesses
 
 /// Two buffers of an exporter that displays show in turns; each is written again while the other is on the screen.
 final class ScanoutFrames {
-  private let buffers: [2 of DMABuf]
+  private let pictures: [2 of SharedPicture]
   /// Draws the buffers, where a GPU does.
   private let gpu: GPUAllocator?
-  /// How the buffers lie in memory.
-  let description: BufferDescription
+  /// How the pictures lie in memory.
+  var description: BufferDescription { pictures[0].description }
 
   /// Allocates and exports both buffers; `check` sees the description before anything is exported.
   package init(
@@ -19,68 +19,68 @@ final class ScanoutFrames {
       usage: exporter.allocator == .gbm && modifiers == nil ? [.linear, .scanout] : .linear)
     let first = try Stop.declining(.refused, by: .exporter) { try allocator.allocate(allocation) }
     let second = try Stop.declining(.refused, by: .exporter) { try allocator.allocate(allocation) }
-    description = first.description
     try check(first.description)
-    let firstBuffer = try Stop.declining(.refused, by: .exporter) { try first.export(.readWrite) }
-    let secondBuffer = try Stop.declining(.refused, by: .exporter) { try second.export(.readWrite) }
-    buffers = [firstBuffer, secondBuffer]
+    let firstPicture = try Stop.declining(.refused, by: .exporter) { try first.export(.readWrite) }
+    let secondPicture = try Stop.declining(.refused, by: .exporter) { try second.export(.readWrite) }
+    pictures = [firstPicture, secondPicture]
     gpu = allocator as? GPUAllocator
   }
 
   /// Takes both buffers of a camera.
   init(of camera: VideoStream, check: (BufferDescription) throws -> Void) throws {
-    description = camera.description
     try check(camera.description)
     let first = try Stop.declining(.refused, by: .exporter) { try camera.export(0) }
     let second = try Stop.declining(.refused, by: .exporter) { try camera.export(1) }
-    buffers = [first, second]
+    pictures = [first, second]
     gpu = nil
   }
 
   /// What is to be said of a GPU that draws the frames; nil where none does, and where there is nothing to say.
-  var warning: String? { gpu?.warning(on: buffers[0]) }
+  var warning: String? { gpu?.warning(on: pictures[0]) }
 
   /// What the exporter is called in fdinfo; nil where the kernel does not tell.
-  var exporterName: String? { buffers[0].exporterName }
+  var exporterName: String? { pictures[0].first.exporterName }
 
-  /// The inodes of both buffers.
-  var inodes: [UInt64] { [buffers[0].identity.inode, buffers[1].identity.inode] }
+  /// The inodes of both pictures' dma-bufs.
+  var inodes: [UInt64] { (pictures[0].identities + pictures[1].identities).map(\.inode) }
 
   /// Fills the buffer of a frame.
   func write(
     _ frame: Int, deadline: Deadline, _ fill: (inout MutableSpan<UInt8>, PictureLayout) throws -> Void
   ) throws {
-    if let gpu { return try gpu.draw(into: buffers[frame % 2], deadline: deadline, fill) }
-    try buffers[frame % 2].write(deadline: deadline) { bytes in try fill(&bytes, description.layout) }
+    if let gpu { return try gpu.draw(into: pictures[frame % 2], deadline: deadline, fill) }
+    try pictures[frame % 2].write(deadline: deadline, fill)
   }
 
   /// Looks at the buffer of a frame through the exporter's own descriptor.
   func read<Result>(
     _ frame: Int, deadline: Deadline, _ body: (Span<UInt8>, PictureLayout) throws -> Result
   ) throws -> Result {
-    try buffers[frame % 2].read(deadline: deadline) { bytes in try body(bytes, description.layout) }
+    try pictures[frame % 2].read(deadline: deadline, body)
   }
 
-  /// Imports and wraps both buffers on a display; `identify` is shown each handle with the buffer that it is to be.
+  /// Imports and wraps both buffers on a display; `identify` is shown each import with the picture that it is to be.
   func framebuffers(
     on display: Device, log: KernelDebugLog.Excerpt,
-    identify: (borrowing GEMHandle, borrowing DMABuf) throws -> Void = { _, _ in }
+    identify: (borrowing ImportedPicture, borrowing SharedPicture) throws -> Void = { _, _ in }
   ) throws -> ScanoutFramebuffers {
-    let first = try Stop.declining(.refused, by: .either) { try GEMHandle(importing: buffers[0], into: display) }
-    let second = try Stop.declining(.refused, by: .either) { try GEMHandle(importing: buffers[1], into: display) }
-    try identify(first, buffers[0])
-    try identify(second, buffers[1])
+    let first = try Stop.declining(.refused, by: .either) { try pictures[0].imported(into: display) }
+    let second = try Stop.declining(.refused, by: .either) { try pictures[1].imported(into: display) }
+    try identify(first, pictures[0])
+    try identify(second, pictures[1])
     return ScanoutFramebuffers(
       first: try wrapped(first, log),
-      second: try Stop.declining(.refused, by: .importer) { try Framebuffer(second, description) })
+      second: try Stop.declining(.refused, by: .importer) { try second.framebuffer() })
   }
 
-  private func wrapped(_ handle: borrowing GEMHandle, _ log: KernelDebugLog.Excerpt) throws -> Framebuffer {
+  private func wrapped(_ imported: borrowing ImportedPicture, _ log: KernelDebugLog.Excerpt) throws -> Framebuffer {
     do {
-      return try log.explaining { try Framebuffer(handle, description) }
+      return try log.explaining { try imported.framebuffer() }
     } catch let error as PrimeError where !error.isBreakage {
       let isPlain = error.errno == .invalidArgument && error.reason == nil
-      let reason = isPlain ? Framebuffer.refusalReason(of: handle, description, byteCount: buffers[0].byteCount) : nil
+      let reason =
+        isPlain
+        ? Framebuffer.refusalReason(of: imported.first, description, byteCount: pictures[0].first.byteCount) : nil
       throw Stop(verdict: .refused, refusedBy: .importer, error: reason.map(error.explained) ?? error)
     }
   }

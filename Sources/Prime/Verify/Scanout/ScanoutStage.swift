@@ -97,11 +97,11 @@ final class ScanoutStage {
     }
   }
 
-  /// Has the handle exported again: what is another dma-buf by number is a copy, which nobody may notice.
-  private func identify(_ handle: borrowing GEMHandle, _ buffer: borrowing DMABuf) throws(PrimeError) {
-    imported.insert(buffer.identity.inode)
+  /// Has the handles exported again: what is another dma-buf by number is a copy, which nobody may notice.
+  private func identify(_ handles: borrowing ImportedPicture, _ picture: borrowing SharedPicture) throws(PrimeError) {
+    imported.formUnion(picture.identities.map(\.inode))
     do throws(PrimeError) {
-      try IdentityObserver.check(handle, is: buffer)
+      _ = try IdentityObserver.exportedAgain(handles, of: picture)
     } catch {
       if error.operation == .identity {
         difference = difference ?? error

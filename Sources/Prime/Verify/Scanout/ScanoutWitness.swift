@@ -30,9 +30,7 @@ final class WritebackWitness: ScanoutWitness {
   let name = ObserverName.writeback
   // The framebuffer goes before the buffer that it wraps.
   private let framebuffer: Framebuffer
-  private let buffer: DMABuf
-  private let layout: PictureLayout
-  private let description: BufferDescription
+  private let shared: SharedPicture
   private let written: WrittenFormat
   /// Who puts out what was written, and gives it back; nil where nobody does.
   private(set) var output: VideoOutput?
@@ -59,24 +57,21 @@ final class WritebackWitness: ScanoutWitness {
     } else {
       made = try WritebackTarget(request, on: device, otherwise: allocator)
     }
-    buffer = try made.buffer.duplicate()
+    shared = try made.picture.duplicate()
     guard Set(shown).count == shown.count else {
       throw WritebackObserver.sharesMemory(device.subject, "the exporter gives one dma-buf for two frames")
     }
-    guard !shown.contains(buffer.identity.inode) else {
+    guard !shown.contains(shared.first.identity.inode) else {
       throw WritebackObserver.sharesMemory(device.subject, "its target is a dma-buf that is shown")
     }
-    let handle = try GEMHandle(importing: buffer, into: device)
-    framebuffer = try Framebuffer(handle, made.description)
-    self.description = made.description
-    layout = made.description.layout
+    framebuffer = try shared.imported(into: device).framebuffer()
   }
 
   /// Has a video device put out what is written from now on.
   ///
   /// - Throws: as `VideoOutput`.
   func putOut(by device: Importer, kernel: any KernelCalls) throws(PrimeError) {
-    output = try VideoOutput(device, of: buffer, description, kernel: kernel)
+    output = try VideoOutput(device, of: shared, kernel: kernel)
   }
 
   /// What is wrong with the frame as the video device gave it back, nil where it is as expected, or where there is no such device.
@@ -97,13 +92,13 @@ final class WritebackWitness: ScanoutWitness {
 
   /// Fills the target with what no pixel of the frame can pass for, so that what is not written is seen.
   func prepare(for expected: ScanoutExpectation, deadline: Deadline) throws {
-    try buffer.write(deadline: deadline) { bytes in
+    try shared.write(deadline: deadline) { bytes, layout in
       try expected.content.fill(&bytes, layout: layout, altering: .everything)
     }
   }
 
   func look(_ expected: ScanoutExpectation, on pipe: DisplayPipe, deadline: Deadline) throws -> String? {
-    try buffer.read(deadline: deadline) { bytes in
+    try shared.read(deadline: deadline) { bytes, layout in
       guard written.isWidened else { return try compare(expected, bytes, layout, on: pipe) }
       switch try ComponentWidening.narrowed(bytes, layout: layout) {
       case .failure(let pixel): return pixel.sentence
@@ -129,7 +124,7 @@ final class WritebackWitness: ScanoutWitness {
 
   /// The picture that was written last.
   func picture(deadline: Deadline) throws -> RGBImage {
-    try buffer.read(deadline: deadline) { bytes in
+    try shared.read(deadline: deadline) { bytes, layout in
       guard written.isWidened else { return try RGBImage(decoding: bytes, layout: layout) }
       let narrow = try ComponentWidening.narrowed(bytes, layout: layout).get()
       return try RGBImage(decoding: narrow.bytes.span, layout: narrow.layout)

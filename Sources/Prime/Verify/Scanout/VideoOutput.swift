@@ -13,15 +13,15 @@ final class VideoOutput {
   ///
   /// - Throws: untestable where nothing of what the device puts out comes back; else as `VideoLook`.
   init(
-    _ device: Importer, of buffer: borrowing DMABuf, _ description: BufferDescription, kernel: any KernelCalls
+    _ device: Importer, of picture: borrowing SharedPicture, kernel: any KernelCalls
   ) throws(PrimeError) {
     guard case .reads(let route)? = device.video else {
       throw .untestable(
         "VIDIOC_QUERYCAP", on: device.name,
         reason: "no capture node of the same device could give back what it puts out")
     }
-    look = try VideoLook(route, at: buffer, description, kernel: kernel)
-    layout = description.layout
+    look = try VideoLook(route, at: picture, kernel: kernel)
+    layout = picture.layout
     subject = device.name
   }
 

@@ -7,10 +7,8 @@ internal import Prime
 /// of it is a copy (`swiotlb_tbl_map_single`), START copies old bytes over what such an engine wrote
 /// (`system_heap_dma_buf_begin_cpu_access`), and a picture that had arrived looks lost.
 struct WritebackTarget: ~Copyable {
-  /// What it looks like.
-  let description: BufferDescription
   /// The target's own dma-buf, through which the CPU fills and reads it.
-  let buffer: DMABuf
+  let picture: SharedPicture
 
   /// Allocates it.
   ///
@@ -30,21 +28,14 @@ struct WritebackTarget: ~Copyable {
 
   /// Allocates it from memory of somebody who is to read it.
   init(_ request: AllocationRequest, of owner: any Allocator) throws(PrimeError) {
-    let object = try owner.allocate(request)
-    self.init(Made(description: object.description, buffer: try object.export(.readWrite)))
+    self.init(try owner.allocate(request).export(.readWrite))
   }
 
-  private struct Made: ~Copyable {
-    let description: BufferDescription
-    let buffer: DMABuf
+  private init(_ picture: consuming SharedPicture) {
+    self.picture = picture
   }
 
-  private init(_ made: consuming Made) {
-    description = made.description
-    buffer = made.buffer
-  }
-
-  private static func own(_ request: AllocationRequest, _ importer: Device) throws(PrimeError) -> Made? {
+  private static func own(_ request: AllocationRequest, _ importer: Device) throws(PrimeError) -> SharedPicture? {
     let allocator = DumbAllocator(device: try importer.reopened())
     let object: BufferObject
     do throws(PrimeError) {
@@ -53,6 +44,6 @@ struct WritebackTarget: ~Copyable {
       guard [.notImplemented, .notSupported, .notATerminal].contains(error.errno) else { throw error }
       return nil
     }
-    return Made(description: object.description, buffer: try object.export(.readWrite))
+    return try object.export(.readWrite)
   }
 }

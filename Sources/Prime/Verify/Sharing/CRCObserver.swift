@@ -14,21 +14,20 @@ final class CRCObserver: Observer {
   private final class StandIn {
     // The framebuffer goes before the buffer that it wraps.
     let framebuffer: Framebuffer
-    let description: BufferDescription
-    private let buffer: DMABuf
+    private let picture: SharedPicture
+    var description: BufferDescription { picture.description }
 
     init(
-      on importer: Device, _ mode: DisplayMode, like picture: BufferDescription, from allocator: any Allocator
+      on importer: Device, _ mode: DisplayMode, like window: BufferDescription, from allocator: any Allocator
     ) throws(PrimeError) {
       let object = try allocator.allocate(
-        AllocationRequest(beside: picture, width: mode.width, height: mode.height, on: importer))
-      buffer = try object.export(.readWrite)
-      description = object.description
-      framebuffer = try Framebuffer(GEMHandle(importing: buffer, into: importer), description)
+        AllocationRequest(beside: window, width: mode.width, height: mode.height, on: importer))
+      picture = try object.export(.readWrite)
+      framebuffer = try picture.imported(into: importer).framebuffer()
     }
 
     func write(_ pattern: Pattern, deadline: Deadline) throws {
-      try buffer.write(deadline: deadline) { bytes in try pattern.fill(&bytes, layout: description.layout) }
+      try picture.fill(pattern, deadline: deadline)
     }
   }
 
@@ -37,13 +36,13 @@ final class CRCObserver: Observer {
   /// - Throws: `unsupported` where no display is connected or no mode is large enough; `open` where the driver has no checksums
   ///   or debugfs may not be read; `drmSetMaster` where somebody else holds the display.
   init(
-    _ handle: borrowing GEMHandle, of buffer: borrowing DMABuf, _ description: BufferDescription,
+    _ imported: borrowing ImportedPicture, of picture: borrowing SharedPicture,
     standInFrom allocator: any Allocator, history: LookHistory, deadline: Deadline
   ) throws(PrimeError) {
-    let importer = handle.device
+    let importer = imported.device
     // Nothing is taken from anybody where there are no checksums at all.
     _ = try PipeCRC.sources(of: importer, crtcIndex: 0)
-    let display = try ImportOnDisplay(handle, of: buffer, description, operation: .crc) {
+    let display = try ImportOnDisplay(imported, of: picture, operation: .crc) {
       route throws(PrimeError) in
       if let objection = history.objection(to: LookHistory.Pipe(of: route)) { throw objection }
     }
@@ -61,7 +60,7 @@ final class CRCObserver: Observer {
       standIn = nil
     }
     showing = Showing(
-      description, as: window.fourcc, on: display.route,
+      picture.description, as: window.fourcc, on: display.route,
       standIn: standIn.map { ($0.description.width, $0.description.height) })
     try display.pipe.show(shown, mode: display.mode, deadline: deadline)
     witness = try CRCWitness(

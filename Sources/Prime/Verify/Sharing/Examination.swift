@@ -41,3 +41,19 @@ struct Examination {
     return nil
   }
 }
+
+extension SharedPicture {
+  /// Has the CPU write a pattern, in a bracket.
+  borrowing func fill(_ pattern: Pattern, deadline: Deadline) throws {
+    try write(deadline: deadline) { bytes, layout in try pattern.fill(&bytes, layout: layout) }
+  }
+
+  /// Has the CPU look, in a bracket; nil where all is as expected.
+  borrowing func examine(
+    _ examination: Examination, ignoringUnusedBits: Bool = false, deadline: Deadline
+  ) throws -> Mismatch? {
+    try read(deadline: deadline) { bytes, layout in
+      try examination.look(at: bytes, layout: layout, ignoringUnusedBits: ignoringUnusedBits)
+    }
+  }
+}

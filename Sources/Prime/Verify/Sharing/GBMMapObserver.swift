@@ -17,8 +17,8 @@ final class GBMMapObserver: Observer {
   /// - Throws: an untestable `gbm_bo_map` where the importer does not render: Mesa would look with the processor, or with
   ///   another device that it allocates for such a display (kmsro), and neither says anything of this one; where the importer
   ///   has two copies, since Mesa renews the one that was written from the one that was not, and shows that.
-  init(_ buffer: borrowing DMABuf, _ description: BufferDescription, on importer: Device) throws(PrimeError) {
-    guard description.layout.planes.count == 1 else {
+  init(_ picture: borrowing SharedPicture, on importer: Device) throws(PrimeError) {
+    guard picture.layout.planes.count == 1 else {
       throw .untestable(
         "gbm_bo_map", on: importer.subject, reason: "only formats with one plane are looked at through GBM")
     }
@@ -33,9 +33,9 @@ final class GBMMapObserver: Observer {
     }
     let device = try GBMDevice(on: importer)
     self.driver = GBMDriver(on: device)
-    self.imported = try GBMBuffer(importing: buffer, description, on: device)
-    self.buffer = try buffer.duplicate()
-    self.layout = description.layout
+    self.imported = try GBMBuffer(importing: picture, on: device)
+    self.buffer = try picture.first.duplicate()
+    self.layout = picture.layout
   }
 
   var isProof: Bool { driver.isProof }

@@ -20,16 +20,16 @@ final class ImportOnDisplay {
   /// - Throws: an untestable error where no display is connected or no mode is large enough; `drmSetMaster` where another
   ///   process holds the display; `drmModeAddFB2` where the importer's display does not take the buffer.
   init(
-    _ handle: borrowing GEMHandle, of buffer: borrowing DMABuf, _ description: BufferDescription,
+    _ imported: borrowing ImportedPicture, of shared: borrowing SharedPicture,
     operation: PrimeError.Operation,
     prepare: (DisplayRoute) throws(PrimeError) -> Void = { _ throws(PrimeError) in }
   ) throws(PrimeError) {
-    let importer = handle.device
+    let importer = imported.device
     // The kernel looks at a wire only for the master.
     try importer.becomeMaster()
     route = try DisplayRoute(on: importer, to: .connected)
     try prepare(route)
-    window = try FetchWindow(onto: description, bytes: buffer.byteCount, for: route, operation: operation)
+    window = try FetchWindow(onto: shared.description, bytes: shared.first.byteCount, for: route, operation: operation)
     let (width, height) = (window.description.width, window.description.height)
     let fitting = route.modes.filter { $0.width >= width && $0.height >= height }
     guard !route.connector.isWriteback, let mode = fitting.min(by: { $0.width * $0.height < $1.width * $1.height })
@@ -38,7 +38,7 @@ final class ImportOnDisplay {
         operation, on: importer.subject, reason: "no connected display has a mode that holds \(width)x\(height)")
     }
     self.mode = mode
-    framebuffer = try Framebuffer(handle, window.description)
+    framebuffer = try Framebuffer(imported.first, window.description)
     pipe = try DisplayPipe(route)
     picture = DisplayPipe.Picture(framebuffer: framebuffer.id, shown: window.shown, target: nil)
   }

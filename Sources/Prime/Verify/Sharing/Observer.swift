@@ -37,13 +37,12 @@ extension Observer {
 /// own hand it to the exporter's mapping (vmwgfx, nvidia-drm) or fault when it is touched (TTM).
 final class NativeMapObserver: Observer {
   let name = ObserverName.nativeMap
-  private let handle: GEMHandle
-  private let buffer: DMABuf
-  private let layout: PictureLayout
+  private let imported: ImportedPicture
+  private let picture: SharedPicture
 
   /// - Throws: an untestable `native-map` where the exporter is another device, or is not known.
   init(
-    _ buffer: borrowing DMABuf, _ description: BufferDescription, on importer: Device, from exporter: DeviceIdentity?
+    _ picture: borrowing SharedPicture, on importer: Device, from exporter: DeviceIdentity?
   ) throws(PrimeError) {
     guard let exporter, exporter.isSameDevice(as: importer.identity) else {
       throw .untestable(
@@ -52,25 +51,26 @@ final class NativeMapObserver: Observer {
           ? "nothing says that the buffer is this device's own, and its mapping of another's would be the exporter's view"
           : "the buffer is another device's, and a mapping of that is at best the exporter's own")
     }
-    self.handle = try GEMHandle(importing: buffer, into: importer)
-    self.buffer = try buffer.duplicate()
-    self.layout = description.layout
+    // The picture is looked at in one piece, as it is where it lies in one dma-buf.
+    try picture.requireOneBuffer(.nativeMap, on: importer.subject)
+    self.imported = try picture.imported(into: importer)
+    self.picture = try picture.duplicate()
   }
 
   func look(_ examination: Examination, deadline: Deadline) throws -> Mismatch? {
-    let mapping = try handle.mapThroughDevice(byteCount: buffer.byteCount, writable: false)
-    return try buffer.bracket(writing: false, deadline: deadline) {
+    let mapping = try imported.first.mapThroughDevice(byteCount: picture.byteCount, writable: false)
+    return try picture.first.bracket(writing: false, deadline: deadline) {
       try mapping.withSpan(of: UInt8.self) { bytes in
-        try examination.look(at: bytes, layout: layout, ignoringUnusedBits: false)
+        try examination.look(at: bytes, layout: picture.layout, ignoringUnusedBits: false)
       }
     }
   }
 
   /// Writes a pattern from the importer's side.
   func write(_ pattern: Pattern, deadline: Deadline) throws {
-    var mapping = try handle.mapThroughDevice(byteCount: buffer.byteCount, writable: true)
-    try buffer.bracket(writing: true, deadline: deadline) {
-      try mapping.withMutableSpan(of: UInt8.self) { bytes in try pattern.fill(&bytes, layout: layout) }
+    var mapping = try imported.first.mapThroughDevice(byteCount: picture.byteCount, writable: true)
+    try picture.first.bracket(writing: true, deadline: deadline) {
+      try mapping.withMutableSpan(of: UInt8.self) { bytes in try pattern.fill(&bytes, layout: picture.layout) }
     }
   }
 }
@@ -79,38 +79,29 @@ final class NativeMapObserver: Observer {
 final class IdentityObserver: Observer {
   let name = ObserverName.identity
   let isProof = false
-  private let exported: DMABuf
-  private let layout: PictureLayout
+  private let exported: SharedPicture
 
-  init(
-    _ handle: borrowing GEMHandle, of buffer: borrowing DMABuf, _ description: BufferDescription
-  ) throws(PrimeError) {
-    self.exported = try handle.export(.readWrite)
-    self.layout = description.layout
-    try Self.check(exported, is: buffer, on: handle.device)
+  init(_ imported: borrowing ImportedPicture, of picture: borrowing SharedPicture) throws(PrimeError) {
+    self.exported = try Self.exportedAgain(imported, of: picture)
   }
 
-  /// Exports a handle again.
+  /// Exports the handles again.
   ///
-  /// - Throws: `identity` where it is another dma-buf than the one that was imported.
-  static func check(_ handle: borrowing GEMHandle, is buffer: borrowing DMABuf) throws(PrimeError) {
-    let exported = try handle.export(.readWrite)
-    try check(exported, is: buffer, on: handle.device)
-  }
-
-  private static func check(
-    _ exported: borrowing DMABuf, is buffer: borrowing DMABuf, on importer: Device
-  ) throws(PrimeError) {
-    guard exported.identity != buffer.identity else { return }
-    throw PrimeError(
-      operation: .identity, finding: .broken, subject: importer.subject,
-      reason: "the importer's handle is another dma-buf (inode \(exported.identity.inode)) than the one imported "
-        + "(inode \(buffer.identity.inode))")
+  /// - Throws: `identity` where one is another dma-buf than the one that was imported.
+  static func exportedAgain(
+    _ imported: borrowing ImportedPicture, of picture: borrowing SharedPicture
+  ) throws(PrimeError) -> SharedPicture {
+    let exported = try imported.export(.readWrite)
+    for (again, given) in zip(exported.identities, picture.identities) where again != given {
+      throw PrimeError(
+        operation: .identity, finding: .broken, subject: imported.device.subject,
+        reason: "the importer's handle is another dma-buf (inode \(again.inode)) than the one imported "
+          + "(inode \(given.inode))")
+    }
+    return exported
   }
 
   func look(_ examination: Examination, deadline: Deadline) throws -> Mismatch? {
-    try exported.read(deadline: deadline) { bytes in
-      try examination.look(at: bytes, layout: layout, ignoringUnusedBits: false)
-    }
+    try exported.examine(examination, deadline: deadline)
   }
 }

@@ -55,33 +55,33 @@ final class ObserverSet {
   ///
   /// `exporter` is the device that the buffer is of; nil for system memory, and where nobody says.
   func firstLook(
-    at handle: borrowing GEMHandle, of buffer: borrowing DMABuf, _ description: BufferDescription,
-    from exporter: DeviceIdentity?, allocator: any Allocator, _ examination: Examination
+    at imported: borrowing ImportedPicture, of picture: borrowing SharedPicture, from exporter: DeviceIdentity?,
+    allocator: any Allocator, _ examination: Examination
   ) throws {
-    let importer = handle.device
+    let importer = imported.device
     try attempt(.writeback, examination) {
-      try WritebackObserver(handle, of: buffer, description, targetOtherwiseFrom: allocator)
+      try WritebackObserver(imported, of: picture, targetOtherwiseFrom: allocator)
     }
     // A checksum takes many frames and shows no more than writeback does.
     if active.isEmpty {
       try attempt(.crc, examination) {
-        try CRCObserver(handle, of: buffer, description, standInFrom: allocator, history: history, deadline: deadline)
+        try CRCObserver(imported, of: picture, standInFrom: allocator, history: history, deadline: deadline)
       }
     }
     if let (choice, node) = witness, choice.isAsked(about: importer, whereOthersLook: !active.isEmpty) {
       try attempt(.gpu, examination) {
-        try GPUObserver(buffer, description, on: importer, from: exporter, by: choice.program, through: node)
+        try GPUObserver(picture, on: importer, from: exporter, by: choice.program, through: node)
       }
     }
     try attempt(.nativeMap, examination) {
-      try NativeMapObserver(buffer, description, on: importer, from: exporter)
+      try NativeMapObserver(picture, on: importer, from: exporter)
     }
     // Loading Mesa takes seconds on a slow machine, so it is asked only where nobody else can show it.
     if active.isEmpty {
-      try attempt(.gbmMap, examination) { try GBMMapObserver(buffer, description, on: importer) }
+      try attempt(.gbmMap, examination) { try GBMMapObserver(picture, on: importer) }
     }
     do {
-      try attempt(.identity, examination) { try IdentityObserver(handle, of: buffer, description) }
+      try attempt(.identity, examination) { try IdentityObserver(imported, of: picture) }
     } catch let error as PrimeError where error.operation == .identity && !active.isEmpty {
       // Somebody can look, and what is seen of B tells a copy better than a number does.
       giveWay(.identity, error)

@@ -27,33 +27,32 @@ extension PairCheck {
         return try Allocators.make(exporter, kernel: kernel).allocate(request)
       }
     }
-    let description = object.description
-    record.report.modifier = description.modifier.description
-    let buffer = try record.timed("export") {
+    record.report.modifier = object.description.modifier.description
+    let picture = try record.timed("export") {
       try Stop.declining(.refused, by: .exporter) { try object.export(.readWrite) }
     }
-    record.inodes.insert(buffer.identity.inode)
-    try record.timed("write") { try writing { try write(patterns.a, to: buffer, description) } }
+    record.inodes.formUnion(picture.identities.map(\.inode))
+    try record.timed("write") { try writing { try write(patterns.a, to: picture) } }
     let written = Examination(expected: patterns.a, wrong: patterns.wrong)
-    try record.timed("readBack") { try examine(buffer, description, written, record) }
+    try record.timed("readBack") { try examine(picture, written, record) }
     let expected: Examination?
     switch way {
     case .reads(let route):
-      expected = try looks(at: buffer, description, through: route, record)
+      expected = try looks(at: picture, through: route, record)
     case .writes(let device, let route?):
-      try receives(buffer, description, through: route, record)
+      try receives(picture, through: route, record)
       record.report.reason =
         "\(device.name) wrote each picture that it was given into the buffer, and the exporter saw all of it"
       expected = nil
     case .writes(let device, nil):
-      try captures(buffer, description, device, record)
+      try captures(picture, device, record)
       expected = nil
     case .unseen(let device):
       throw Stop(verdict: .untested, reason: "\(device.subject): nothing could be seen of what it does with a buffer")
     }
     // The import is closed.
     guard let expected else { return }
-    try record.timed("afterImport") { try examineReleased(buffer, description, expected, record) }
+    try record.timed("afterImport") { try examineReleased(picture, expected, record) }
   }
 
   private func writing<Result>(_ body: () throws -> Result) throws -> Result {
@@ -70,22 +69,22 @@ extension PairCheck {
   ///
   /// - Returns: What the buffer has to hold when the import is closed.
   private func looks(
-    at buffer: borrowing DMABuf, _ description: BufferDescription, through route: VideoRoute, _ record: CellRecord
+    at picture: borrowing SharedPicture, through route: VideoRoute, _ record: CellRecord
   ) throws -> Examination {
     let patterns = Patterns(seed: seed)
     let look = try record.timed("import") {
-      try setUp(description, route, record) { window throws(PrimeError) in
-        try VideoLook(route, at: buffer, window, kernel: kernel)
+      try setUp(picture.description, route, record) { window throws(PrimeError) in
+        try VideoLook(route, at: picture, as: window, kernel: kernel)
       }
     }
     defer { look.close() }
     record.inodes.insert(look.targetInode)
     try record.timed("observe") {
-      try see(look, description, Examination(expected: patterns.a, wrong: patterns.wrong), by: .v4l2, record)
+      try see(look, picture.description, Examination(expected: patterns.a, wrong: patterns.wrong), by: .v4l2, record)
     }
-    try record.timed("rewrite") { try write(patterns.b, to: buffer, description) }
+    try record.timed("rewrite") { try write(patterns.b, to: picture) }
     let written = Examination(expected: patterns.b, earlier: [patterns.a], wrong: patterns.wrong)
-    try record.timed("observeAgain") { try see(look, description, written, by: .v4l2, record) }
+    try record.timed("observeAgain") { try see(look, picture.description, written, by: .v4l2, record) }
     try conclude(look, .v4l2, record)
     return written
   }
@@ -94,28 +93,27 @@ extension PairCheck {
 
   /// Has the device write a known picture into the buffer, and another one, and looks at each through the exporter.
   private func receives(
-    _ buffer: borrowing DMABuf, _ description: BufferDescription, through route: VideoRoute, _ record: CellRecord
+    _ picture: borrowing SharedPicture, through route: VideoRoute, _ record: CellRecord
   ) throws {
     let patterns = Patterns(seed: seed)
     let source = try Stop.declining(.untested) {
       try VideoAllocator(route.writer, kernel: kernel).allocate(request)
     }
     let known = try source.export(.readWrite)
-    record.inodes.insert(known.identity.inode)
-    let target = GivenBuffer(description, try buffer.duplicate())
-    let sourceDescription = source.description
+    record.inodes.insert(known.first.identity.inode)
+    let target = GivenPicture(try picture.duplicate())
     let look = try record.timed("import") {
-      try setUp(sourceDescription, route, record) { window throws(PrimeError) in
+      try setUp(known.description, route, record) { window throws(PrimeError) in
         try VideoLook(
-          route, at: known, window, into: .allocated(target.told(as: window.layout.format)), kernel: kernel)
+          route, at: known, as: window, into: .allocated(target.told(as: window.layout.format)), kernel: kernel)
       }
     }
     defer { look.close() }
     for (step, pattern, earlier) in [("observe", patterns.a, []), ("observeAgain", patterns.b, [patterns.a])] {
       try record.timed(step) {
-        try write(pattern, to: known, sourceDescription)
+        try write(pattern, to: known)
         let examination = Examination(expected: pattern, earlier: earlier, wrong: patterns.wrong)
-        try see(look, description, examination, by: .v4l2Capture, record)
+        try see(look, picture.description, examination, by: .v4l2Capture, record)
       }
     }
     try conclude(look, .v4l2Capture, record)
@@ -123,28 +121,29 @@ extension PairCheck {
 
   /// Has a camera write pictures of its own, which nobody knows, into the buffer, and looks for what it left out.
   private func captures(
-    _ buffer: borrowing DMABuf, _ description: BufferDescription, _ device: VideoDevice, _ record: CellRecord
+    _ picture: borrowing SharedPicture, _ device: VideoDevice, _ record: CellRecord
   ) throws {
     var capture = try record.timed("import") {
       try declining(by: .importer) {
         let file = try VideoFile.open(device.path, kernel: kernel)
-        return try VideoCapture(file, description)
+        try picture.requireOneBuffer("VIDIOC_S_FMT", on: file.subject)
+        return try VideoCapture(file, picture.description)
       }
     }
     let marks = Patterns(seed: seed)
     for (step, mark) in [("observe", marks.a), ("observeAgain", marks.b)] {
       try record.timed(step) {
-        try write(mark, to: buffer, description)
-        _ = try declining(by: .either) { try capture.capture(into: buffer, deadline: deadline) }
-        let rows = try buffer.read(deadline: deadline) { bytes in
-          try mark.unwrittenRows(bytes, layout: description.layout)
+        try write(mark, to: picture)
+        _ = try declining(by: .either) { try capture.capture(into: picture.first, deadline: deadline) }
+        let rows = try picture.read(deadline: deadline) { bytes, layout in
+          try mark.unwrittenRows(bytes, layout: layout)
         }
         guard rows.isEmpty else {
           record.report.observers = []
           throw Stop(
             verdict: .mismatch,
             reason: "\(device.name) was to write a picture into the whole buffer, and \(rows.count) of its "
-              + "\(description.height) rows are as they were, the first of them \(rows[0])")
+              + "\(picture.description.height) rows are as they were, the first of them \(rows[0])")
         }
         record.report.controls += 1
       }

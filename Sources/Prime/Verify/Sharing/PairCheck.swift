@@ -137,16 +137,13 @@ package struct PairCheck {
   }
 
   private func openDevices() throws(PrimeError) -> OpenDevices {
-    guard let importerNode = importer.node else {
-      throw PrimeError(operation: "open", finding: .absent, subject: importer.name, reason: "it has no node")
-    }
     let exporterDevice: Device?
     if let node = exporter.node {
       exporterDevice = try Device.open(node, kernel: kernel)
     } else {
       exporterDevice = nil
     }
-    return OpenDevices(exporter: exporterDevice, importer: try Device.open(importerNode, kernel: kernel))
+    return OpenDevices(exporter: exporterDevice, importer: try importer.open(by: kernel))
   }
 
   private func share(_ devices: OpenDevices, _ record: CellRecord) throws {
@@ -163,49 +160,48 @@ package struct PairCheck {
       request.pitch = try ImporterPitch(for: request, on: devices.importer)
       return try Stop.declining(.refused, by: .exporter) { try allocator.allocate(request) }
     }
-    let description = object.description
-    record.report.modifier = description.modifier.description
-    let buffer = try record.timed("export") {
+    record.report.modifier = object.description.modifier.description
+    let picture = try record.timed("export") {
       try Stop.declining(.refused, by: .exporter) { try object.export(.readWrite) }
     }
-    record.inodes.insert(buffer.identity.inode)
+    record.inodes.formUnion(picture.identities.map(\.inode))
     trace?.clear()
-    let untouched = try record.timed("import") { try importUntouched(buffer, devices) }
+    let untouched = try record.timed("import") { try importUntouched(picture, devices) }
     let measurement = SyncMeasurement(trace: trace, deadline: deadline)
     var alone = SyncEffect.Observation()
     try record.timed("write") {
       do {
-        alone = try measurement.observe(buffer)
-        try write(patterns.a, to: buffer, description, by: allocator, record)
+        alone = try measurement.observe(picture.first)
+        try write(patterns.a, to: picture, by: allocator, record)
       } catch let error as PrimeError where error.saysThatBuffersCannotBeMapped {
         throw unmappable(error)
       }
     }
     // The exporter's own view comes first: what is wrong there says nothing about sharing.
     try record.timed("readBack") {
-      try examine(buffer, description, examination(patterns.a, wrong: patterns.wrong), record)
+      try examine(picture, examination(patterns.a, wrong: patterns.wrong), record)
     }
     let written = try lookAtImport(
-      of: buffer, description, from: allocator, devices, after: untouched, alone: alone, measurement, record)
+      of: picture, from: allocator, devices, after: untouched, alone: alone, measurement, record)
     // The import is closed, and everything that looked through it.
-    try record.timed("afterImport") { try examineReleased(buffer, description, written, record) }
+    try record.timed("afterImport") { try examineReleased(picture, written, record) }
   }
 
   /// Imports the buffer, looks at it through the importer, rewrites it and looks again.
   ///
   /// - Returns: What the buffer has to hold when the import is closed.
   private func lookAtImport(
-    of buffer: borrowing DMABuf, _ description: BufferDescription, from allocator: any Allocator,
+    of picture: borrowing SharedPicture, from allocator: any Allocator,
     _ devices: OpenDevices, after untouched: UntouchedImport, alone: SyncEffect.Observation,
     _ measurement: SyncMeasurement, _ record: CellRecord
   ) throws -> Examination {
     let patterns = Patterns(seed: seed)
     trace?.clear()
-    let handle = try record.timed("import") {
+    let imported = try record.timed("import") {
       do throws(PrimeError) {
-        return try importing(buffer, devices)
+        return try importing(picture, devices)
       } catch {
-        throw refusal(error, of: buffer, devices, after: untouched)
+        throw refusal(error, of: picture, devices, after: untouched)
       }
     }
     var mapping = ImportMapping(
@@ -215,33 +211,35 @@ package struct PairCheck {
       deadline: deadline, record: record, history: history, witness: witness.map { ($0, importer.render) })
     try record.timed("observe") {
       try observers.firstLook(
-        at: handle, of: buffer, description, from: devices.exporter?.identity, allocator: allocator,
+        at: imported, of: picture, from: devices.exporter?.identity, allocator: allocator,
         examination(patterns.a, wrong: patterns.wrong))
     }
-    try record.timed("rewrite") { try write(patterns.b, to: buffer, description, by: allocator, record) }
+    try record.timed("rewrite") { try write(patterns.b, to: picture, by: allocator, record) }
     var written = examination(patterns.b, earlier: [patterns.a], wrong: patterns.wrong)
     try record.timed("observeAgain") { try observers.secondLook(written) }
     try record.timed("writeBack") {
       guard try observers.write(patterns.c) else { return }
       written = examination(patterns.c, earlier: [patterns.a, patterns.b], wrong: patterns.wrong)
-      try examine(buffer, description, written, record)
+      try examine(picture, written, record)
     }
     try observers.close()
     record.report.sync = try record.timed("sync") {
       let fences = FenceWait(vgem: neutral.first { $0.isVGEM }?.node, kernel: kernel)
       return SyncEffect(
-        of: buffer, from: devices.exporter, to: devices.importer,
-        waitsForFences: history.waitsForFences(exporter) { fences.isSeen(on: buffer) { record.inodes.insert($0) } },
+        of: picture.first, from: devices.exporter, to: devices.importer,
+        waitsForFences: history.waitsForFences(exporter) {
+          fences.isSeen(on: picture.first) { record.inodes.insert($0) }
+        },
         alone: alone,
-        shared: try measurement.observe(buffer), isBounced: record.report.bounced)
+        shared: try measurement.observe(picture.first), isBounced: record.report.bounced)
     }
     var notShown: PrimeError?
     if observers.verdict(mapping) == .held {
       try record.timed("show") {
         do throws(PrimeError) {
-          let display = try ImportOnDisplay(handle, of: buffer, description, operation: .commit)
+          let display = try ImportOnDisplay(imported, of: picture, operation: .commit)
           mapping = try display.showOnce(deadline: deadline) {
-            mapping.afterShowing([buffer.identity.inode], by: devices.importer, traced: trace?.devices())
+            mapping.afterShowing(Set(picture.identities.map(\.inode)), by: devices.importer, traced: trace?.devices())
           }
         } catch {
           guard !error.isBreakage else { throw error }
@@ -277,40 +275,42 @@ package struct PairCheck {
     return written
   }
 
-  private func importing(_ buffer: borrowing DMABuf, _ devices: OpenDevices) throws(PrimeError) -> GEMHandle {
-    try GEMHandle(importing: buffer, into: devices.importer, deadline: deadline.atMost(.seconds(5)))
+  private func importing(
+    _ picture: borrowing SharedPicture, _ devices: OpenDevices
+  ) throws(PrimeError) -> ImportedPicture {
+    try picture.imported(into: devices.importer, deadline: deadline.atMost(.seconds(5)))
   }
 
   /// Imports the buffer as its exporter made it, and once more behind a look of the CPU where that is refused.
   ///
   /// - Throws: the refusal where both are.
-  private func importUntouched(_ buffer: borrowing DMABuf, _ devices: OpenDevices) throws -> UntouchedImport {
+  private func importUntouched(_ picture: borrowing SharedPicture, _ devices: OpenDevices) throws -> UntouchedImport {
     let refused: Errno
     do throws(PrimeError) {
-      _ = try importing(buffer, devices)
+      _ = try importing(picture, devices)
       return .taken
     } catch {
       guard let errno = error.errno, !error.isBreakage else {
-        throw refusal(error, of: buffer, devices, after: .taken)
+        throw refusal(error, of: picture, devices, after: .taken)
       }
       refused = errno
     }
-    try buffer.bracket(writing: false, deadline: deadline) {}
+    try picture.forEachBuffer { (_, buffer) throws in try buffer.bracket(writing: false, deadline: deadline) {} }
     do throws(PrimeError) {
-      _ = try importing(buffer, devices)
+      _ = try importing(picture, devices)
       return .refused(refused)
     } catch {
-      throw refusal(error, of: buffer, devices, after: .refused(refused))
+      throw refusal(error, of: picture, devices, after: .refused(refused))
     }
   }
 
   /// Asks third parties which side refused; what broke and is no refusal stays as it is.
   private func refusal(
-    _ error: PrimeError, of buffer: borrowing DMABuf, _ devices: OpenDevices, after untouched: UntouchedImport
+    _ error: PrimeError, of picture: borrowing SharedPicture, _ devices: OpenDevices, after untouched: UntouchedImport
   ) -> any Error {
     if error.isBreakage {
       let bounced = BouncedImport.refusal(
-        error, of: buffer.byteCount, request.format, into: importer.name, seen: trace?.seen(),
+        error, of: picture.byteCount, request.format, into: importer.name, seen: trace?.seen(),
         isImporter: devices.importer.identity.isNamed)
       return bounced ?? error
     }
@@ -319,9 +319,9 @@ package struct PairCheck {
       ImportMapping(by: $0, from: $1, traced: trace?.devices(), release: release)
     }
     let evidence = inquiry.evidence(
-      on: buffer, request, kind: exporter.allocator, exporter: devices.exporter?.identity, importer: devices.importer)
+      on: picture, request, kind: exporter.allocator, exporter: devices.exporter?.identity, importer: devices.importer)
     var reason = RefusalReason.sentence(
-      exporter: exporter.name, importer: importer.name, evidence, errno: errno, byteCount: buffer.byteCount,
+      exporter: exporter.name, importer: importer.name, evidence, errno: errno, byteCount: picture.byteCount,
       advertised: advertised)
     if case .taken = untouched {
       reason = "\(importer.name) took this buffer before the CPU had touched it, and does not now: \(reason)"
@@ -343,23 +343,23 @@ package struct PairCheck {
   }
 
   private func write(
-    _ pattern: Pattern, to buffer: borrowing DMABuf, _ description: BufferDescription, by allocator: any Allocator,
+    _ pattern: Pattern, to picture: borrowing SharedPicture, by allocator: any Allocator,
     _ record: CellRecord
   ) throws {
-    guard let gpu = allocator as? GPUAllocator else { return try write(pattern, to: buffer, description) }
+    guard let gpu = allocator as? GPUAllocator else { return try write(pattern, to: picture) }
     try deadline.check("write", on: exporter.name)
     // One that stops drawing shows nothing of the importer.
     try Stop.declining(.untested) {
-      try gpu.draw(into: buffer, deadline: deadline) { bytes, layout in try pattern.fill(&bytes, layout: layout) }
+      try gpu.draw(into: picture, deadline: deadline) { bytes, layout in try pattern.fill(&bytes, layout: layout) }
     }
-    record.report.drawnBy = gpu.report(on: buffer)
-    record.report.warning = gpu.warning(on: buffer)
+    record.report.drawnBy = gpu.report(on: picture)
+    record.report.warning = gpu.warning(on: picture)
   }
 
   /// Has the CPU write, in a bracket.
-  func write(_ pattern: Pattern, to buffer: borrowing DMABuf, _ description: BufferDescription) throws {
+  func write(_ pattern: Pattern, to picture: borrowing SharedPicture) throws {
     try deadline.check("write", on: exporter.name)
-    try buffer.write(deadline: deadline) { bytes in try pattern.fill(&bytes, layout: description.layout) }
+    try picture.fill(pattern, deadline: deadline)
   }
 
   /// Looks through the exporter's own descriptor once nobody imports the buffer any more.
@@ -367,10 +367,10 @@ package struct PairCheck {
   /// Where the importer reaches the memory through a bounce buffer (swiotlb), the kernel copies that back when the import is
   /// closed: what the CPU wrote and SYNC did not carry to the importer is gone then, and the importer had never seen it.
   func examineReleased(
-    _ buffer: borrowing DMABuf, _ description: BufferDescription, _ examination: Examination, _ record: CellRecord
+    _ picture: borrowing SharedPicture, _ examination: Examination, _ record: CellRecord
   ) throws {
     do {
-      try examine(buffer, description, examination, record)
+      try examine(picture, examination, record)
     } catch let stop as Stop where stop.verdict == .mismatch {
       throw Stop(
         verdict: .mismatch, mismatch: stop.mismatch,
@@ -381,12 +381,9 @@ package struct PairCheck {
 
   /// Looks through the exporter's own descriptor.
   func examine(
-    _ buffer: borrowing DMABuf, _ description: BufferDescription, _ examination: Examination, _ record: CellRecord
+    _ picture: borrowing SharedPicture, _ examination: Examination, _ record: CellRecord
   ) throws {
     try deadline.check("read", on: exporter.name)
-    let mismatch = try buffer.read(deadline: deadline) { bytes in
-      try examination.look(at: bytes, layout: description.layout, ignoringUnusedBits: false)
-    }
-    try record.seen(mismatch, by: nil)
+    try record.seen(try picture.examine(examination, deadline: deadline), by: nil)
   }
 }

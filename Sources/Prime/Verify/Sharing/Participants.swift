@@ -159,4 +159,14 @@ public struct Importer: Hashable, Sendable {
 
   /// The path of the node it is opened through; nil where it has none that can be seen.
   public var nodePath: String? { node?.path ?? video?.device.path }
+
+  /// Opens its DRM node.
+  ///
+  /// - Throws: `open` with `absent` where it has none; else as `Device.open`.
+  package func open(by kernel: any KernelCalls) throws(PrimeError) -> Device {
+    guard let node else {
+      throw PrimeError(operation: "open", finding: .absent, subject: name, reason: "it has no node")
+    }
+    return try Device.open(node, kernel: kernel)
+  }
 }

@@ -75,12 +75,12 @@ struct RefusalInquiry {
   ///   - kind: How the buffer was allocated: nothing of the same kind is neutral.
   ///   - exporter: The device that made it; nil for system memory.
   func evidence(
-    on buffer: borrowing DMABuf, _ request: AllocationRequest, kind: AllocatorKind?, exporter: DeviceIdentity?,
+    on picture: borrowing SharedPicture, _ request: AllocationRequest, kind: AllocatorKind?, exporter: DeviceIdentity?,
     importer: Device
   ) -> RefusalEvidence {
     RefusalEvidence(
       taking: taking(by: importer, request, kind: kind, exporter: exporter),
-      giving: giving(buffer, exporter: exporter, importer: importer))
+      giving: giving(picture, exporter: exporter, importer: importer))
   }
 
   private func taking(
@@ -126,10 +126,10 @@ struct RefusalInquiry {
   /// What the importer answers; nil where there is no such buffer to offer.
   private func offer(_ request: AllocationRequest, from source: Exporter, to importer: Device) -> Result<Void, Errno>? {
     guard deadline.remaining > .zero, let object = try? Allocators.make(source, kernel: kernel).allocate(request),
-      let buffer = try? object.export(.readWrite)
+      let picture = try? object.export(.readWrite)
     else { return nil }
     do throws(PrimeError) {
-      _ = try GEMHandle(importing: buffer, into: importer, deadline: deadline.atMost(.seconds(2)))
+      _ = try picture.imported(into: importer, deadline: deadline.atMost(.seconds(2)))
       return .success(())
     } catch {
       // What ran into a deadline was refused by nobody.
@@ -138,7 +138,7 @@ struct RefusalInquiry {
   }
 
   private func giving(
-    _ buffer: borrowing DMABuf, exporter: DeviceIdentity?, importer: Device
+    _ picture: borrowing SharedPicture, exporter: DeviceIdentity?, importer: Device
   ) -> RefusalEvidence.Giving {
     for device in neutral where deadline.remaining > .zero {
       guard let opened = try? Device.open(device.node, kernel: kernel),
@@ -146,7 +146,7 @@ struct RefusalInquiry {
         exporter.map({ opened.identity.isSameDevice(as: $0) }) != true
       else { continue }
       do throws(PrimeError) {
-        _ = try GEMHandle(importing: buffer, into: opened, deadline: deadline.atMost(.seconds(2)))
+        _ = try picture.imported(into: opened, deadline: deadline.atMost(.seconds(2)))
       } catch {
         guard let errno = error.errno else { continue }
         return .refused(by: device.name, errno)

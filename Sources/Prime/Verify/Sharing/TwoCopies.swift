@@ -29,12 +29,13 @@ final class TwoCopies {
 
   /// The copies of a buffer of this device; nil for a device without, and for a buffer that is another's.
   init?(
-    of buffer: borrowing DMABuf, _ description: BufferDescription, on device: Device, madeBy exporter: DeviceIdentity?
+    of picture: borrowing SharedPicture, on device: Device, madeBy exporter: DeviceIdentity?
   ) throws(PrimeError) {
     guard let exporter, exporter.isSameDevice(as: device.identity), Self.areKept(by: device) else { return nil }
-    handle = try GEMHandle(importing: buffer, into: device)
-    width = UInt32(description.width)
-    height = UInt32(description.height)
+    // virtio_gpu makes no buffer of several (`virtio_gpu_mode_dumb_create`, `DRM_IOCTL_VIRTGPU_RESOURCE_CREATE`).
+    handle = try GEMHandle(importing: picture.first, into: device)
+    width = UInt32(picture.layout.width)
+    height = UInt32(picture.layout.height)
   }
 
   /// Renews one copy from the other and waits until that is done.

@@ -8,49 +8,49 @@ final class WritebackObserver: Observer {
   private let pipeline: WritebackPipeline
   private let picture: Framebuffer
   private let target: Framebuffer
-  private let buffer: DMABuf
+  private let shared: SharedPicture
   private let targetBuffer: DMABuf
   private let shown: Size
   private let mode: DisplayMode
   private let seen: PictureLayout
-  private let pictureLayout: PictureLayout
   /// How the engine was told to take the picture's bytes, and what its plane says of their own format.
   let showing: Showing?
 
   init(
-    _ handle: borrowing GEMHandle, of buffer: borrowing DMABuf, _ description: BufferDescription,
+    _ imported: borrowing ImportedPicture, of shared: borrowing SharedPicture,
     targetOtherwiseFrom allocator: any Allocator
   ) throws(PrimeError) {
-    let importer = handle.device
+    let importer = imported.device
     let pipeline = try WritebackPipeline(on: importer)
     guard pipeline.supports(.xrgb8888) else {
       throw .untestable(
         .writeback, on: importer.subject, reason: "its display engine does not write XRGB8888 back")
     }
     let fetch = try FetchWindow(
-      onto: description, bytes: buffer.byteCount, for: pipeline.route, operation: .writeback)
+      onto: shared.description, bytes: shared.first.byteCount, for: pipeline.route, operation: .writeback)
     let window = fetch.description
     try MemoryBudget.check(window.layout.byteCount, operation: .writeback, on: importer.subject, by: importer.kernel)
     let target = try WritebackTarget(
       AllocationRequest(beside: window, width: window.width, height: window.height, on: importer), on: importer,
       otherwise: allocator)
-    try Self.requireAnotherExport(by: allocator, than: buffer, description, on: importer.subject)
-    let targetHandle = try GEMHandle(importing: target.buffer, into: importer)
-    guard target.buffer.identity != buffer.identity, targetHandle.rawValue != handle.rawValue else {
+    try Self.requireAnotherExport(by: allocator, than: shared, on: importer.subject)
+    let importedTarget = try target.picture.imported(into: importer)
+    guard target.picture.first.identity != shared.first.identity,
+      importedTarget.first.rawValue != imported.first.rawValue
+    else {
       throw Self.sharesMemory(importer.subject, "its target has the picture's dma-buf or handle")
     }
-    self.target = try Framebuffer(targetHandle, target.description)
-    self.picture = try Framebuffer(handle, window)
+    self.target = try importedTarget.framebuffer()
+    self.picture = try Framebuffer(imported.first, window)
     self.shown = Size(width: fetch.shown.width, height: fetch.shown.height)
     self.mode = try DisplayMode.withoutWire(width: window.width, height: window.height)
     self.seen = try PictureLayout.checked(
       format: window.layout.format, width: fetch.shown.width, height: fetch.shown.height,
-      planes: target.description.layout.planes, operation: .writeback, on: importer.subject)
-    self.pictureLayout = description.layout
-    self.showing = Showing(description, as: window.fourcc, on: pipeline.route)
-    self.buffer = try buffer.duplicate()
+      planes: target.picture.layout.planes, operation: .writeback, on: importer.subject)
+    self.showing = Showing(shared.description, as: window.fourcc, on: pipeline.route)
+    self.shared = try shared.duplicate()
     self.pipeline = pipeline
-    self.targetBuffer = try target.buffer.duplicate()
+    self.targetBuffer = try target.picture.first.duplicate()
   }
 
   /// Why nothing is proven where the target is what was shown.
@@ -63,16 +63,16 @@ final class WritebackObserver: Observer {
 
   /// Has the picture's exporter export one buffer more: where that is the picture's dma-buf again, nobody knows what was shown.
   private static func requireAnotherExport(
-    by allocator: any Allocator, than buffer: borrowing DMABuf, _ picture: BufferDescription, on subject: String
+    by allocator: any Allocator, than picture: borrowing SharedPicture, on subject: String
   ) throws(PrimeError) {
     guard let format = PixelFormat(.xrgb8888) else { return }
     // A video device has few formats and sizes.
     let request =
       allocator.kind == .v4l2
-      ? AllocationRequest(format: picture.layout.format, width: picture.width, height: picture.height)
+      ? AllocationRequest(format: picture.layout.format, size: picture.layout.size)
       : AllocationRequest(format: format, width: 64, height: 64)
     let other = try allocator.allocate(request).export(.readWrite)
-    guard other.identity == buffer.identity else { return }
+    guard other.first.identity == picture.first.identity else { return }
     throw sharesMemory(subject, "the exporter gives one dma-buf for two buffers")
   }
 
@@ -99,8 +99,8 @@ final class WritebackObserver: Observer {
 
   /// Whether the picture holds what it should, by the exporter's own descriptor.
   private func isIntact(_ examination: Examination, deadline: Deadline) throws -> Bool {
-    try buffer.read(deadline: deadline) { bytes in
-      try examination.expected.matches(bytes, layout: pictureLayout, ignoringUnusedBits: false)
+    try shared.read(deadline: deadline) { bytes, layout in
+      try examination.expected.matches(bytes, layout: layout, ignoringUnusedBits: false)
     }
   }
 

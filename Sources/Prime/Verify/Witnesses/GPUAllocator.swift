@@ -53,7 +53,7 @@ final class GPUAllocator: Allocator, @unchecked Sendable {
       guard let made = handedOver else {
         throw PrimeError.untestable(.witness, on: program.name, reason: "no buffer was handed over")
       }
-      let description = made.description
+      let description = made.picture.description
       guard description.fourcc == picture.format.fourcc, description.width == picture.width,
         description.height == picture.height
       else {
@@ -62,11 +62,10 @@ final class GPUAllocator: Allocator, @unchecked Sendable {
           reason: "\(program.name) hands over a picture of \(description) where \(picture.width)x\(picture.height) "
             + "\(picture.format.fourcc) was asked for")
       }
-      let buffer = try made.buffer.duplicate()
-      drawn[buffer.identity.inode] = Drawn(
-        witness: witness,
-        copies: try TwoCopies(of: buffer, description, on: device, madeBy: device.identity))
-      return BufferObject(description, adopting: buffer)
+      let picture = try made.picture.duplicate()
+      drawn[picture.first.identity.inode] = Drawn(
+        witness: witness, copies: try TwoCopies(of: picture, on: device, madeBy: device.identity))
+      return BufferObject(adopting: picture)
     } catch let error as PrimeError {
       throw error
     } catch {
@@ -76,17 +75,17 @@ final class GPUAllocator: Allocator, @unchecked Sendable {
 
   /// Draws a picture into a buffer of this allocator's, and has it carried to where everybody else looks.
   func draw(
-    into buffer: borrowing DMABuf, deadline: Deadline,
-    _ picture: (inout MutableSpan<UInt8>, PictureLayout) throws -> Void
+    into picture: borrowing SharedPicture, deadline: Deadline,
+    _ fill: (inout MutableSpan<UInt8>, PictureLayout) throws -> Void
   ) throws {
-    guard let entry = drawn[buffer.identity.inode] else {
+    guard let entry = drawn[picture.first.identity.inode] else {
       throw PrimeError.untestable(.witness, on: program.name, reason: "nobody draws into this buffer")
     }
-    _ = try entry.witness.draw(deadline: deadline, picture)
+    _ = try entry.witness.draw(deadline: deadline, fill)
     guard let copies = entry.copies else { return }
-    let before = try Self.bytes(of: buffer, deadline)
+    let before = try Self.bytes(of: picture.first, deadline)
     try copies.renew(.fromHost, deadline: deadline)
-    if try Self.bytes(of: buffer, deadline) != before { entry.witness.needs(.fromHost) }
+    if try Self.bytes(of: picture.first, deadline) != before { entry.witness.needs(.fromHost) }
   }
 
   private static func bytes(of buffer: borrowing DMABuf, _ deadline: Deadline) throws -> [UInt64] {
@@ -97,8 +96,8 @@ final class GPUAllocator: Allocator, @unchecked Sendable {
   }
 
   /// What is to be said of two copies that nobody else transfers, and of a renderer that is no GPU; nil where there is neither.
-  func warning(on buffer: borrowing DMABuf) -> String? {
-    guard let report = report(on: buffer) else { return nil }
+  func warning(on picture: borrowing SharedPicture) -> String? {
+    guard let report = report(on: picture) else { return nil }
     let renderer: String? =
       switch report.kind {
       case .device: nil
@@ -111,8 +110,10 @@ final class GPUAllocator: Allocator, @unchecked Sendable {
   }
 
   /// Ends who draws a buffer, and closes what carries it over; the buffer itself stays.
-  func forget(_ buffer: borrowing DMABuf) { drawn[buffer.identity.inode] = nil }
+  func forget(_ picture: borrowing SharedPicture) { drawn[picture.first.identity.inode] = nil }
 
   /// Who draws a buffer.
-  func report(on buffer: borrowing DMABuf) -> WitnessReport? { drawn[buffer.identity.inode]?.witness.report }
+  func report(on picture: borrowing SharedPicture) -> WitnessReport? {
+    drawn[picture.first.identity.inode]?.witness.report
+  }
 }

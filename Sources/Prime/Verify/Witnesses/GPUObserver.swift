@@ -8,13 +8,14 @@ final class GPUObserver: Observer {
   private let copies: TwoCopies?
 
   init(
-    _ buffer: borrowing DMABuf, _ description: BufferDescription, on importer: Device, from exporter: DeviceIdentity?,
+    _ picture: borrowing SharedPicture, on importer: Device, from exporter: DeviceIdentity?,
     by program: WitnessProgram, through node: DRMNode?
   ) throws(PrimeError) {
-    copies = try TwoCopies(of: buffer, description, on: importer, madeBy: exporter)
+    copies = try TwoCopies(of: picture, on: importer, madeBy: exporter)
     witness = try Witness(
-      program, on: node ?? importer.node, for: description.layout, modifier: description.modifier)
-    self.buffer = try buffer.duplicate()
+      program, on: node ?? importer.node, for: picture.layout, modifier: picture.description.modifier)
+    try picture.requireOneBuffer(.witness, on: program.name)
+    self.buffer = try picture.first.duplicate()
   }
 
   var isProof: Bool { witness.report?.kind == .device }

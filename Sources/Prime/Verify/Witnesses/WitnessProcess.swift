@@ -57,13 +57,12 @@ private final class NoRenderer: WitnessRenderer {
   init(_ error: any Error) { self.error = error }
 
   func look(
-    at buffer: borrowing DMABuf, _ description: BufferDescription, into bytes: inout MutableSpan<UInt8>,
-    _ memory: PictureLayout
+    at picture: borrowing SharedPicture, into bytes: inout MutableSpan<UInt8>, _ memory: PictureLayout
   ) throws { throw error }
 
   func makeBuffer(_ request: AllocationRequest) throws -> BufferObject { throw error }
 
   func draw(
-    _ bytes: Span<UInt8>, _ memory: PictureLayout, into buffer: borrowing DMABuf, _ description: BufferDescription
+    _ bytes: Span<UInt8>, _ memory: PictureLayout, into picture: borrowing SharedPicture
   ) throws { throw error }
 }

@@ -8,14 +8,13 @@ package protocol WitnessRenderer: AnyObject {
   var kind: WitnessAnswer.Renderer { get }
   /// Reads the picture of a buffer and puts it into memory, where `memory` says.
   func look(
-    at buffer: borrowing DMABuf, _ description: BufferDescription, into bytes: inout MutableSpan<UInt8>,
-    _ memory: PictureLayout
+    at picture: borrowing SharedPicture, into bytes: inout MutableSpan<UInt8>, _ memory: PictureLayout
   ) throws
   /// Makes a buffer to draw into.
   func makeBuffer(_ request: AllocationRequest) throws -> BufferObject
   /// Draws the picture in the memory into a buffer.
   func draw(
-    _ bytes: Span<UInt8>, _ memory: PictureLayout, into buffer: borrowing DMABuf, _ description: BufferDescription
+    _ bytes: Span<UInt8>, _ memory: PictureLayout, into picture: borrowing SharedPicture
   ) throws
 }
 
@@ -23,16 +22,14 @@ package protocol WitnessRenderer: AnyObject {
 package final class WitnessService {
   /// A buffer, and the memory that the tool sees.
   private final class Work {
-    let buffer: DMABuf
-    let description: BufferDescription
+    let picture: SharedPicture
     var memory: Mapping
     let layout: PictureLayout
 
     init(
-      _ buffer: consuming DMABuf, _ description: BufferDescription, _ memory: consuming Mapping, _ layout: PictureLayout
+      _ picture: consuming SharedPicture, _ memory: consuming Mapping, _ layout: PictureLayout
     ) {
-      self.buffer = buffer
-      self.description = description
+      self.picture = picture
       self.memory = memory
       self.layout = layout
     }
@@ -84,8 +81,8 @@ package final class WitnessService {
     }
     try connection.send(answer.bytes, deadline: deadline)
     if makesBuffer, let work {
-      let offer = HandoverOffer(work.description, access: .readWrite, seed: 0, asksForWriteBack: false)
-      try connection.send(offer.bytes, dmaBufs: [work.buffer.rawDescriptor], deadline: deadline)
+      let offer = HandoverOffer(work.picture.description, access: .readWrite, seed: 0, asksForWriteBack: false)
+      try connection.send(offer.bytes, dmaBufs: work.picture.rawDescriptors, deadline: deadline)
     }
     return true
   }
@@ -116,21 +113,20 @@ package final class WitnessService {
         format: format, width: width, height: height,
         planes: [PlaneLayout(offset: Int(clamping: offset), pitch: Int(pitch))])
       guard layout.byteCount <= byteCount else {
-        throw HandoverError.beyondBuffer(plane: 0, needed: UInt64(layout.byteCount), size: byteCount)
+        throw LayoutError.beyondBuffer(plane: 0, needed: layout.byteCount, size: byteCount)
       }
       return layout
     }
-    let buffer: DMABuf
-    let description: BufferDescription
+    let picture: SharedPicture
     if let plane = request.plane {
-      buffer = try DMABuf(adopting: descriptors.takeFirst())
-      description = BufferDescription(
+      let buffer = try DMABuf(adopting: descriptors.takeFirst())
+      let description = BufferDescription(
         layout: try layout(plane.offset, plane.pitch, in: buffer.byteCount), modifier: request.modifier)
+      picture = try SharedPicture(description, in: buffer)
     } else {
       let object = try renderer.makeBuffer(
         AllocationRequest(format: format, width: width, height: height, usage: [.linear, .rendering]))
-      buffer = try object.export(.readWrite)
-      description = object.description
+      picture = try object.export(.readWrite)
     }
     let subject = "the memory"
     let memory = descriptors.takeFirst()
@@ -138,7 +134,7 @@ package final class WitnessService {
     let memoryLayout = try layout(request.memoryOffset, request.memoryPitch, in: byteCount)
     let mapping = try Mapping(
       memory.rawValue, byteCount: byteCount, writable: true, offset: 0, kernel: memory.kernel, subject: subject)
-    return Work(buffer, description, mapping, memoryLayout)
+    return Work(picture, mapping, memoryLayout)
   }
 
   private func perform(_ task: WitnessRequest.Task) throws -> WitnessAnswer {
@@ -147,11 +143,11 @@ package final class WitnessService {
     switch task {
     case .look:
       try work.memory.withMutableSpan(of: UInt8.self) { bytes in
-        try renderer.look(at: work.buffer, work.description, into: &bytes, layout)
+        try renderer.look(at: work.picture, into: &bytes, layout)
       }
     case .draw:
       try work.memory.withSpan(of: UInt8.self) { bytes in
-        try renderer.draw(bytes, layout, into: work.buffer, work.description)
+        try renderer.draw(bytes, layout, into: work.picture)
       }
     }
     return WitnessAnswer(

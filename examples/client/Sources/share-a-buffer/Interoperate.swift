@@ -11,9 +11,9 @@ func describe(
 }
 
 /// Takes over a dma-buf that another library exported, and makes a framebuffer of it.
-func adopt(_ descriptor: CInt, _ picture: BufferDescription, on device: Device) throws -> Framebuffer {
-  let dmaBuf = try DMABuf(adopting: descriptor)
-  return try Framebuffer(GEMHandle(importing: dmaBuf, into: device), picture)
+func adopt(_ descriptor: CInt, _ description: BufferDescription, on device: Device) throws -> Framebuffer {
+  let picture = try SharedPicture(description, in: DMABuf(adopting: descriptor))
+  return try picture.imported(into: device).framebuffer()
 }
 
 /// Lends a dma-buf to a call that keeps no descriptor, as `eglCreateImage` and `zwp_linux_buffer_params_v1.add`.
@@ -40,7 +40,7 @@ func waitFor(_ descriptor: CInt, _ deadline: Deadline) async throws -> Bool {
 /// Passes a dma-buf and its fences through descriptors, with this function in the place of the other libraries.
 func passAround() async throws {
   let request = AllocationRequest(format: .xrgb8888, size: Size(width: 64, height: 64))
-  let buffer = try UDMABufAllocator().allocate(request).export(.readWrite)
+  let buffer = try UDMABufAllocator().allocate(request).export(.readWrite).takeFirst()
   let same = try DMABuf(adopting: buffer.withDescriptor { dup($0) })
   let fence = try buffer.exportSyncFile(for: .write)
   let isGiven = try give(fence) { close($0) == 0 }

@@ -13,10 +13,9 @@ func share(from exporter: String, with importer: String) throws {
 
   let request = AllocationRequest(format: .xrgb8888, size: Size(width: 1024, height: 768))
   let buffer = try DumbAllocator(device: source).allocate(request)
-  let dmaBuf = try buffer.export(.readWrite)
-  try dmaBuf.write(as: UInt32.self, deadline: deadline) { pixels in pixels.update(repeating: 0x00ff_8000) }
+  let picture = try buffer.export(.readWrite)
+  try picture.first.write(as: UInt32.self, deadline: deadline) { pixels in pixels.update(repeating: 0x00ff_8000) }
 
-  let handle = try GEMHandle(importing: dmaBuf, into: target)
-  let framebuffer = try Framebuffer(handle, buffer.description)
-  print("\(source.driver) → \(target.driver): \(dmaBuf.byteCount) bytes, framebuffer \(framebuffer.id)")
+  let framebuffer = try picture.imported(into: target).framebuffer()
+  print("\(source.driver) → \(target.driver): \(picture.byteCount) bytes, framebuffer \(framebuffer.id)")
 }

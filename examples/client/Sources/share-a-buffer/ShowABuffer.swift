@@ -29,9 +29,9 @@ func show(on name: String, for time: Duration) async throws {
 /// A framebuffer of one colour; it keeps its memory.
 func picture(of colour: UInt32, _ size: Size, on device: Device, _ deadline: Deadline) throws -> Framebuffer {
   let buffer = try DumbAllocator(device: device).allocate(AllocationRequest(format: .xrgb8888, size: size))
-  let dmaBuf = try buffer.export(.readWrite)
-  try dmaBuf.write(as: UInt32.self, deadline: deadline) { pixels in pixels.update(repeating: colour) }
-  return try Framebuffer(GEMHandle(importing: dmaBuf, into: device), buffer.description)
+  let picture = try buffer.export(.readWrite)
+  try picture.first.write(as: UInt32.self, deadline: deadline) { pixels in pixels.update(repeating: colour) }
+  return try picture.imported(into: device).framebuffer()
 }
 
 /// A connector that lists no mode, as one that writes into a buffer.

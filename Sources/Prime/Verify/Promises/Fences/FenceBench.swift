@@ -7,9 +7,8 @@ final class FenceBench {
   let deadline: Deadline
   let allocator: any Allocator
   let importer: Device
-  let description: BufferDescription
   /// The exporter's descriptor.
-  let buffer: DMABuf
+  let picture: SharedPicture
   /// What the importer's handle gives when it is exported again.
   let view: DMABuf
   let handle: GEMHandle
@@ -33,20 +32,18 @@ final class FenceBench {
     self.pair = pair
     self.kernel = kernel
     self.deadline = deadline
-    guard let node = pair.importer.node, let format = PixelFormat(.xrgb8888) else {
+    guard let node = pair.importer.node else {
       throw RuleSkip("\(pair.importer.name) has no node")
     }
     let exporter = try pair.exporter.node.map { (node) throws(PrimeError) in try Device.open(node, kernel: kernel) }
     allocator = try Allocators.make(pair.exporter, on: exporter, kernel: kernel)
-    let object = try allocator.allocate(
-      AllocationRequest(format: format, width: size.width, height: size.height, modifiers: nil))
-    description = object.description
-    buffer = try object.export(.readWrite)
+    picture = try allocator.allocate(AllocationRequest(format: .xrgb8888, width: size.width, height: size.height))
+      .export(.readWrite)
     importer = try Device.open(node, kernel: kernel)
-    handle = try GEMHandle(importing: buffer, into: importer)
+    handle = try GEMHandle(importing: picture.first, into: importer)
     view = try handle.export(.readWrite)
-    inodes = [buffer.identity.inode]
-    source = Self.source(for: buffer, exporter: exporter, vgem: vgem, kernel: kernel, &inodes)
+    inodes = [picture.first.identity.inode]
+    source = Self.source(for: picture.first, exporter: exporter, vgem: vgem, kernel: kernel, &inodes)
   }
 
   private static func source(
@@ -69,9 +66,8 @@ final class FenceBench {
         // Before Linux 6.0 no sync_file carries a fence over, and only a buffer that vgem takes can have one.
         return .attached(try GEMHandle(importing: buffer, into: device))
       }
-      guard let format = PixelFormat(.xrgb8888) else { return .none(RuleSkip("XRGB8888 is not known here")) }
-      let own = try DumbAllocator(device: device).allocate(AllocationRequest(format: format, width: 64, height: 16))
-        .export(.readWrite)
+      let own = try DumbAllocator(device: device).allocate(AllocationRequest(format: .xrgb8888, width: 64, height: 16))
+        .export(.readWrite).takeFirst()
       inodes.insert(own.identity.inode)
       return .carried(try GEMHandle(importing: own, into: device), own)
     } catch {
@@ -90,7 +86,7 @@ final class FenceBench {
     case .attached(let handle): return try VGEMFence(attachingTo: handle, as: access)
     case .carried(let handle, let own):
       let fence = try VGEMFence(attachingTo: handle, as: .write)
-      try buffer.importSyncFile(try own.exportSyncFile(for: .read), as: access)
+      try picture.first.importSyncFile(try own.exportSyncFile(for: .read), as: access)
       return fence
     }
   }
@@ -107,8 +103,8 @@ final class FenceBench {
     case .none(let skip): throw skip
     case .attached(let handle):
       let other = try DumbAllocator(device: handle.device).allocate(
-        AllocationRequest(format: description.layout.format, width: 64, height: 16)
-      ).export(.readWrite)
+        AllocationRequest(format: .xrgb8888, width: 64, height: 16)
+      ).export(.readWrite).takeFirst()
       inodes.insert(other.identity.inode)
       let fence = try VGEMFence(attachingTo: GEMHandle(importing: other, into: handle.device), as: .write)
       return LooseFence(fence: fence, file: try other.exportSyncFile(for: .read))
@@ -118,19 +114,12 @@ final class FenceBench {
     }
   }
 
-  /// Another buffer of the exporter.
-  struct OtherBuffer: ~Copyable {
-    let buffer: DMABuf
-    let description: BufferDescription
-  }
-
   /// Allocates another buffer as the first was.
-  func allocate(_ size: (width: Int, height: Int)) throws(PrimeError) -> OtherBuffer {
-    let object = try allocator.allocate(
-      AllocationRequest(format: description.layout.format, width: size.width, height: size.height, modifiers: nil))
-    let other = try object.export(.readWrite)
-    inodes.insert(other.identity.inode)
-    return OtherBuffer(buffer: other, description: object.description)
+  func allocate(_ size: (width: Int, height: Int)) throws(PrimeError) -> SharedPicture {
+    let other = try allocator.allocate(AllocationRequest(format: .xrgb8888, width: size.width, height: size.height))
+      .export(.readWrite)
+    inodes.insert(other.first.identity.inode)
+    return other
   }
 
   /// Signals a fence that was put on; nothing where it was left out.

@@ -8,8 +8,7 @@ final class FenceDisplay {
   private let picture: Framebuffer
   private let target: Framebuffer?
   private let targetID: FramebufferID?
-  private let targetBuffer: DMABuf?
-  private let targetLayout: PictureLayout
+  private let targetPicture: SharedPicture?
   private let bench: FenceBench
   private let mode: DisplayMode
   private let patterns: (stale: Pattern, written: Pattern, wrong: Pattern)
@@ -29,21 +28,18 @@ final class FenceDisplay {
     self.bench = bench
     let route = try Self.route(on: bench.importer)
     mode = try Self.mode(of: route, size: size)
-    picture = try Framebuffer(bench.handle, bench.description)
-    let other = try bench.allocate(size)
-    first = try Framebuffer(GEMHandle(importing: other.buffer, into: bench.importer), other.description)
+    picture = try Framebuffer(bench.handle, bench.picture.description)
+    first = try bench.allocate(size).imported(into: bench.importer).framebuffer()
     if route.connector.isWriteback {
       let written = try bench.allocate(size)
-      let made = try Framebuffer(GEMHandle(importing: written.buffer, into: bench.importer), written.description)
+      let made = try written.imported(into: bench.importer).framebuffer()
       targetID = made.id
       target = consume made
-      targetLayout = written.description.layout
-      targetBuffer = try written.buffer.duplicate()
+      targetPicture = consume written
     } else {
       target = nil
       targetID = nil
-      targetBuffer = nil
-      targetLayout = bench.description.layout
+      targetPicture = nil
     }
     pipe = try DisplayPipe(route)
     // A driver that moves a buffer into its video memory for its first show (TTM) waits for its fences there, in the
@@ -114,9 +110,7 @@ final class FenceDisplay {
   func commitWaits(explicit: Bool, _ withCause: Bool) throws -> RuleFacts {
     var facts = RuleFacts()
     _ = try pipe.flip(to: shown(first.id), deadline: bench.deadline)
-    try bench.buffer.write(deadline: bench.deadline) { bytes in
-      try patterns.stale.fill(&bytes, layout: bench.description.layout)
-    }
+    try bench.picture.fill(patterns.stale, deadline: bench.deadline)
     var fence: VGEMFence?
     var file: SyncFile?
     if explicit && withCause {
@@ -151,10 +145,9 @@ final class FenceDisplay {
     }
     guard early == nil, facts.complaint == nil else { return facts }
     let mismatch =
-      try targetBuffer?.read(deadline: bench.deadline) { bytes in
-        try Examination(expected: patterns.written, earlier: [patterns.stale], wrong: patterns.wrong)
-          .look(at: bytes, layout: targetLayout, ignoringUnusedBits: true)
-      } ?? nil
+      try targetPicture?.examine(
+        Examination(expected: patterns.written, earlier: [patterns.stale], wrong: patterns.wrong),
+        ignoringUnusedBits: true, deadline: bench.deadline) ?? nil
     facts.expect(
       mismatch == nil,
       else: "the display shows something else than was written before the signal: \(mismatch?.sentence ?? "")")
@@ -174,11 +167,6 @@ final class FenceDisplay {
 
   /// Writes without a bracket: its START would wait for the very fence that stands for this work.
   private func writeAsDevice(_ pattern: Pattern) throws {
-    var mapping = try Mapping(
-      bench.buffer.rawDescriptor, byteCount: bench.buffer.byteCount, writable: true, offset: 0, kernel: bench.kernel,
-      subject: bench.pair.exporter.name)
-    try mapping.withMutableSpan(of: UInt8.self) { bytes in
-      try pattern.fill(&bytes, layout: bench.description.layout)
-    }
+    try bench.picture.first.writeWithoutSync { bytes in try pattern.fill(&bytes, layout: bench.picture.layout) }
   }
 }

@@ -20,7 +20,7 @@ struct FenceWait {
       let device = try Device.open(vgem, kernel: kernel)
       guard device.driver == "vgem" else { return nil }
       let carrier = try DumbAllocator(device: device)
-        .allocate(AllocationRequest(format: format, width: 64, height: 16)).export(.readWrite)
+        .allocate(AllocationRequest(format: format, width: 64, height: 16)).export(.readWrite).takeFirst()
       inodes(carrier.identity.inode)
       let start = ContinuousClock.now
       let free = try StartedBracket(on: buffer, reading: true, subject: device.subject)

@@ -49,7 +49,7 @@ final class LifetimeBuffer {
     } else {
       let made = try Allocators.make(pair.exporter, kernel: kernel).allocate(request)
       description = made.description
-      buffer = try made.export(.readWrite)
+      buffer = try made.export(.readWrite).takeFirst()
       // udmabuf and the heap give a dma-buf, which is the descriptor and nothing beside it.
       if pair.exporter.allocator == .gbm { object = consume made }
     }

@@ -42,8 +42,8 @@ package struct ProcessCases {
       var facts = RuleFacts()
       let peer = try ExporterProcess(pair, patterns.a, sendingAnother: !withCause, kernel: kernel, deadline: deadline)
       defer { peer.end() }
-      let first = try peer.receive(deadline: deadline)
-      let second = try peer.receive(deadline: deadline)
+      let first = try peer.receive(deadline: deadline).takeFirst()
+      let second = try peer.receive(deadline: deadline).takeFirst()
       inodes.formUnion([first.identity.inode, second.identity.inode])
       let importer = try openImporter()
       let handle = try GEMHandle(importing: first, into: importer)
@@ -67,19 +67,19 @@ package struct ProcessCases {
       }
       var facts = RuleFacts()
       let shared = try HeldBuffer(pair, patterns.a, kernel: kernel, deadline: deadline)
-      inodes.insert(shared.buffer.identity.inode)
+      inodes.insert(shared.picture.first.identity.inode)
       let importer = try openImporter()
-      let handle = try GEMHandle(importing: shared.buffer, into: importer)
+      let imported = try shared.picture.imported(into: importer)
       let child = try started { tell in
-        let found = try shared.examine(patterns.a, wrong: patterns.wrong, deadline: deadline)
-        try shared.fill(patterns.b, deadline: deadline)
+        let found = try shared.picture.examine(
+          Examination(expected: patterns.a, wrong: patterns.wrong), deadline: deadline)
+        try shared.picture.fill(patterns.b, deadline: deadline)
         tell(found?.sentence ?? "held")
       }
       let words = try heard(from: child)
       facts.expect("what the child sees", words, is: "held")
-      let seen = try HeldBuffer.examine(
-        handle.export(.readWrite), shared.description, patterns.b, earlier: [patterns.a], wrong: patterns.wrong,
-        deadline: deadline)
+      let seen = try imported.export(.readWrite).examine(
+        Examination(expected: patterns.b, earlier: [patterns.a], wrong: patterns.wrong), deadline: deadline)
       facts.expect(seen == nil, else: "the importer does not see what the child wrote: \(seen?.sentence ?? "")")
       return facts
     }
@@ -95,21 +95,18 @@ package struct ProcessCases {
       let size = ImporterView.size(for: pair, kernel: kernel)
       let peer = try ExporterProcess(pair, patterns.a, size: size, kernel: kernel, deadline: deadline)
       defer { peer.end() }
-      let buffer = try peer.receive(deadline: deadline)
+      let picture = try peer.receive(deadline: deadline)
       _ = try peer.receive(deadline: deadline)
-      inodes.insert(buffer.identity.inode)
+      inodes.insert(picture.first.identity.inode)
       let importer = try openImporter()
-      let handle = try GEMHandle(importing: buffer, into: importer)
       let view = try ImporterView(
-        pair, handle, of: buffer, peer.description, kernel: kernel, deadline: deadline)
+        pair, picture.imported(into: importer), of: picture, kernel: kernel, deadline: deadline)
       inodes.formUnion(view.inodes)
       try view.look(patterns.a, wrong: patterns.wrong, "before the kill", &facts)
       let end = peer.kill()
       facts.expect(end == .killed(9), else: "SIGKILL did not end the exporter's process")
       try view.look(patterns.a, wrong: patterns.wrong, "after the exporter was killed", &facts)
-      try buffer.write(deadline: deadline) { bytes in
-        try patterns.b.fill(&bytes, layout: peer.description.layout)
-      }
+      try picture.fill(patterns.b, deadline: deadline)
       try view.look(patterns.b, wrong: patterns.wrong, "of what was written after the kill", &facts)
       facts.note = try view.close()
       return facts
@@ -128,12 +125,11 @@ package struct ProcessCases {
       var facts = RuleFacts()
       let size = ImporterView.size(for: pair, kernel: kernel)
       let shared = try HeldBuffer(pair, patterns.a, size: size, kernel: kernel, deadline: deadline)
-      inodes.insert(shared.buffer.identity.inode)
+      inodes.insert(shared.picture.first.identity.inode)
       let child = try started { tell in
         let importer = try openImporter()
-        let handle = try GEMHandle(importing: shared.buffer, into: importer)
         let view = try ImporterView(
-          pair, handle, of: shared.buffer, shared.description, kernel: kernel, deadline: deadline)
+          pair, shared.picture.imported(into: importer), of: shared.picture, kernel: kernel, deadline: deadline)
         var seen = RuleFacts()
         try view.look(patterns.a, wrong: patterns.wrong, "of the importer's process", &seen)
         tell(seen.complaint ?? "held")
@@ -141,19 +137,19 @@ package struct ProcessCases {
         withExtendedLifetime(view) { Pause.forever(atMost: deadline) }
       }
       facts.expect("what the importer's process sees", try heard(from: child), is: "held")
-      try shared.fill(patterns.b, deadline: deadline)
+      try shared.picture.fill(patterns.b, deadline: deadline)
       child.kill()
       // It dies meanwhile.
-      for index in 3..<8 { try shared.fill(Pattern(seed: seed, index: index), deadline: deadline) }
+      for index in 3..<8 { try shared.picture.fill(Pattern(seed: seed, index: index), deadline: deadline) }
       let last = Pattern(seed: seed, index: 8)
-      try shared.fill(last, deadline: deadline)
+      try shared.picture.fill(last, deadline: deadline)
       facts.expect(child.reap(within: .seconds(10)) == .killed(9), else: "SIGKILL did not end the importer's process")
-      let found = try shared.examine(last, wrong: patterns.wrong, deadline: deadline)
+      let found = try shared.picture.examine(
+        Examination(expected: last, wrong: patterns.wrong), deadline: deadline)
       facts.expect(found == nil, else: "the exporter sees something else than it wrote: \(found?.sentence ?? "")")
       let importer = try openImporter()
-      let handle = try GEMHandle(importing: shared.buffer, into: importer)
       let view = try ImporterView(
-        pair, handle, of: shared.buffer, shared.description, kernel: kernel, deadline: deadline)
+        pair, shared.picture.imported(into: importer), of: shared.picture, kernel: kernel, deadline: deadline)
       inodes.formUnion(view.inodes)
       try view.look(last, wrong: patterns.wrong, "of the next importer", &facts)
       facts.note = try view.close()
@@ -164,10 +160,7 @@ package struct ProcessCases {
   // MARK: - Processes
 
   private func openImporter() throws(PrimeError) -> Device {
-    guard let node = pair.importer.node else {
-      throw PrimeError(operation: "open", finding: .absent, subject: pair.importer.name, reason: "it has no node")
-    }
-    return try Device.open(node, kernel: kernel)
+    try pair.importer.open(by: kernel)
   }
 
   /// Starts a child that tells one sentence, its own or its error's.

@@ -3,8 +3,7 @@ internal import PrimeProcesses
 
 /// A buffer that this process allocated, exported and filled.
 final class HeldBuffer {
-  let description: BufferDescription
-  let buffer: DMABuf
+  let picture: SharedPicture
   /// Keeps the handle where there is one.
   private let object: BufferObject
 
@@ -12,30 +11,10 @@ final class HeldBuffer {
     _ pair: RulePair, _ pattern: Pattern, size: (width: Int, height: Int) = (64, 64), kernel: any KernelCalls,
     deadline: Deadline
   ) throws {
-    guard let format = PixelFormat(.xrgb8888) else { throw RuleSkip("XRGB8888 is not known here") }
     object = try Allocators.make(pair.exporter, kernel: kernel).allocate(
-      AllocationRequest(format: format, width: size.width, height: size.height))
-    description = object.description
-    buffer = try object.export(.readWrite)
-    try fill(pattern, deadline: deadline)
-  }
-
-  func fill(_ pattern: Pattern, deadline: Deadline) throws {
-    try buffer.write(deadline: deadline) { bytes in try pattern.fill(&bytes, layout: description.layout) }
-  }
-
-  func examine(_ pattern: Pattern, wrong: Pattern, deadline: Deadline) throws -> Mismatch? {
-    try Self.examine(buffer, description, pattern, wrong: wrong, deadline: deadline)
-  }
-
-  static func examine(
-    _ buffer: borrowing DMABuf, _ description: BufferDescription, _ pattern: Pattern, earlier: [Pattern] = [],
-    wrong: Pattern, deadline: Deadline
-  ) throws -> Mismatch? {
-    try buffer.read(deadline: deadline) { bytes in
-      try Examination(expected: pattern, earlier: earlier, wrong: wrong)
-        .look(at: bytes, layout: description.layout, ignoringUnusedBits: false)
-    }
+      AllocationRequest(format: .xrgb8888, width: size.width, height: size.height))
+    picture = try object.export(.readWrite)
+    try picture.fill(pattern, deadline: deadline)
   }
 }
 
@@ -60,11 +39,11 @@ final class ExporterProcess {
         let held = try HeldBuffer(pair, pattern, size: size, kernel: kernel, deadline: deadline)
         let other =
           sendingAnother ? try HeldBuffer(pair, pattern, size: size, kernel: kernel, deadline: deadline) : held
-        let plane = held.description.layout.planes[0]
-        let words = "\(plane.offset) \(plane.pitch) \(held.description.modifier.rawValue)"
+        let plane = held.picture.layout.planes[0]
+        let words = "\(plane.offset) \(plane.pitch) \(held.picture.description.modifier.rawValue)"
         try socket.send(Array(words.utf8), into: .first)
-        try socket.send(held.buffer.rawDescriptor, into: .first)
-        try socket.send(other.buffer.rawDescriptor, into: .first)
+        try socket.send(held.picture.first.rawDescriptor, into: .first)
+        try socket.send(other.picture.first.rawDescriptor, into: .first)
         // What it holds goes with the process and not before.
         withExtendedLifetime((held, other)) { Pause.forever(atMost: deadline) }
       } catch {
@@ -74,13 +53,13 @@ final class ExporterProcess {
     do {
       let words = String(decoding: try socket.receiveBytes(at: .second, deadline: deadline), as: UTF8.self)
       let numbers = words.split(separator: " ").compactMap { UInt64($0) }
-      guard numbers.count == 3, let format = PixelFormat(.xrgb8888) else {
+      guard numbers.count == 3 else {
         throw PrimeError(
           operation: .allocate, finding: .broken, subject: "the exporter's process", reason: words)
       }
       description = BufferDescription(
         layout: try PictureLayout.checked(
-          format: format, width: size.width, height: size.height,
+          format: .xrgb8888, width: size.width, height: size.height,
           planes: [PlaneLayout(offset: Int(clamping: numbers[0]), pitch: Int(clamping: numbers[1]))],
           operation: .allocate, on: pair.exporter.name), modifier: Modifier(rawValue: numbers[2]))
     } catch {
@@ -94,9 +73,9 @@ final class ExporterProcess {
   }
 
   /// The next descriptor that it sent.
-  func receive(deadline: Deadline) throws(PrimeError) -> DMABuf {
+  func receive(deadline: Deadline) throws(PrimeError) -> SharedPicture {
     let number = try socket.receive(at: .second, deadline: deadline)
-    return try DMABuf(adopting: Descriptor(adopting: number, kernel: kernel))
+    return try .made(description, DMABuf(adopting: Descriptor(adopting: number, kernel: kernel)))
   }
 
   /// Sends it SIGKILL, and gives how it ended.
@@ -116,9 +95,8 @@ final class ExporterProcess {
 final class ImporterView {
   private let observers: ObserverSet
   private let record: CellRecord
-  private let handle: GEMHandle
-  private let buffer: DMABuf
-  private let description: BufferDescription
+  private let imported: ImportedPicture
+  private let picture: SharedPicture
   private let allocator: any Allocator
   private let exporter: DeviceIdentity?
   private let deadline: Deadline
@@ -131,16 +109,15 @@ final class ImporterView {
     let pipe: DisplayPipe
     let picture: Framebuffer
 
-    init(_ route: DisplayRoute, _ handle: borrowing GEMHandle, _ description: BufferDescription, deadline: Deadline)
-      throws(PrimeError)
-    {
+    init(_ route: DisplayRoute, _ imported: borrowing ImportedPicture, deadline: Deadline) throws(PrimeError) {
+      let description = imported.description
       guard let mode = route.modes.first(where: { $0.width == description.width && $0.height == description.height })
       else {
         throw PrimeError(
           operation: .scanout, finding: .unsupported, subject: route.device.subject,
           reason: "its display has no mode of \(description.width)x\(description.height)")
       }
-      picture = try Framebuffer(handle, description)
+      picture = try imported.framebuffer()
       pipe = try DisplayPipe(route)
       try pipe.show(
         DisplayPipe.Picture(framebuffer: picture.id, shown: (mode.width, mode.height), target: nil), mode: mode,
@@ -149,12 +126,11 @@ final class ImporterView {
   }
 
   init(
-    _ pair: RulePair, _ handle: borrowing GEMHandle, of buffer: borrowing DMABuf, _ description: BufferDescription,
+    _ pair: RulePair, _ imported: consuming ImportedPicture, of picture: borrowing SharedPicture,
     kernel: any KernelCalls, deadline: Deadline
   ) throws {
-    self.handle = try GEMHandle(importing: buffer, into: handle.device)
-    self.buffer = try buffer.duplicate()
-    self.description = description
+    self.imported = imported
+    self.picture = try picture.duplicate()
     self.deadline = deadline
     let device = try pair.exporter.node.map { node throws(PrimeError) in try Device.open(node, kernel: kernel) }
     allocator = try Allocators.make(pair.exporter, on: device, kernel: kernel)
@@ -162,8 +138,8 @@ final class ImporterView {
     record = CellRecord(
       CellReport(
         exporter: pair.exporter.name, exporterNode: nil, importer: pair.importer.name, importerNode: nil,
-        allocator: pair.exporter.allocator, format: "XRGB8888", modifier: nil, width: description.width,
-        height: description.height))
+        allocator: pair.exporter.allocator, format: "XRGB8888", modifier: nil, width: picture.layout.width,
+        height: picture.layout.height))
     observers = ObserverSet(deadline: deadline, record: record)
   }
 
@@ -192,7 +168,7 @@ final class ImporterView {
       } else {
         hasLooked = true
         try observers.firstLook(
-          at: handle, of: buffer, description, from: exporter, allocator: allocator, examination)
+          at: imported, of: picture, from: exporter, allocator: allocator, examination)
         if !observers.confirmed.contains(.writeback) { try showOnWire() }
       }
     } catch let stop as Stop {
@@ -203,13 +179,13 @@ final class ImporterView {
 
   private func showOnWire() throws {
     do throws(PrimeError) {
-      try handle.device.becomeMaster()
+      try imported.device.becomeMaster()
       shown = try Scanout(
-        DisplayRoute(on: handle.device, to: .connected), handle, description, deadline: deadline)
+        DisplayRoute(on: imported.device, to: .connected), imported, deadline: deadline)
     } catch {
       // No display, or none that takes this buffer: then holding it is all that this importer does.
       guard !error.isBreakage else { throw error }
-      handle.device.dropMaster()
+      imported.device.dropMaster()
     }
   }
 

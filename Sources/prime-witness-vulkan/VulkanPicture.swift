@@ -2,24 +2,25 @@ internal import CVulkan
 import Prime
 
 /// A picture in a dma-buf of somebody else's.
-protocol SharedPicture: AnyObject {
+protocol VulkanPicture: AnyObject {
   /// Records that its rows are copied one right behind the other; Vulkan's result, 0 where it went well.
   func recordCopy(to copy: HostCopy, _ commands: VkCommandBuffer?) -> Int32
 }
 
 /// A linear one: a Vulkan buffer, of any format, whose rows are copied.
-final class PictureInRows: SharedPicture {
+final class PictureInRows: VulkanPicture {
   private let buffer: VulkanBuffer
   private let memory: VulkanMemory
   private let layout: PictureLayout
 
   /// Imports a dma-buf, which stays the caller's.
   init(
-    of source: borrowing DMABuf, _ description: BufferDescription, on device: VulkanDevice
+    of picture: borrowing SharedPicture, on device: VulkanDevice
   ) throws(PrimeError) {
-    layout = description.layout
+    try picture.requireOneBuffer("vkAllocateMemory", on: device.name)
+    layout = picture.layout
     buffer = try VulkanBuffer(layout.byteCount, for: VK_BUFFER_USAGE_TRANSFER_SRC_BIT, isShared: true, on: device)
-    memory = try unsafe VulkanMemory.importing(source, into: device, buffer.needs, rows: buffer.handle)
+    memory = try unsafe VulkanMemory.importing(picture.first, into: device, buffer.needs, rows: buffer.handle)
     // Safe: buffer and memory are of this device.
     try device.check(unsafe cvk_bind_buffer(&device.calls, buffer.handle, memory.handle))
   }
@@ -34,18 +35,19 @@ final class PictureInRows: SharedPicture {
 }
 
 /// One in the arrangement that a modifier names: a Vulkan image.
-final class PictureInImage: SharedPicture {
+final class PictureInImage: VulkanPicture {
   private let image: VulkanImage
   private let memory: VulkanMemory
   private let layout: PictureLayout
 
   /// Imports a dma-buf, which stays the caller's.
   init(
-    of source: borrowing DMABuf, _ description: BufferDescription, on device: VulkanDevice
+    of picture: borrowing SharedPicture, on device: VulkanDevice
   ) throws(PrimeError) {
-    layout = description.layout
-    image = try VulkanImage.of(description, on: device)
-    memory = try unsafe VulkanMemory.importing(source, into: device, image.needs, image: image.handle)
+    try picture.requireOneBuffer("vkAllocateMemory", on: device.name)
+    layout = picture.layout
+    image = try VulkanImage.of(picture.description, on: device)
+    memory = try unsafe VulkanMemory.importing(picture.first, into: device, image.needs, image: image.handle)
     // Safe: image and memory are of this device.
     try device.check(unsafe cvk_bind_image(&device.calls, image.handle, memory.handle))
   }
