@@ -7,7 +7,11 @@ import Testing
 @Suite("A picture in dma-bufs")
 struct SharedPictureTests {
   /// 32x16 NV12 with a buffer for each plane: rows of 32 bytes, 16 of luma and 8 of chroma.
-  static let request = AllocationRequest(format: .nv12, width: 32, height: 16)
+  static let request: AllocationRequest = {
+    var request = AllocationRequest(format: .nv12, width: 32, height: 16)
+    request.isDisjoint = true
+    return request
+  }()
 
   /// A page of luma and a page of chroma, at the pitch that system memory has where no importer asked for one.
   static let layout = Fixture.layout(

@@ -47,6 +47,19 @@ extension ToolOnARealKernel {
       #expect(Tool.hasNoDMABufs())
     }
 
+    @Test func `in a dma-buf for each plane arrives, and what is written back into both is seen`() throws {
+      let ran = try handOver(
+        ["--from", "vgem", "--format", "NV12", "--disjoint", "--write-back", "--json"], ["--on", "vkms", "--json"])
+      let importer = try Self.report(ran.importer)
+      #expect(importer.verdict == .shared)
+      #expect(importer.observers == [.identity])
+      #expect(importer.format == "NV12")
+      let exporter = try Self.report(ran.exporter)
+      #expect(exporter.verdict == .reported)
+      #expect(exporter.wroteBack)
+      #expect(Tool.hasNoDMABufs())
+    }
+
     @Test func `through the abstract name space reaches a display engine`() throws {
       let ran = try handOver(
         ["--from", "udmabuf", "--json"], ["--on", "vkms", "--json", "--write-back"], at: "abstract:prime-tool-test")

@@ -116,6 +116,22 @@ extension ToolOnARealKernel {
       }
     }
 
+    @Test func `of pictures with a buffer for each plane is that of pictures in one buffer`() throws {
+      let pairs = ["--exporter", "vgem", "--exporter", "udmabuf", "--importer", "vgem", "--importer", "vkms"]
+      func cells(_ options: [String]) throws -> [CellReport] {
+        let ran = try RunningTool(["verify", "--json", "--size", "64x64", "--format", "NV12"] + options + pairs)
+          .finish()
+        #expect(ran.code == 0, "\(ran.standardError)")
+        return try JSONDecoder().decode(VerifyReport.self, from: Data(ran.standardOutput.utf8)).cells
+      }
+      let (whole, disjoint) = (try cells([]), try cells(["--disjoint"]))
+      #expect(disjoint.map(\.verdict) == [.proven, .shared, .shared, .shared])
+      #expect(disjoint.map(\.verdict) == whole.map(\.verdict))
+      #expect(disjoint.map(\.observers) == whole.map(\.observers))
+      #expect(disjoint.allSatisfy { $0.disjoint == true })
+      #expect(whole.allSatisfy { $0.disjoint == nil })
+    }
+
     @Test func `has the keys of its schema`() throws {
       let report = try Self.run.get().0.json()
       #expect(

@@ -30,6 +30,9 @@ struct ExportCommand: ParsableCommand {
     parsing: .unconditional, help: "WIDTHxHEIGHT in pixels (default: 1024x768).", transform: Arguments.size)
   var size: PictureSize?
 
+  @Flag(help: "Give each plane a buffer of its own, for formats with several planes such as NV12.")
+  var disjoint = false
+
   @Option(help: "gbm, dumb, udmabuf, heap or v4l2.")
   var allocator: AllocatorChoice?
 
@@ -49,6 +52,9 @@ struct ExportCommand: ParsableCommand {
       throw ValidationError("give either --to with an address, or a program behind --")
     }
     if let to { _ = try common.address(to, option: "--to") }
+    if !command.isEmpty && disjoint {
+      throw ValidationError("--disjoint is for --to: a program inherits one dma-buf")
+    }
     if !command.isEmpty && (common.json || common.count > 1 || !common.users.isEmpty) {
       throw ValidationError("--json, --count and --allow-uid are for --to: a program inherits one buffer")
     }
@@ -59,10 +65,11 @@ struct ExportCommand: ParsableCommand {
     let limit = Duration.seconds(common.timeout)
     let interruption = Interruption(timeout: limit)
     let deadline = Deadline(in: limit, cancellation: interruption.cancellation)
+    var request = AllocationRequest(
+      format: format ?? .xrgb8888, width: size?.width ?? 1024, height: size?.height ?? 768)
+    request.isDisjoint = try Arguments.disjoint(disjoint, [request.format])
     let export = HandoverExport(
-      exporter,
-      request: AllocationRequest(
-        format: try format ?? Arguments.format("XRGB8888"), width: size?.width ?? 1024, height: size?.height ?? 768),
+      exporter, request: request,
       seed: seed ?? .random(in: 1...UInt64(UInt32.max)), asksForWriteBack: writeBack, count: common.count,
       deadline: deadline, showingMesaOutput: common.verbose)
     guard let to else { return try lend(export, interruption, deadline) }

@@ -71,6 +71,9 @@ struct ScanoutCommand: ParsableCommand {
     transform: Arguments.modifier)
   var modifier: [Modifier] = []
 
+  @Flag(help: "Give each plane a buffer of its own, for formats with several planes such as NV12.")
+  var disjoint = false
+
   @Option(help: "gbm, dumb, udmabuf, heap or v4l2.")
   var allocator: AllocatorChoice?
 
@@ -201,6 +204,7 @@ struct ScanoutCommand: ParsableCommand {
     }
     request.mode = mode
     request.modifiers = modifier.isEmpty ? nil : modifier
+    request.isDisjoint = try Arguments.disjoint(disjoint, [request.format])
     request.content = try content(from: request.exporter)
     if case .camera = request.content, overlay != nil {
       throw ExitStatus.usage("--overlay needs a known picture below it: give --pattern as well")

@@ -67,6 +67,9 @@ struct VerifyCommand: ParsableCommand {
     transform: Arguments.modifier)
   var modifier: [Modifier] = []
 
+  @Flag(help: "Give each plane a buffer of its own, for formats with several planes such as NV12.")
+  var disjoint = false
+
   @Option(help: "Repeat the patterns of an earlier run; random where left out.")
   var seed: UInt64?
 
@@ -148,6 +151,7 @@ struct VerifyCommand: ParsableCommand {
       sizes: size.isEmpty ? [(1024, 768)] : size.map { ($0.width, $0.height) },
       modifiers: modifier.isEmpty ? nil : modifier, seed: seed,
       deadline: deadline)
+    options.isDisjoint = try Arguments.disjoint(disjoint, formats)
     // Nobody asked for just this size.
     options.mayBeSmaller = size.isEmpty
     options.witness = try WitnessArgument.choice(witness, isLoud: verbose)

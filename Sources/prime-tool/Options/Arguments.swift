@@ -53,6 +53,13 @@ enum Arguments {
     return mode
   }
 
+  /// Whether each plane gets a buffer of its own, which a format with several planes is needed for.
+  static func disjoint(_ isAsked: Bool, _ formats: [PixelFormat]) throws -> Bool {
+    guard isAsked, !formats.contains(where: { $0.planes.count > 1 }) else { return isAsked }
+    let names = formats.map(\.fourcc.name).joined(separator: ", ")
+    throw ExitStatus.usage("--disjoint needs a format with several planes, such as --format NV12; \(names) has one")
+  }
+
   /// Takes `linear`, `invalid` or a number.
   static func modifier(_ text: String) throws -> Modifier {
     guard let modifier = Modifier(parsing: text) else {

@@ -28,11 +28,13 @@ struct MatrixText {
     var format: String
     var width: Int
     var height: Int
+    var isDisjoint: Bool
 
     init(_ cell: CellReport) {
       format = cell.format
       width = cell.asked?.width ?? cell.width
       height = cell.asked?.height ?? cell.height
+      isDisjoint = cell.disjoint == true
     }
   }
 
@@ -53,7 +55,9 @@ struct MatrixText {
       }
       table.add([TextTable.Cell(rowName(exporter), .bold)] + row)
     }
-    return ["\(picture.width)x\(picture.height) \(picture.format)"] + table.lines(style)
+    let caption =
+      "\(picture.width)x\(picture.height) \(picture.format)" + (picture.isDisjoint ? ", a buffer for each plane" : "")
+    return [caption] + table.lines(style)
   }
 
   /// The allocator is named where the exporter's name does not tell it already.

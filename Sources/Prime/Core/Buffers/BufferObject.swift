@@ -64,6 +64,8 @@ public struct AllocationRequest: Hashable, Sendable {
   public var modifiers: [Modifier]?
   /// What the buffer is for, for GBM.
   public var usage: GBMUsage
+  /// Whether each plane gets a buffer of its own; `SeparatePlanesAllocator` makes them.
+  public var isDisjoint = false
   /// The distance from row to row that the importer wants; an allocator that can choose one gives it.
   public var pitch: ImporterPitch?
 

@@ -1,4 +1,5 @@
-/// Pictures whose planes lie in a buffer each, all of another allocator's, as decoders and cameras make them (V4L2's `NM12`).
+/// Pictures whose planes lie in a buffer each where that is asked for, all of another allocator's, as decoders and cameras make
+/// them (V4L2's `NM12`).
 ///
 /// Each plane is allocated as a picture of one plane whose pixels have as many bytes.
 public struct SeparatePlanesAllocator: Allocator {
@@ -13,11 +14,11 @@ public struct SeparatePlanesAllocator: Allocator {
   /// That of the other allocator.
   public var node: DRMNode? { base.node }
 
-  /// Allocates a buffer for each plane; a format of one plane has one buffer.
+  /// Allocates a buffer for each plane of a disjoint picture; every other request is the other allocator's.
   ///
   /// - Throws: As the other allocator.
   public func allocate(_ request: AllocationRequest) throws(PrimeError) -> BufferObject {
-    guard request.format.planes.count > 1 else { return try base.allocate(request) }
+    guard request.isDisjoint, request.format.planes.count > 1 else { return try base.allocate(request) }
     var objects: [Box<BufferObject>] = []
     var planes: [PlaneLayout] = []
     for (index, plane) in request.format.planes.enumerated() {

@@ -11,7 +11,7 @@ extension SharedPicture {
   ) throws -> Result {
     guard bufferCount > 1 else { return try first.read(deadline: deadline) { bytes in try body(bytes, layout) } }
     let joined = try joinedLayout()
-    let copy = try copyOfBytes(deadline: deadline)
+    let copy = try joinedBytes(deadline: deadline)
     return try body(copy.span, joined)
   }
 
@@ -25,23 +25,27 @@ extension SharedPicture {
   ) throws -> Result {
     guard bufferCount > 1 else { return try first.write(deadline: deadline) { bytes in try body(&bytes, layout) } }
     let joined = try joinedLayout()
-    var copy = try copyOfBytes(deadline: deadline)
+    var copy = try joinedBytes(deadline: deadline)
     var span = copy.mutableSpan
     let result = try body(&span, joined)
     var start = 0
     try forEachBuffer { (_, buffer) throws in
-      let part = copy[start..<start + buffer.byteCount]
-      try buffer.write(deadline: deadline) { bytes in
-        // Safe: both have byteCount bytes, and are not the same memory.
-        unsafe bytes.withUnsafeMutableBytes { to in unsafe part.withUnsafeBytes { unsafe to.copyMemory(from: $0) } }
-      }
+      try buffer.write(deadline: deadline) { bytes in bytes.take(copy, from: start) }
       start += buffer.byteCount
     }
     return result
   }
 
+  fileprivate borrowing func joinedBytes(deadline: Deadline) throws -> [UInt8] {
+    var copy = JoinedBytes(room: byteCount)
+    try forEachBuffer { (_, buffer) throws in
+      try buffer.read(deadline: deadline) { bytes in copy.append(bytes) }
+    }
+    return copy.bytes
+  }
+
   /// Where the planes lie where the buffers follow each other.
-  package borrowing func joinedLayout() throws(LayoutError) -> PictureLayout {
+  fileprivate borrowing func joinedLayout() throws(LayoutError) -> PictureLayout {
     var starts: [Int] = []
     var end = 0
     forEachBuffer { _, buffer in
@@ -52,16 +56,83 @@ extension SharedPicture {
       format: layout.format, size: layout.size,
       planes: layout.planes.map { PlaneLayout(offset: starts[$0.buffer] + $0.offset, pitch: $0.pitch) })
   }
+}
 
-  private borrowing func copyOfBytes(deadline: Deadline) throws -> [UInt8] {
-    var copy: [UInt8] = []
-    copy.reserveCapacity(byteCount)
-    try forEachBuffer { (_, buffer) throws in
-      try buffer.read(deadline: deadline) { bytes in
-        // Safe: the bytes are copied before the span ends.
-        unsafe bytes.withUnsafeBufferPointer { unsafe copy.append(contentsOf: $0) }
+/// The look of the importing device's own node at a whole picture, as `SharedPicture` looks through the dma-bufs.
+extension ImportedPicture {
+  /// Runs `body` with the picture's bytes as the importer maps them, inside of a read bracket of `picture`.
+  ///
+  /// - Throws: As `GEMHandle.mapThroughDevice(byteCount:writable:)` and `DMABuf.read(as:deadline:_:)`.
+  package borrowing func readThroughDevice<Result>(
+    _ picture: borrowing SharedPicture, deadline: Deadline, _ body: (Span<UInt8>, PictureLayout) throws -> Result
+  ) throws -> Result {
+    guard picture.bufferCount > 1 else {
+      let mapping = try first.mapThroughDevice(byteCount: picture.byteCount, writable: false)
+      return try picture.first.bracket(writing: false, deadline: deadline) {
+        try mapping.withSpan(of: UInt8.self) { bytes in try body(bytes, picture.layout) }
       }
     }
-    return copy
+    let joined = try picture.joinedLayout()
+    var copy = JoinedBytes(room: picture.byteCount)
+    try picture.forEachBuffer { (index, buffer) throws in
+      let mapping = try withHandle(index) { (handle) throws(PrimeError) in
+        try handle.mapThroughDevice(byteCount: buffer.byteCount, writable: false)
+      }
+      try buffer.bracket(writing: false, deadline: deadline) {
+        try mapping.withSpan(of: UInt8.self) { bytes in copy.append(bytes) }
+      }
+    }
+    let bytes = copy.bytes
+    return try body(bytes.span, joined)
+  }
+
+  /// Runs `body` with the picture's bytes as the importer maps them for writing, inside of a write bracket of `picture`.
+  ///
+  /// - Throws: As `readThroughDevice`.
+  package borrowing func writeThroughDevice(
+    _ picture: borrowing SharedPicture, deadline: Deadline,
+    _ body: (inout MutableSpan<UInt8>, PictureLayout) throws -> Void
+  ) throws {
+    guard picture.bufferCount > 1 else {
+      var mapping = try first.mapThroughDevice(byteCount: picture.byteCount, writable: true)
+      return try picture.first.bracket(writing: true, deadline: deadline) {
+        try mapping.withMutableSpan(of: UInt8.self) { bytes in try body(&bytes, picture.layout) }
+      }
+    }
+    let joined = try picture.joinedLayout()
+    var copy = try picture.joinedBytes(deadline: deadline)
+    var span = copy.mutableSpan
+    try body(&span, joined)
+    var start = 0
+    try picture.forEachBuffer { (index, buffer) throws in
+      var mapping = try withHandle(index) { (handle) throws(PrimeError) in
+        try handle.mapThroughDevice(byteCount: buffer.byteCount, writable: true)
+      }
+      try buffer.bracket(writing: true, deadline: deadline) {
+        try mapping.withMutableSpan(of: UInt8.self) { bytes in bytes.take(copy, from: start) }
+      }
+      start += buffer.byteCount
+    }
+  }
+}
+
+/// The bytes of several buffers, one behind the other.
+private struct JoinedBytes {
+  private(set) var bytes: [UInt8] = []
+
+  init(room: Int) { bytes.reserveCapacity(room) }
+
+  mutating func append(_ more: Span<UInt8>) {
+    // Safe: the bytes are copied before the span ends.
+    unsafe more.withUnsafeBufferPointer { unsafe bytes.append(contentsOf: $0) }
+  }
+}
+
+extension MutableSpan<UInt8> {
+  /// Takes as many bytes as it has room for.
+  fileprivate mutating func take(_ joined: [UInt8], from start: Int) {
+    let part = joined[start..<start + count]
+    // Safe: both have as many bytes, and are not the same memory.
+    unsafe withUnsafeMutableBytes { to in unsafe part.withUnsafeBytes { unsafe to.copyMemory(from: $0) } }
   }
 }

@@ -83,6 +83,13 @@ public struct SharedPicture: ~Copyable, Sendable {
     for (index, other) in others.enumerated() { try body(index + 1, other.value) }
   }
 
+  /// Runs `body` with one of the dma-bufs, by `PlaneLayout.buffer`.
+  package borrowing func withBuffer<Result: ~Copyable, Failure: Error>(
+    _ index: Int, _ body: (borrowing DMABuf) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    index == 0 ? try body(first) : try body(others[index - 1].value)
+  }
+
   /// The same picture behind descriptors of their own, which the caller owns (`fcntl(F_DUPFD_CLOEXEC)`).
   ///
   /// - Throws: `fcntl(F_DUPFD_CLOEXEC)` with `EMFILE` where the process has no descriptor left.
@@ -185,6 +192,13 @@ public struct ImportedPicture: ~Copyable, Sendable {
   ) throws(Failure) {
     try body(0, first)
     for (index, other) in others.enumerated() { try body(index + 1, other.value) }
+  }
+
+  /// Runs `body` with one of the handles, by `PlaneLayout.buffer`.
+  package borrowing func withHandle<Result: ~Copyable, Failure: Error>(
+    _ index: Int, _ body: (borrowing GEMHandle) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    index == 0 ? try body(first) : try body(others[index - 1].value)
   }
 
   /// Exports every handle as a dma-buf again, close-on-exec; the caller owns the picture.

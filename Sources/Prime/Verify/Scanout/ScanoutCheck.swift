@@ -102,7 +102,8 @@ public struct ScanoutCheck {
     let frames =
       try camera?.frames
       ?? ScanoutFrames(
-        request.exporter, allocator, request.format, size: size, modifiers: request.modifiers, check: check)
+        request.exporter, allocator, request.format, size: size, modifiers: request.modifiers,
+        isDisjoint: request.isDisjoint, check: check)
     inodes.formUnion(frames.inodes)
     let overlay = try request.overlay.map { try makeOverlay($0, stages, size) }
     inodes.formUnion(overlay?.inodes ?? [])

@@ -12,11 +12,12 @@ final class ScanoutFrames {
   /// Allocates and exports both buffers; `check` sees the description before anything is exported.
   package init(
     _ exporter: Exporter, _ allocator: any Allocator, _ format: PixelFormat, size: (width: Int, height: Int),
-    modifiers: [Modifier]?, check: (BufferDescription) throws -> Void
+    modifiers: [Modifier]?, isDisjoint: Bool = false, check: (BufferDescription) throws -> Void
   ) throws {
-    let allocation = AllocationRequest(
+    var allocation = AllocationRequest(
       format: format, width: size.width, height: size.height, modifiers: modifiers,
       usage: exporter.allocator == .gbm && modifiers == nil ? [.linear, .scanout] : .linear)
+    allocation.isDisjoint = isDisjoint
     let first = try Stop.declining(.refused, by: .exporter) { try allocator.allocate(allocation) }
     let second = try Stop.declining(.refused, by: .exporter) { try allocator.allocate(allocation) }
     try check(first.description)

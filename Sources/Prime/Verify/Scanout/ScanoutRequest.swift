@@ -50,6 +50,8 @@ public struct ScanoutRequest: Sendable {
   public var format: PixelFormat
   /// The modifiers to allocate with; nil leaves the choice to the allocator.
   public var modifiers: [Modifier]?
+  /// Whether each plane gets a buffer of its own.
+  public var isDisjoint = false
   /// What the buffers hold.
   public var content: Content
   /// A buffer of another exporter on a plane above them; nil for one plane.

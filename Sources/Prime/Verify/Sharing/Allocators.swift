@@ -12,6 +12,14 @@ enum Allocators {
   static func make(
     _ exporter: Exporter, on device: Device?, kernel: any KernelCalls
   ) throws(PrimeError) -> any Allocator {
+    let allocator = try wholePictures(exporter, on: device, kernel: kernel)
+    // What a GPU draws has one plane.
+    return exporter.allocator == .gpu ? allocator : SeparatePlanesAllocator(allocator)
+  }
+
+  private static func wholePictures(
+    _ exporter: Exporter, on device: Device?, kernel: any KernelCalls
+  ) throws(PrimeError) -> any Allocator {
     switch (exporter.allocator, device) {
     case (.v4l2, _):
       guard let video = exporter.video else {

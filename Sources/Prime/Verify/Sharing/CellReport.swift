@@ -62,6 +62,8 @@ public struct CellReport: FailureReporting, Hashable, Sendable, Codable {
   /// The width and height in pixels that were to be looked at, where the machine could not map so large a picture for the
   /// importer and a smaller one was looked at; nil otherwise.
   public var asked: Size?
+  /// Whether each plane had a buffer of its own; nil where one buffer had all of them.
+  public var disjoint: Bool?
   /// What is known.
   public var verdict: Verdict = .error
   /// The observers that saw what was written, the strongest first.

@@ -19,6 +19,8 @@ public struct Matrix: Sendable {
     public var deadline: Deadline
     /// A program that looks too; nil where none does.
     public var witness: WitnessChoice?
+    /// Whether each plane gets a buffer of its own.
+    public var isDisjoint = false
 
     /// Collects them.
     public init(
@@ -71,10 +73,10 @@ public struct Matrix: Sendable {
       importers.flatMap { importer in
         options.formats.flatMap { format in
           options.sizes.map { size in
-            Cell(
-              exporter: exporter, importer: importer,
-              request: AllocationRequest(
-                format: format, width: size.width, height: size.height, modifiers: options.modifiers))
+            var request = AllocationRequest(
+              format: format, width: size.width, height: size.height, modifiers: options.modifiers)
+            request.isDisjoint = options.isDisjoint && format.planes.count > 1
+            return Cell(exporter: exporter, importer: importer, request: request)
           }
         }
       }

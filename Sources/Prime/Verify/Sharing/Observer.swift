@@ -51,26 +51,20 @@ final class NativeMapObserver: Observer {
           ? "nothing says that the buffer is this device's own, and its mapping of another's would be the exporter's view"
           : "the buffer is another device's, and a mapping of that is at best the exporter's own")
     }
-    // The picture is looked at in one piece, as it is where it lies in one dma-buf.
-    try picture.requireOneBuffer(.nativeMap, on: importer.subject)
     self.imported = try picture.imported(into: importer)
     self.picture = try picture.duplicate()
   }
 
   func look(_ examination: Examination, deadline: Deadline) throws -> Mismatch? {
-    let mapping = try imported.first.mapThroughDevice(byteCount: picture.byteCount, writable: false)
-    return try picture.first.bracket(writing: false, deadline: deadline) {
-      try mapping.withSpan(of: UInt8.self) { bytes in
-        try examination.look(at: bytes, layout: picture.layout, ignoringUnusedBits: false)
-      }
+    try imported.readThroughDevice(picture, deadline: deadline) { bytes, layout in
+      try examination.look(at: bytes, layout: layout, ignoringUnusedBits: false)
     }
   }
 
   /// Writes a pattern from the importer's side.
   func write(_ pattern: Pattern, deadline: Deadline) throws {
-    var mapping = try imported.first.mapThroughDevice(byteCount: picture.byteCount, writable: true)
-    try picture.first.bracket(writing: true, deadline: deadline) {
-      try mapping.withMutableSpan(of: UInt8.self) { bytes in try pattern.fill(&bytes, layout: picture.layout) }
+    try imported.writeThroughDevice(picture, deadline: deadline) { bytes, layout in
+      try pattern.fill(&bytes, layout: layout)
     }
   }
 }

@@ -116,10 +116,12 @@ package struct PairCheck {
 
   /// What is said of a cell before anything is known.
   var emptyReport: CellReport {
-    CellReport(
+    var report = CellReport(
       exporter: exporter.name, exporterNode: exporter.nodePath, importer: importer.name,
       importerNode: importer.nodePath, allocator: exporter.allocator, format: request.format.fourcc.name,
       modifier: request.modifiers?.first?.description, width: request.width, height: request.height)
+    if request.isDisjoint { report.disjoint = true }
+    return report
   }
 
   /// Opens both sides.

@@ -49,7 +49,7 @@ extension VerifyReport {
       let modifier = cell.modifier.flatMap { $0 == "linear" ? nil : " \($0)" } ?? ""
       return ReportComparison.Entry(
         key: "\(cell.exporter) → \(cell.importer) \(cell.allocator.rawValue) \(cell.format)\(modifier) "
-          + "\(cell.width)x\(cell.height)",
+          + "\(cell.width)x\(cell.height)\(cell.disjoint == true ? " disjoint" : "")",
         result: cell.verdict.rawValue, rank: rank, holds: cell.verdict == .proven || cell.verdict == .shared)
     }
   }
