@@ -30,6 +30,16 @@ static bool is_driver(int file, const char *name)
 	return is;
 }
 
+/* Who opens a primary node first is its master, which nobody should be here. */
+static int open_primary(const char *path)
+{
+	int file = open(path, O_RDWR | O_CLOEXEC);
+
+	if (file >= 0 && drmIsMaster(file))
+		drmDropMaster(file);
+	return file;
+}
+
 static int open_driver(const char *name)
 {
 	for (int i = 0; i < 64; i++) {
@@ -37,7 +47,7 @@ static int open_driver(const char *name)
 		int file;
 
 		snprintf(path, sizeof(path), "/dev/dri/card%d", i);
-		file = open(path, O_RDWR | O_CLOEXEC);
+		file = open_primary(path);
 		if (file >= 0 && is_driver(file, name))
 			return file;
 		if (file >= 0)
@@ -59,7 +69,7 @@ bool open_files(struct gbm_device *device)
 	if (drmGetNodeTypeFromFd(device->fd) != DRM_NODE_PRIMARY) {
 		char *path = drmGetPrimaryDeviceNameFromFd(device->fd);
 
-		device->primary = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+		device->primary = path ? open_primary(path) : -1;
 		free(path);
 		if (device->primary < 0)
 			return false;
@@ -123,7 +133,10 @@ static uint32_t create_dumb(int file, struct drm_mode_create_dumb *argument)
 	return drmIoctl(file, DRM_IOCTL_MODE_CREATE_DUMB, argument) ? 0 : argument->handle;
 }
 
-/* The file that GBM was given knows the memory too, as where its own driver allocates. */
+/*
+ * The file that GBM was given knows the memory too, as where its own driver allocates. What is exported for that is exported first: on a
+ * Raspberry Pi 4, v3d exports for reading alone, and vc4's handle is of that (renderonly_create_gpu_import_for_resource()).
+ */
 static bool known_to_given(struct gbm_device *device, struct memory *memory)
 {
 	int fd;

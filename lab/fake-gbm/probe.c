@@ -213,8 +213,11 @@ static void copies(void) {
 
 static void read_only(void) {
   struct gbm_bo *bo = plain(device("vkms"), GBM_BO_USE_LINEAR);
-  int fd = gbm_bo_get_fd_for_plane(bo, 0);
+  struct gbm_device *node = device_on(open_node("virtio_gpu", "renderD"));
+  struct gbm_bo *other = plain(node, GBM_BO_USE_LINEAR);
+  int fd = gbm_bo_get_fd_for_plane(bo, 0), number = by_handle(node, other, 0);
   need(fd >= 0, "gbm_bo_get_fd_for_plane");
+  fact(number >= 0 && (fcntl(number, F_GETFL) & O_ACCMODE) == O_RDONLY, "on a render node, so is what the handle is exported as");
   fact((fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY, "the dma-buf is for reading alone");
   void *there = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   fact(there == MAP_FAILED && errno == EACCES, "to map it for writing is EACCES");
