@@ -96,6 +96,9 @@ extension FakeKernel {
         throw Errno.invalidArgument
       }
       let memory = try state.newMemory(byteCount: layout.byteCount, exporter: file.device)
+      if state.faults.gbmExportsWhenAllocating {
+        state.memories[memory].isWritable = !state.faults.gbmExportsForReading
+      }
       // No fake file ever has the number 1.
       var handle: UInt32 = 1
       switch setup.gbmHandles {

@@ -198,8 +198,9 @@ package struct GBMBuffer: ~Copyable {
     // Mesa 22.3 exports no buffer that it made for GBM_BO_USE_WRITE, and its handle needs no asking.
     if isDumb { return ownFile }
     let given = try exportThroughGBM(.read)
-    if ownFile.identity == given.identity { return ownFile }
-    return try exportThroughGBM(access)
+    guard ownFile.identity == given.identity else { return try exportThroughGBM(access) }
+    // Mesa may have exported it before, to have the display know it: of v3d beside vc4 that is for reading alone.
+    return try granting(access, ownFile, of: "drmPrimeHandleToFD")
   }
 
   private borrowing func exportThroughGBM(_ access: DMABuf.Access) throws(PrimeError) -> DMABuf {
@@ -207,6 +208,12 @@ package struct GBMBuffer: ~Copyable {
     let given = try adopted(
       device.kernel.gbmExport(pointer, plane: 0)
         .orThrow(operation, on: device.subject, reason: "its Mesa driver exports no such buffer"))
+    return try granting(access, given, of: operation)
+  }
+
+  private borrowing func granting(
+    _ access: DMABuf.Access, _ given: consuming DMABuf, of operation: PrimeError.Operation
+  ) throws(PrimeError) -> DMABuf {
     guard access == .read || given.access == .readWrite else {
       throw .untestable(
         operation, on: device.subject, reason: "its Mesa driver exports for reading only, so nothing can be written")
