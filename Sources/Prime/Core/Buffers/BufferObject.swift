@@ -31,6 +31,18 @@ public struct BufferObject: ~Copyable {
     case .dmaBuf(let buffer): return try buffer.duplicate()
     }
   }
+
+  /// Whether another device made it than the one that it was allocated on, as far as can be seen: where a display node has no GPU, Mesa
+  /// has another device's driver allocate (kmsro).
+  ///
+  /// - Parameter exported: What `export` gave.
+  package borrowing func isMadeElsewhere(exportedAs exported: borrowing DMABuf) -> Bool {
+    switch storage {
+    case .gem: false
+    case .dmaBuf: false
+    case .gbm(let buffer): buffer.isMadeElsewhere(exportedAs: exported)
+    }
+  }
 }
 
 /// What is asked of an allocator.

@@ -203,6 +203,23 @@ package struct GBMBuffer: ~Copyable {
     return try granting(access, ownFile, of: "drmPrimeHandleToFD")
   }
 
+  /// Whether another device made it than the one that GBM was given, as far as can be seen.
+  borrowing func isMadeElsewhere(exportedAs exported: borrowing DMABuf) -> Bool {
+    let kernel = device.kernel
+    let file = device.device.rawDescriptor
+    guard !isDumb, case .success(let layout) = kernel.gbmLayout(pointer), let handle = layout.planes.first?.handle
+    else { return false }
+    guard case .success(let number) = kernel.primeHandleToFD(file, handle: handle, writable: false) else { return true }
+    do throws(PrimeError) {
+      guard try adopted(number).identity == exported.identity else { return true }
+    } catch {
+      return true
+    }
+    // `drm_gem_dumb_map_offset()`: what the file imported is EINVAL, as v3d's buffers are on vc4.
+    guard case .failure(.invalidArgument) = kernel.mapDumb(file, handle: handle) else { return false }
+    return true
+  }
+
   private borrowing func exportThroughGBM(_ access: DMABuf.Access) throws(PrimeError) -> DMABuf {
     let operation: PrimeError.Operation = "gbm_bo_get_fd_for_plane"
     let given = try adopted(

@@ -50,6 +50,8 @@ struct CoherencyCheck {
     let buffer: DMABuf
     let exporter: Device?
     let importer: Device
+    /// The device that made the buffer; nil for system memory, and where that is not the exporter and not known.
+    let maker: DeviceIdentity?
   }
 
   private func bench() throws -> Bench {
@@ -60,9 +62,12 @@ struct CoherencyCheck {
     let allocator = try Allocators.make(pair.exporter, on: exporter, kernel: kernel)
     let object = try allocator.allocate(AllocationRequest(format: format, width: size.width, height: size.height))
     let buffer = try object.export(.readWrite)
+    let importer = try Device.open(node, kernel: kernel)
+    var maker = exporter?.identity
+    if maker?.isSameDevice(as: importer.identity) == true, object.isMadeElsewhere(exportedAs: buffer) { maker = nil }
     return Bench(
-      allocator: allocator, description: object.description, buffer: buffer, exporter: exporter,
-      importer: try Device.open(node, kernel: kernel))
+      allocator: allocator, description: object.description, buffer: buffer, exporter: exporter, importer: importer,
+      maker: maker)
   }
 
   /// Notes what START and END reach and whether the import is bounced, and says whether both ends are one device, and by which call that
@@ -74,11 +79,11 @@ struct CoherencyCheck {
     trace?.clear()
     let handle = try importing(bench)
     let mapping = ImportMapping(
-      by: bench.importer, from: bench.exporter?.identity, traced: trace?.devices(), release: release)
+      by: bench.importer, from: bench.maker, traced: trace?.devices(), release: release)
     report.bounced = BouncedImport.isSeen(by: bench.importer.identity, in: trace, mapping: mapping)
     report.sync = SyncEffect(
-      of: bench.buffer, from: bench.exporter, to: bench.importer, waitsForFences: nil, alone: alone,
-      shared: try measurement.observe(bench.buffer), isBounced: report.bounced)
+      of: bench.buffer, from: bench.maker == nil ? nil : bench.exporter, to: bench.importer, waitsForFences: nil,
+      alone: alone, shared: try measurement.observe(bench.buffer), isBounced: report.bounced)
     withExtendedLifetime(handle) {}
     return (mapping == .own, TwoCopies.areKept(by: bench.importer) ? VirtGPUTransfer.toHost.operation.description : nil)
   }

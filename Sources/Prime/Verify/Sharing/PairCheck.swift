@@ -96,6 +96,14 @@ package struct PairCheck {
     /// Nil for system memory.
     var exporter: Device?
     var importer: Device
+    /// The device that made the buffer; nil for system memory, and where that is not the exporter and not known.
+    var maker: DeviceIdentity?
+
+    init(exporter: Device?, importer: Device) {
+      self.exporter = exporter
+      self.importer = importer
+      maker = exporter?.identity
+    }
 
     static let goneReason = "the device went away during the run"
 
@@ -169,6 +177,13 @@ package struct PairCheck {
       try Stop.declining(.refused, by: .exporter) { try object.export(.readWrite) }
     }
     record.inodes.insert(buffer.identity.inode)
+    var devices = devices
+    // Where both ends are one device, what is its own needs no mapping, and is shown by its own.
+    if let maker = devices.maker, maker.isSameDevice(as: devices.importer.identity),
+      object.isMadeElsewhere(exportedAs: buffer)
+    {
+      devices.maker = nil
+    }
     trace?.clear()
     let untouched = try record.timed("import") { try importUntouched(buffer, devices) }
     let measurement = SyncMeasurement(trace: trace, deadline: deadline)
@@ -209,13 +224,13 @@ package struct PairCheck {
       }
     }
     var mapping = ImportMapping(
-      by: devices.importer, from: devices.exporter?.identity, traced: trace?.devices(), release: release)
+      by: devices.importer, from: devices.maker, traced: trace?.devices(), release: release)
     record.report.bounced = BouncedImport.isSeen(by: devices.importer.identity, in: trace, mapping: mapping)
     let observers = ObserverSet(
       deadline: deadline, record: record, history: history, witness: witness.map { ($0, importer.render) })
     try record.timed("observe") {
       try observers.firstLook(
-        at: handle, of: buffer, description, from: devices.exporter?.identity, allocator: allocator,
+        at: handle, of: buffer, description, from: devices.maker, allocator: allocator,
         examination(patterns.a, wrong: patterns.wrong))
     }
     try record.timed("rewrite") { try write(patterns.b, to: buffer, description, by: allocator, record) }
@@ -230,7 +245,7 @@ package struct PairCheck {
     record.report.sync = try record.timed("sync") {
       let fences = FenceWait(vgem: neutral.first { $0.isVGEM }?.node, kernel: kernel)
       return SyncEffect(
-        of: buffer, from: devices.exporter, to: devices.importer,
+        of: buffer, from: devices.maker == nil ? nil : devices.exporter, to: devices.importer,
         waitsForFences: history.waitsForFences(exporter) { fences.isSeen(on: buffer) { record.inodes.insert($0) } },
         alone: alone,
         shared: try measurement.observe(buffer), isBounced: record.report.bounced)
@@ -319,7 +334,7 @@ package struct PairCheck {
       ImportMapping(by: $0, from: $1, traced: trace?.devices(), release: release)
     }
     let evidence = inquiry.evidence(
-      on: buffer, request, kind: exporter.allocator, exporter: devices.exporter?.identity, importer: devices.importer)
+      on: buffer, request, kind: exporter.allocator, exporter: devices.maker, importer: devices.importer)
     var reason = RefusalReason.sentence(
       exporter: exporter.name, importer: importer.name, evidence, errno: errno, byteCount: buffer.byteCount,
       advertised: advertised)
