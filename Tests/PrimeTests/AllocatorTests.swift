@@ -127,11 +127,15 @@ struct AllocatorTests {
     kernel.expectNothingLeft()
   }
 
-  @Test("of GBM says that nothing can be written where libgbm exports for reading and nobody else can")
-  func gbmReadOnly() throws {
-    let kernel = Fixture.kernel(
-      exporter: .init(driver: "maker", primary: "/dev/dri/card0", gbmHandles: .ofAnotherFile))
-    kernel.misbehave { $0.gbmExportsForReading = true }
+  @Test(
+    "of GBM says that nothing can be written where libgbm exports for reading, and nobody else can or it was the first",
+    arguments: [FakeKernel.GBMHandles.ofAnotherFile, .own])
+  func gbmReadOnly(handles: FakeKernel.GBMHandles) throws {
+    let kernel = Fixture.kernel(exporter: .init(driver: "maker", primary: "/dev/dri/card0", gbmHandles: handles))
+    kernel.misbehave { faults in
+      faults.gbmExportsForReading = true
+      faults.gbmExportsWhenAllocating = handles == .own
+    }
     do {
       let object = try makeAllocator(.gbm, kernel).allocate(Fixture.request)
       let error = primeError { try object.export(.readWrite) }

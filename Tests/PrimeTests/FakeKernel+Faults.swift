@@ -74,6 +74,8 @@ struct Faults: Sendable {
   var filesTakeHandles = false
   /// libgbm exports for reading alone, as with Mesa's software driver; where the buffer was exported before, as that was.
   var gbmExportsForReading = false
+  /// It does so when it allocates, before anybody else can, as where a display is told of the buffer.
+  var gbmExportsWhenAllocating = false
   /// Every import is a copy, and SYNC copies as said; nil where devices reach all memory.
   var bounces: BounceRule?
   /// SYNC copies nothing, whatever the rule is, as where somebody swallows it.

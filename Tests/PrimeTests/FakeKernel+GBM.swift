@@ -95,11 +95,15 @@ extension FakeKernel {
       } catch {
         throw Errno.invalidArgument
       }
-      let memory = try state.newMemory(byteCount: layout.byteCount, exporter: file.device)
+      let isElsewhere = setup.gbmHandles == .ofAnImport
+      let memory = try state.newMemory(byteCount: layout.byteCount, exporter: isElsewhere ? nil : file.device)
+      if state.faults.gbmExportsWhenAllocating {
+        state.memories[memory].isWritable = !state.faults.gbmExportsForReading
+      }
       // No fake file ever has the number 1.
       var handle: UInt32 = 1
       switch setup.gbmHandles {
-      case .own: handle = state.files[descriptor]?.add(memory) ?? 0
+      case .own, .ofAnImport: handle = state.files[descriptor]?.add(memory) ?? 0
       case .ofAnotherFile: break
       case .alsoOfAnotherBuffer:
         let buffer = try state.newMemory(byteCount: layout.byteCount, exporter: file.device)

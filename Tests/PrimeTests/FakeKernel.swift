@@ -55,6 +55,8 @@ final class FakeKernel: KernelCalls {
     case ofAnotherFile
     /// Another file's, and this one has a buffer of that number as well.
     case alsoOfAnotherBuffer
+    /// The file's that GBM was given, which imported the buffer of another device.
+    case ofAnImport
   }
 
   let state: Mutex<State>

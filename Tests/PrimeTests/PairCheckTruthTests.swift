@@ -120,6 +120,19 @@ struct PairCheckTruthTests {
     expect(report, shows: .byteOrder(.reversed), seenBy: "native-map on maker")
   }
 
+  @Test(
+    "does not take a buffer for the importer's own that Mesa had another device make",
+    arguments: [FakeKernel.GBMHandles.own, .ofAnotherFile, .alsoOfAnotherBuffer, .ofAnImport])
+  func madeElsewhere(handles: FakeKernel.GBMHandles) {
+    var scenario = PairScenario.oneDevice
+    scenario.allocator = .gbm
+    scenario.exporter.gbmHandles = handles
+    // Every driver maps what it imported, as those do that hand it to the exporter's mapping.
+    let report = scenario.report { $0.mapsImports = handles != .ofAnImport }
+    #expect(report.observers.contains(.nativeMap) == (handles == .own))
+    #expect((report.mapping == .own) == (handles == .own))
+  }
+
   @Test("finds planes in each other's place")
   func planeOffsets() {
     // NV12 of 64x64: 4096 bytes of Y and 2048 bytes of Cb and Cr, both at a pitch of 64.

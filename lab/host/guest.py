@@ -111,6 +111,7 @@ class Folder:
             result["PRIME_LAB_OWN"] = " ".join(own)
         if self.options.parts.names:
             result["PRIME_LAB_WITH"] = " ".join(self.options.parts.names)
+        result.update(self.options.parts.guest_environment)
         # The kernel's parser of KTAP, which lab/prepare takes from the kernel's source.
         kunit = os.path.join(cache(), "kunit")
         if os.path.exists(os.path.join(kunit, "kunit.py")):

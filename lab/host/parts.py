@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import subprocess
 
 import kernel
@@ -20,6 +21,8 @@ class Parts:
     devices: dict[str, str] = dataclasses.field(default_factory=dict)
     qemu_options: list[str] = dataclasses.field(default_factory=list)
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    # Of COMMAND.
+    guest_environment: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 def wanted(options, image):
@@ -34,6 +37,8 @@ def wanted(options, image):
         gpu(parts)
     if options.outside:
         outside(parts, options.memory)
+    if options.gbm:
+        gbm(parts, options.gbm)
     return parts
 
 
@@ -83,10 +88,22 @@ def outside(parts, memory):
         parts.environment["LD_PRELOAD"] = ":".join(filter(None, preloaded))
 
 
+def gbm_behaviours():
+    """What the drivers of the fake libgbm can do, by the list in its source."""
+    with open(os.path.join(kernel.LAB, "fake-gbm", "fake.h"), encoding="utf-8") as file:
+        return re.findall(r'\bENTRY\(\w+, "(.+)"\)', file.read())
+
+
+def gbm(parts, behaviour):
+    parts.names.append("gbm")
+    libraries = [for_the_linker(part("gbm")), os.environ.get("LD_LIBRARY_PATH")]
+    parts.guest_environment = {"LD_LIBRARY_PATH": ":".join(filter(None, libraries)), "PRIME_GBM": behaviour}
+
+
 def for_the_linker(path):
     """A path for a list of the dynamic linker's, which cannot quote what separates its entries."""
     if any(separator in path for separator in ":; "):
-        raise Cannot(f"--gpu and --outside need a cache whose path has no space, colon or semicolon: set PRIME_LAB_CACHE, now {kernel.cache()}")
+        raise Cannot(f"--gpu, --outside and --gbm need a cache whose path has no space, colon or semicolon: set PRIME_LAB_CACHE, now {kernel.cache()}")
     return path
 
 

@@ -38,6 +38,34 @@ public struct BufferObject: ~Copyable {
       return try .made(description, try objects[0].value.export(access).takeFirst(), others)
     }
   }
+
+  /// Whether another device made it than the one that it was allocated on, as far as can be seen: where a display node has no GPU, Mesa
+  /// has another device's driver allocate (kmsro).
+  ///
+  /// - Parameter exported: What `export` gave.
+  package borrowing func isMadeElsewhere(exportedAs exported: borrowing SharedPicture) -> Bool {
+    switch storage {
+    case .gem: false
+    case .picture: false
+    case .gbm(let buffer): buffer.isMadeElsewhere(exportedAs: exported.first)
+    case .planes(let objects): Self.isOneMadeElsewhere(of: objects, exportedAs: exported)
+    }
+  }
+
+  private static func isOneMadeElsewhere(
+    of objects: [Box<BufferObject>], exportedAs exported: borrowing SharedPicture
+  ) -> Bool {
+    objects.indices.contains { index in
+      exported.withBuffer(index) { buffer in objects[index].value.isMadeElsewhere(asPlane: buffer) }
+    }
+  }
+
+  private borrowing func isMadeElsewhere(asPlane exported: borrowing DMABuf) -> Bool {
+    switch storage {
+    case .gbm(let buffer): buffer.isMadeElsewhere(exportedAs: exported)
+    default: false
+    }
+  }
 }
 
 extension SharedPicture {

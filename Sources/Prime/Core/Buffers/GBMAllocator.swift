@@ -212,8 +212,26 @@ package struct GBMBuffer: ~Copyable {
     // Mesa 22.3 exports no buffer that it made for GBM_BO_USE_WRITE, and its handle needs no asking.
     if isDumb { return ownFile }
     let given = try exportThroughGBM(plane, .read)
-    if ownFile.identity == given.identity { return ownFile }
-    return try exportThroughGBM(plane, access)
+    guard ownFile.identity == given.identity else { return try exportThroughGBM(plane, access) }
+    // Mesa may have exported it before, to have the display know it: of v3d beside vc4 that is for reading alone.
+    return try granting(access, ownFile, of: "drmPrimeHandleToFD")
+  }
+
+  /// Whether another device made it than the one that GBM was given, as far as can be seen.
+  borrowing func isMadeElsewhere(exportedAs exported: borrowing DMABuf) -> Bool {
+    let kernel = device.kernel
+    let file = device.device.rawDescriptor
+    guard !isDumb, case .success(let layout) = kernel.gbmLayout(pointer), let handle = layout.planes.first?.handle
+    else { return false }
+    guard case .success(let number) = kernel.primeHandleToFD(file, handle: handle, writable: false) else { return true }
+    do throws(PrimeError) {
+      guard try adopted(number).identity == exported.identity else { return true }
+    } catch {
+      return true
+    }
+    // `drm_gem_dumb_map_offset()`: what the file imported is EINVAL, as v3d's buffers are on vc4.
+    guard case .failure(.invalidArgument) = kernel.mapDumb(file, handle: handle) else { return false }
+    return true
   }
 
   private borrowing func exportThroughGBM(_ plane: Int, _ access: DMABuf.Access) throws(PrimeError) -> DMABuf {
@@ -221,6 +239,12 @@ package struct GBMBuffer: ~Copyable {
     let given = try adopted(
       device.kernel.gbmExport(pointer, plane: Int32(plane))
         .orThrow(operation, on: device.subject, reason: "its Mesa driver exports no such buffer"))
+    return try granting(access, given, of: operation)
+  }
+
+  private borrowing func granting(
+    _ access: DMABuf.Access, _ given: consuming DMABuf, of operation: PrimeError.Operation
+  ) throws(PrimeError) -> DMABuf {
     guard access == .read || given.access == .readWrite else {
       throw .untestable(
         operation, on: device.subject, reason: "its Mesa driver exports for reading only, so nothing can be written")

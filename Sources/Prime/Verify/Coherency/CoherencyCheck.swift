@@ -49,15 +49,19 @@ struct CoherencyCheck {
     let picture: SharedPicture
     let exporter: Device?
     let importer: Device
+    /// The device that made the buffer; nil for system memory, and where that is not the exporter and not known.
+    let maker: DeviceIdentity?
   }
 
   private func bench() throws -> Bench {
     let exporter = try pair.exporter.node.map { (node) throws(PrimeError) in try Device.open(node, kernel: kernel) }
     let allocator = try Allocators.make(pair.exporter, on: exporter, kernel: kernel)
     let object = try allocator.allocate(AllocationRequest(format: .xrgb8888, width: size.width, height: size.height))
-    return Bench(
-      allocator: allocator, picture: try object.export(.readWrite), exporter: exporter,
-      importer: try pair.importer.open(by: kernel))
+    let picture = try object.export(.readWrite)
+    let importer = try pair.importer.open(by: kernel)
+    var maker = exporter?.identity
+    if maker?.isSameDevice(as: importer.identity) == true, object.isMadeElsewhere(exportedAs: picture) { maker = nil }
+    return Bench(allocator: allocator, picture: picture, exporter: exporter, importer: importer, maker: maker)
   }
 
   /// Notes what START and END reach and whether the import is bounced, and says whether both ends are one device, and by which call that
@@ -69,11 +73,11 @@ struct CoherencyCheck {
     trace?.clear()
     let handle = try importing(bench)
     let mapping = ImportMapping(
-      by: bench.importer, from: bench.exporter?.identity, traced: trace?.devices(), release: release)
+      by: bench.importer, from: bench.maker, traced: trace?.devices(), release: release)
     report.bounced = BouncedImport.isSeen(by: bench.importer.identity, in: trace, mapping: mapping)
     report.sync = SyncEffect(
-      of: bench.picture.first, from: bench.exporter, to: bench.importer, waitsForFences: nil, alone: alone,
-      shared: try measurement.observe(bench.picture.first), isBounced: report.bounced)
+      of: bench.picture.first, from: bench.maker == nil ? nil : bench.exporter, to: bench.importer, waitsForFences: nil,
+      alone: alone, shared: try measurement.observe(bench.picture.first), isBounced: report.bounced)
     withExtendedLifetime(handle) {}
     return (mapping == .own, TwoCopies.areKept(by: bench.importer) ? VirtGPUTransfer.toHost.operation.description : nil)
   }

@@ -16,7 +16,7 @@ final class ScanoutFrames {
   ) throws {
     var allocation = AllocationRequest(
       format: format, width: size.width, height: size.height, modifiers: modifiers,
-      usage: exporter.allocator == .gbm && modifiers == nil ? [.linear, .scanout] : .linear)
+      usage: exporter.allocator == .gbm ? [.linear, .scanout] : .linear)
     allocation.isDisjoint = isDisjoint
     let first = try Stop.declining(.refused, by: .exporter) { try allocator.allocate(allocation) }
     let second = try Stop.declining(.refused, by: .exporter) { try allocator.allocate(allocation) }

@@ -96,6 +96,14 @@ package struct PairCheck {
     /// Nil for system memory.
     var exporter: Device?
     var importer: Device
+    /// The device that made the buffer; nil for system memory, and where that is not the exporter and not known.
+    var maker: DeviceIdentity?
+
+    init(exporter: Device?, importer: Device) {
+      self.exporter = exporter
+      self.importer = importer
+      maker = exporter?.identity
+    }
 
     static let goneReason = "the device went away during the run"
 
@@ -167,6 +175,13 @@ package struct PairCheck {
       try Stop.declining(.refused, by: .exporter) { try object.export(.readWrite) }
     }
     record.inodes.formUnion(picture.identities.map(\.inode))
+    var devices = devices
+    // Where both ends are one device, what is its own needs no mapping, and is shown by its own.
+    if let maker = devices.maker, maker.isSameDevice(as: devices.importer.identity),
+      object.isMadeElsewhere(exportedAs: picture)
+    {
+      devices.maker = nil
+    }
     trace?.clear()
     let untouched = try record.timed("import") { try importUntouched(picture, devices) }
     let measurement = SyncMeasurement(trace: trace, deadline: deadline)
@@ -207,13 +222,13 @@ package struct PairCheck {
       }
     }
     var mapping = ImportMapping(
-      by: devices.importer, from: devices.exporter?.identity, traced: trace?.devices(), release: release)
+      by: devices.importer, from: devices.maker, traced: trace?.devices(), release: release)
     record.report.bounced = BouncedImport.isSeen(by: devices.importer.identity, in: trace, mapping: mapping)
     let observers = ObserverSet(
       deadline: deadline, record: record, history: history, witness: witness.map { ($0, importer.render) })
     try record.timed("observe") {
       try observers.firstLook(
-        at: imported, of: picture, from: devices.exporter?.identity, allocator: allocator,
+        at: imported, of: picture, from: devices.maker, allocator: allocator,
         examination(patterns.a, wrong: patterns.wrong))
     }
     try record.timed("rewrite") { try write(patterns.b, to: picture, by: allocator, record) }
@@ -228,7 +243,7 @@ package struct PairCheck {
     record.report.sync = try record.timed("sync") {
       let fences = FenceWait(vgem: neutral.first { $0.isVGEM }?.node, kernel: kernel)
       return SyncEffect(
-        of: picture.first, from: devices.exporter, to: devices.importer,
+        of: picture.first, from: devices.maker == nil ? nil : devices.exporter, to: devices.importer,
         waitsForFences: history.waitsForFences(exporter) {
           fences.isSeen(on: picture.first) { record.inodes.insert($0) }
         },
@@ -321,7 +336,7 @@ package struct PairCheck {
       ImportMapping(by: $0, from: $1, traced: trace?.devices(), release: release)
     }
     let evidence = inquiry.evidence(
-      on: picture, request, kind: exporter.allocator, exporter: devices.exporter?.identity, importer: devices.importer)
+      on: picture, request, kind: exporter.allocator, exporter: devices.maker, importer: devices.importer)
     var reason = RefusalReason.sentence(
       exporter: exporter.name, importer: importer.name, evidence, errno: errno, byteCount: picture.byteCount,
       advertised: advertised)
