@@ -54,12 +54,14 @@ struct BufferFenceTests {
       }
       expect(error, is: "poll for the fences", found: .deadline, on: "dma-buf \(buffer.identity.inode)")
       #expect(error?.reason?.hasSuffix("is only slow; still pending: vgem/unbound") == true)
+      #expect(error?.pendingFences == [.init(driver: "vgem", timeline: "unbound")])
       // An older kernel cannot tell them.
       kernel.fail(.dmaBufExportSyncFile, with: .notATerminal)
       let nameless = primeError {
         try buffer.awaitReadiness(for: access, deadline: Deadline(in: .milliseconds(20), on: kernel))
       }
       #expect(nameless?.reason?.hasSuffix("is only slow") == true)
+      #expect(nameless?.pendingFences == [])
       try fence.signal()
     }
   }
