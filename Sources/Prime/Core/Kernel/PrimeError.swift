@@ -14,6 +14,11 @@ public struct PrimeError: Error, Hashable, Sendable {
   public private(set) var isUntestable = false
   /// The fences that a wait whose deadline passed still waited for, where the kernel tells them; empty for every other error.
   public private(set) var pendingFences: [PrimeError.PendingFence] = []
+  /// Whether a file of debugfs answered, which shows a device and is not the device.
+  ///
+  /// `EIO` and `ENODEV`, which elsewhere say that a device broke or went, say there that the file cannot be used at this moment, for
+  /// one because a CRTC is off (`crtc_crc_open`): the device may answer everything else.
+  package private(set) var isOfDebugfs = false
 
   /// What the kernel, or libdrm in its name, answered; nil where it answered nothing of the kind.
   public var errno: Errno? {
@@ -59,6 +64,13 @@ public struct PrimeError: Error, Hashable, Sendable {
     guard let words = PendingFence.words(for: pending) else { return self }
     var error = explained("\(reason.map { "\($0); " } ?? "")still pending: \(words)")
     error.pendingFences = pending
+    return error
+  }
+
+  /// The same error, of a file of debugfs.
+  func ofDebugfs() -> PrimeError {
+    var error = self
+    error.isOfDebugfs = true
     return error
   }
 
