@@ -58,7 +58,11 @@ extension DisplayPipe {
   @discardableResult
   public func flip(to framebuffer: borrowing Framebuffer, deadline: Deadline) async throws(PrimeError) -> Flip {
     let flip = try submit(picture(of: framebuffer), deadline: deadline)
-    return try await suspendUntilFlip(flip.number, deadline: deadline).flip(since: flip.begun, on: route.device.kernel)
+    let shown = try await suspendUntilFlip(flip.number, deadline: deadline).flip(
+      since: flip.begun, on: route.device.kernel)
+    // A capture may have left its picture being written.
+    try await suspendUntilWritten(deadline: deadline)
+    return shown
   }
 
   /// Asks for another framebuffer at the next frame without waiting for anything; end it with `finish`.

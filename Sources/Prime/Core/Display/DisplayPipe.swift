@@ -14,8 +14,8 @@ public final class DisplayPipe {
   var isChanged = false
   /// The mode that was set last.
   private var lit: DisplayMode?
-  /// A picture that was given up on while the engine was still writing it.
-  package var unfinished: WritebackJob?
+  /// A picture that the engine is still writing, and that nobody may have waited for to the end.
+  package private(set) var unfinished: WritebackJob?
   /// How many pictures the engine did not write in time, so that they had to be composed again or were given up.
   package private(set) var lostWritebacks = 0
   /// The flips that were shown and that nobody has asked for yet, by the number that their event has.
@@ -109,7 +109,8 @@ public final class DisplayPipe {
     saved = nil
     let device = route.device
     defer { device.dropMaster() }
-    if let job = unfinished.take() {
+    if let job = unfinished {
+      unfinished = nil
       // An engine whose CRTC is switched off before a job was written keeps that job in its queue. vkms (6.12) signals
       // every later fence one job late from then on, for anybody, until its module is loaded again.
       _ = try? job.finish(on: route, patience: .seconds(2), deadline: Deadline(in: .seconds(10), on: device.kernel))
@@ -133,15 +134,25 @@ public final class DisplayPipe {
     isTaken = true
   }
 
-  /// Waits for a picture to be written, and keeps the job for `close` where the deadline comes first.
-  func finishWriting(_ job: consuming WritebackJob, deadline: Deadline) throws(PrimeError) {
-    let end: WritebackJob.End
-    do throws(PrimeError) {
-      end = try job.finish(on: route, deadline: deadline)
-    } catch {
-      unfinished = consume job
-      throw error
+  /// Waits for the picture that the engine is writing, if there is one; `close` does once more where the deadline comes first.
+  func finishWriting(deadline: Deadline) throws(PrimeError) {
+    guard let job = unfinished else { return }
+    try end(job, with: job.finish(on: route, deadline: deadline))
+  }
+
+  /// As `finishWriting`, for a task.
+  func suspendUntilWritten(deadline: Deadline) async throws(PrimeError) {
+    guard let job = unfinished else { return }
+    let route = route
+    let end = try await SuspendedWait.run(on: route.device.subject, deadline: deadline) {
+      (deadline) throws(PrimeError) in try job.finish(on: route, deadline: deadline)
     }
+    try self.end(job, with: end)
+  }
+
+  private func end(_ job: WritebackJob, with end: WritebackJob.End) throws(PrimeError) {
+    // Another task of the same actor may have waited for it as well, and begun the next one.
+    if unfinished === job { unfinished = nil }
     guard end != .written else { return }
     lostWritebacks += 1
     guard case .lost(let reason) = end else { return }
@@ -183,7 +194,8 @@ public final class DisplayPipe {
     lit = mode
     secondPlane = picture.overlay?.plane.object
     guard let job = try writebackJob(fences, picture) else { return }
-    try finishWriting(job, deadline: deadline)
+    unfinished = job
+    try finishWriting(deadline: deadline)
   }
 
   /// Sets a new mode in a commit of its own where a job is to come.
@@ -278,7 +290,7 @@ public final class DisplayPipe {
   package func flip(to picture: Picture, deadline: Deadline) throws(PrimeError) -> Flip {
     let flip = try submit(picture, deadline: deadline)
     let seen = try awaitFlip(flip.number, deadline: deadline).flip(since: flip.begun, on: route.device.kernel)
-    if let job = unfinished.take() { try finishWriting(job, deadline: deadline) }
+    try finishWriting(deadline: deadline)
     return seen
   }
 

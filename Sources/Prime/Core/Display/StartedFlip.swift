@@ -39,7 +39,7 @@ extension DisplayPipe {
   @discardableResult
   public func finish(_ flip: borrowing StartedFlip, deadline: Deadline) throws(PrimeError) -> Flip {
     let shown = try awaitFlip(flip.number, deadline: deadline).flip(since: flip.begun, on: route.device.kernel)
-    if let job = unfinished.take() { try finishWriting(job, deadline: deadline) }
+    try finishWriting(deadline: deadline)
     return shown
   }
 
@@ -48,6 +48,9 @@ extension DisplayPipe {
   /// - Throws: As the blocking `finish`, with `cancelled` where the task is cancelled; `pthread_create` where there is no thread.
   @discardableResult
   public func finish(_ flip: borrowing StartedFlip, deadline: Deadline) async throws(PrimeError) -> Flip {
-    try await suspendUntilFlip(flip.number, deadline: deadline).flip(since: flip.begun, on: route.device.kernel)
+    let shown = try await suspendUntilFlip(flip.number, deadline: deadline).flip(
+      since: flip.begun, on: route.device.kernel)
+    try await suspendUntilWritten(deadline: deadline)
+    return shown
   }
 }
