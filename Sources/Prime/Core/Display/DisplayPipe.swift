@@ -325,13 +325,40 @@ public final class DisplayPipe {
     }
     var commit = AtomicCommit()
     try commit.set(objects.plane, "FB_ID", UInt64(picture.framebuffer.rawValue))
-    if let fence { try commit.set(objects.plane, "IN_FENCE_FD", UInt64(fence)) }
     try arrange(picture.overlay, in: &commit)
     if let target = picture.target { try commit.set(objects.connector, "WRITEBACK_FB_ID", UInt64(target.rawValue)) }
+    return try submit(
+      commit, objects, picture, flags: [], number: number, begun: begun, after: fence, givingFence: givingFence,
+      deadline: deadline)
+  }
+
+  /// Asks for a mode and a picture without waiting for anything; the route has atomic mode setting.
+  func submit(
+    _ picture: Picture, mode: DisplayMode, on objects: DisplayRoute.Objects, after fence: CInt?, deadline: Deadline
+  ) throws(PrimeError) -> Submission {
+    let number = try nextFlip()
+    take()
+    let begun = route.device.kernel.now
+    let blob = try PropertyBlob(mode.bytes, on: route.device)
+    try light(objects, picture, mode: mode, blob, deadline: deadline)
+    let submission = try submit(
+      modeset(objects, picture, mode: blob), objects, picture, flags: .allowModeset, number: number, begun: begun,
+      after: fence, givingFence: true, deadline: deadline)
+    lit = mode
+    return submission
+  }
+
+  private func submit(
+    _ commit: AtomicCommit, _ objects: DisplayRoute.Objects, _ picture: Picture, flags: AtomicCommit.Flags,
+    number: UInt64, begun: SuspendingClock.Instant, after fence: CInt?, givingFence: Bool, deadline: Deadline
+  ) throws(PrimeError) -> Submission {
+    let device = route.device
+    var commit = commit
+    if let fence { try commit.set(objects.plane, "IN_FENCE_FD", UInt64(fence)) }
     let shown = givingFence ? [try objects.crtc.setting("OUT_FENCE_PTR", to: 0)] : []
     let fences = try commit.send(
-      on: device, flags: [.nonBlocking, .event], outFences: shown + outFences(objects, picture), userData: number,
-      deadline: deadline)
+      on: device, flags: flags.union([.nonBlocking, .event]), outFences: shown + outFences(objects, picture),
+      userData: number, deadline: deadline)
     secondPlane = picture.overlay?.plane.object
     isChanged = true
     // Taken over before anything can throw, so that each is closed whatever comes.
