@@ -79,7 +79,8 @@ final class FakeKernel: KernelCalls {
     case checksumData(device: Int)
     /// A socket, by its number in the books.
     case socket(Int)
-    case iteratorProgram, iteratorLink
+    /// By the number of the program.
+    case iteratorProgram(Int), iteratorLink(program: Int)
     /// How often the file of an iterator was read, and that it is that of the program with this number.
     case iterator(program: Int, reads: Int)
   }
