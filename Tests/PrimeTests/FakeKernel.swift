@@ -101,6 +101,8 @@ final class FakeKernel: KernelCalls {
     var sockets = FakeSockets()
     var video = FakeVideo()
     var iterator = FakeIterator()
+    /// How often `poll` was called to wait, however soon it returned.
+    var waitingPolls = 0
     var tree = FakeFiles()
     var clock = FakeClock()
     var counts: [KernelCall: Int] = [:]
