@@ -5,12 +5,36 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "waiting.h"
+
 int cprocess_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC) == 0 ? 0 : -errno; }
 
-pid_t cprocess_fork(void) { return fork(); }
+static int other_threads(void) {
+  struct stat status;
+  /* A folder of /proc has two links and one for each thread (proc_task_getattr). */
+  if (stat("/proc/self/task", &status) != 0)
+    return 0;
+  int others = (int)status.st_nlink - 2 - 1 - atomic_load(&cprocess_waiting_threads);
+  return others > 0 ? others : 0;
+}
+
+void cprocess_count_threads_as_waiting(void) { atomic_fetch_add(&cprocess_waiting_threads, other_threads()); }
+
+pid_t cprocess_fork(int *others) {
+  for (int patience = 1000; (*others = other_threads()) > 0 && patience > 0; patience--)
+    usleep(1000);
+  if (*others > 0)
+    return -1;
+  pid_t child = fork();
+  /* Those that waited are not there. */
+  if (child == 0)
+    atomic_store(&cprocess_waiting_threads, 0);
+  return child;
+}
 
 void cprocess_enter_child(int outlives) {
   sigset_t none;

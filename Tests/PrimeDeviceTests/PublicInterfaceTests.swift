@@ -114,6 +114,36 @@ extension OnARealKernel {
       #expect(try before.pictureChanges(to: SavedDisplayState(of: device)) == [])
       device.dropMaster()
     }
+
+    @Test(arguments: ["vkms", "bochs-drm", "virtio_gpu"])
+    func `shows a first picture once a fence has signalled, and puts the display back`(driver: String) throws {
+      let device = try Lab.open(driver)
+      try device.becomeMaster()
+      let before = try SavedDisplayState(of: device)
+      do {
+        let display = try DisplayPipe(DisplayRoute(on: device, to: .connected))
+        let mode = try #require(display.route.modes.first { $0.size == Size(width: 640, height: 480) })
+        let object = try DumbAllocator(device: device).allocate(AllocationRequest(format: .xrgb8888, size: mode.size))
+        let picture = try Framebuffer(GEMHandle(importing: object.export(.read), into: device), object.description)
+        let fenced = try FencedBuffer()
+        let fence = try fenced.attach(.write)
+        let fences = try fenced.buffer.exportSyncFile(for: .read)
+        let started = try display.start(showing: picture, mode: mode, after: fences, deadline: Lab.deadline)
+        let early = try primeError { try display.finish(started, deadline: Deadline(in: .milliseconds(200))) }
+        #expect(early?.finding == .deadline)
+        #expect(try !started.outFence.isSignalled)
+        try fence.signal()
+        try display.finish(started, deadline: Lab.deadline)
+        #expect(try started.outFence.wait(deadline: Lab.deadline) == .signalled)
+        try display.show(picture, mode: mode, after: fences, deadline: Lab.deadline)
+        let shown = try SavedDisplayState(of: device)
+        #expect(!before.pictureChanges(to: shown).isEmpty)
+        try display.close()
+      }
+      try device.becomeMaster()
+      #expect(try before.pictureChanges(to: SavedDisplayState(of: device)) == [])
+      device.dropMaster()
+    }
   }
 }
 

@@ -89,8 +89,21 @@ struct DMABufIteratorTests {
   func listed() throws {
     let kernel = FakeKernel([])
     kernel.iterate { _ in [Self.record(9, size: 4096, "drm"), Self.record(7, size: 8192, "system")] }
-    #expect(try DMABufIterator.listed(program, kernel: kernel).map(\.inode) == [7, 9])
+    #expect(try DMABufIterator(program, kernel: kernel).listed().map(\.inode) == [7, 9])
     #expect(kernel.count(of: .bpfLoadIterator) == 1)
+    kernel.expectNothingLeft()
+  }
+
+  @Test func `has its program verified and linked once, however often the list is read`() throws {
+    let kernel = FakeKernel([])
+    kernel.iterate { _ in [Self.record(7, size: 8192, "system")] }
+    do {
+      let iterator = DMABufIterator(program, kernel: kernel)
+      for _ in 0..<3 { #expect(try iterator.listed().map(\.inode) == [7]) }
+      #expect(kernel.count(of: .bpfLoadIterator) == 1)
+      #expect(kernel.count(of: .bpfLinkIterator) == 1)
+      #expect(kernel.count(of: .bpfOpenIterator) == 3)
+    }
     kernel.expectNothingLeft()
   }
 
@@ -109,7 +122,7 @@ struct DMABufIteratorTests {
       let chosen = (1...count).filter { $0 % UInt64(of) == UInt64(part) }
       return [chosen.prefix(whole).flatMap { Self.record($0, size: 4096, "drm") }]
     }
-    #expect(try DMABufIterator.listed(program, kernel: kernel).map(\.inode) == Array(1...count))
+    #expect(try DMABufIterator(program, kernel: kernel).listed().map(\.inode) == Array(1...count))
     #expect(kernel.count(of: .bpfLoadIterator) == 3)
     kernel.expectNothingLeft()
   }
@@ -119,7 +132,7 @@ struct DMABufIteratorTests {
     let kernel = FakeKernel([])
     let whole = (DMABufIterator.bufferByteCount - 1) / DMABufProgram.recordByteCount
     kernel.iterate { _ in [Array(repeating: 0, count: whole * DMABufProgram.recordByteCount)] }
-    let error = #expect(throws: PrimeError.self) { try DMABufIterator.listed(program, kernel: kernel) }
+    let error = #expect(throws: PrimeError.self) { try DMABufIterator(program, kernel: kernel).listed() }
     #expect(error?.finding == .tooLarge)
     kernel.expectNothingLeft()
   }
@@ -131,7 +144,7 @@ struct DMABufIteratorTests {
   func refused(call: KernelCall, errno: Errno) {
     let kernel = FakeKernel([])
     kernel.fail(call, with: errno)
-    let error = #expect(throws: PrimeError.self) { try DMABufIterator.listed(program, kernel: kernel) }
+    let error = #expect(throws: PrimeError.self) { try DMABufIterator(program, kernel: kernel).listed() }
     #expect(error?.errno == errno)
     #expect(error?.subject == "the BPF iterator over dma-bufs")
     if call == .bpfLoadIterator { #expect(error?.reason != nil) }

@@ -63,13 +63,13 @@ struct DMABufListTests {
     let tree = try FixtureTree()
     try tree.write("4096\n", to: "/sys/kernel/dmabuf/buffers/7/size")
     try tree.write("system\n", to: "/sys/kernel/dmabuf/buffers/7/exporter_name")
-    let list = try #require(DMABufList.listed(systemRoot: tree.root, by: FakeKernel([])))
+    let list = try #require(DMABufList(systemRoot: tree.root, by: FakeKernel([])).listed())
     #expect(list.map(\.inode) == [7])
     #expect(list[0].byteCount == 4096)
     #expect(list[0].exporter == "system")
     #expect(list[0].attachedDevices == nil)
     #expect(list[0].fences == nil)
-    #expect(DMABufList.listed(systemRoot: "\(tree.root)/nowhere", by: FakeKernel([])) == nil)
+    #expect(DMABufList(systemRoot: "\(tree.root)/nowhere", by: FakeKernel([])).listed() == nil)
   }
 
   @Test(

@@ -33,10 +33,38 @@ struct DescriptorSocketTests {
     #expect(error?.finding == .protocolViolation)
   }
 
-  @Test("says EPIPE where the other end is gone")
+  @Test("says that the other end is gone where the kernel gives the end of what comes, for which it has no errno")
   func noOtherEnd() throws {
     let end = try DescriptorSocket().separated().keepingFirst()
-    let answer = LinuxKernel().receiveDescriptor(through: end.rawValue)
-    #expect(answer == .failure(.brokenPipe))
+    let message = try LinuxKernel().socketReceive(end.rawValue, room: 1).get()
+    #expect(message == SocketMessage(bytes: [], descriptors: []))
+    let error = #expect(throws: PrimeError.self) { try DescriptorSocket.descriptor(in: message) }
+    #expect(error?.operation == "recvmsg")
+    #expect(error?.finding == .gone)
+  }
+
+  @Test("closes what came where a message carries two descriptors")
+  func twoDescriptors() throws {
+    let ends = try DescriptorSocket().separated()
+    var pipe: [CInt] = [-1, -1]
+    try #require(pipe2(&pipe, O_NONBLOCK) == 0)
+    try LinuxKernel().socketSend(ends.first.rawValue, [1], descriptors: [pipe[1], pipe[1]]).get()
+    close(pipe[1])
+    let message = try LinuxKernel().socketReceive(ends.second.rawValue, room: 1).get()
+    let error = #expect(throws: PrimeError.self) { try DescriptorSocket.descriptor(in: message) }
+    #expect(error?.finding == .protocolViolation)
+    #expect(error?.reason == "a message came with 2 descriptors in place of one")
+    // Zero is the end, which does not come while anybody has the end for writing.
+    var byte: UInt8 = 0
+    #expect(Glibc.read(pipe[0], &byte, 1) == 0)
+    close(pipe[0])
+  }
+
+  @Test("says that descriptors were lost where the kernel could not install them")
+  func lostDescriptors() {
+    let message = SocketMessage(bytes: [1], descriptors: [], lacksDescriptors: true)
+    let error = #expect(throws: PrimeError.self) { try DescriptorSocket.descriptor(in: message) }
+    #expect(error?.finding == .protocolViolation)
+    #expect(error?.reason == "descriptors of a message were lost: this process may have no more (`ulimit -n`)")
   }
 }

@@ -115,6 +115,42 @@ struct DisplayPipeTests {
     kernel.expectNothingLeft()
   }
 
+  @Test func `shows a first framebuffer once a fence has signalled, and signals its own then`() throws {
+    try withStage { stage in
+      let (mode, deadline) = (stage.mode, Fixture.deadline)
+      let drawing = try stage.fence()
+      let part = Rectangle(size: Size(width: 32, height: 64))
+      let started = try stage.pipe.start(
+        showing: stage.first, part: part, mode: mode, after: stage.syncFile(), deadline: deadline)
+      #expect(try !started.outFence.isSignalled)
+      #expect(primeError { try stage.pipe.flip(to: stage.second, deadline: deadline) }?.errno == .busy)
+      try drawing.signal()
+      #expect(try started.outFence.wait(deadline: deadline) == .signalled)
+      #expect(
+        try stage.pipe.finish(started, deadline: deadline).time == DisplayEvent.Timestamp(seconds: 1, microseconds: 0))
+      #expect([plane("FB_ID"), plane("SRC_W")] == ["\(stage.first.id)", "\(32 << 16)"])
+      #expect(kernel.shown(on: Self.path).contains("cc00 ACTIVE=1"))
+      try stage.pipe.close()
+    }
+  }
+
+  @Test func `waits for the fence of a first framebuffer by the deadline's time, and shows it after all`() throws {
+    try withStage { stage in
+      let drawing = try stage.fence()
+      let early = primeError {
+        try stage.pipe.show(
+          stage.first, mode: stage.mode, after: stage.syncFile(), deadline: Deadline(in: .milliseconds(20), on: kernel))
+      }
+      expect(early, is: "poll for the page flip", found: .deadline, on: "taker (/dev/dri/card1)")
+      try drawing.signal()
+      let flip = try stage.pipe.show(
+        stage.second, mode: stage.mode, after: stage.syncFile(), deadline: Fixture.deadline)
+      #expect(flip.time.seconds == 1)
+      #expect(plane("FB_ID") == "\(stage.second.id)")
+      try stage.pipe.close()
+    }
+  }
+
   // MARK: - Test
 
   @Test func `says whether it would show a framebuffer and changes nothing`() throws {
@@ -144,6 +180,9 @@ struct DisplayPipeTests {
       expect(
         primeError { try stage.pipe.start(flipTo: stage.first, deadline: deadline) }, is: "DRM_IOCTL_MODE_ATOMIC",
         found: .unsupported)
+      expect(
+        primeError { try stage.pipe.start(showing: stage.first, mode: stage.mode, deadline: deadline) },
+        is: "DRM_IOCTL_MODE_ATOMIC", found: .unsupported)
     }
   }
 

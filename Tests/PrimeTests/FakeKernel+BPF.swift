@@ -15,23 +15,26 @@ extension FakeKernel {
   func bpfLoadIterator(_ instructions: [BPFInstruction], function: UInt32) -> CallResult<CInt> {
     call(.bpfLoadIterator) { state in
       state.iterator.programs.append(instructions)
-      return try state.adopt(Glibc.open("/dev/null", O_RDONLY | O_CLOEXEC), as: .iteratorProgram)
+      return try state.adopt(
+        Glibc.open("/dev/null", O_RDONLY | O_CLOEXEC), as: .iteratorProgram(state.iterator.programs.count - 1))
     }
   }
 
   func bpfLinkIterator(_ program: CInt) -> CallResult<CInt> {
     call(.bpfLinkIterator) { state in
-      guard case .iteratorProgram = state.descriptors[program] else { throw state.wrongDescriptor(program, "bpf") }
-      return try state.adopt(Glibc.open("/dev/null", O_RDONLY | O_CLOEXEC), as: .iteratorLink)
+      guard case .iteratorProgram(let number) = state.descriptors[program] else {
+        throw state.wrongDescriptor(program, "bpf")
+      }
+      return try state.adopt(Glibc.open("/dev/null", O_RDONLY | O_CLOEXEC), as: .iteratorLink(program: number))
     }
   }
 
   func bpfOpenIterator(_ link: CInt) -> CallResult<CInt> {
     call(.bpfOpenIterator) { state in
-      guard case .iteratorLink = state.descriptors[link] else { throw state.wrongDescriptor(link, "bpf") }
+      guard case .iteratorLink(let number) = state.descriptors[link] else { throw state.wrongDescriptor(link, "bpf") }
       return try state.adopt(
         Glibc.open("/dev/null", O_RDONLY | O_CLOEXEC),
-        as: .iterator(program: state.iterator.programs.count - 1, reads: 0))
+        as: .iterator(program: number, reads: 0))
     }
   }
 

@@ -111,6 +111,7 @@ extension FakeKernel {
 
   func poll(_ descriptor: CInt, events: Int16, milliseconds: Int32) -> CallResult<Int16> {
     let answer = call(.poll) { state -> Int16? in
+      if milliseconds > 0 { state.waitingPolls += 1 }
       state.settleFlips()
       switch state.descriptors[descriptor] {
       case _ where state.faults.neverReady: return nil

@@ -81,7 +81,8 @@ final class FakeKernel: KernelCalls {
     case checksumData(device: Int)
     /// A socket, by its number in the books.
     case socket(Int)
-    case iteratorProgram, iteratorLink
+    /// By the number of the program.
+    case iteratorProgram(Int), iteratorLink(program: Int)
     /// How often the file of an iterator was read, and that it is that of the program with this number.
     case iterator(program: Int, reads: Int)
   }
@@ -102,6 +103,8 @@ final class FakeKernel: KernelCalls {
     var sockets = FakeSockets()
     var video = FakeVideo()
     var iterator = FakeIterator()
+    /// How often `poll` was called to wait, however soon it returned.
+    var waitingPolls = 0
     var tree = FakeFiles()
     var clock = FakeClock()
     var counts: [KernelCall: Int] = [:]

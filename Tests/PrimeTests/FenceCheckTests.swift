@@ -99,6 +99,15 @@ struct FenceCheckTests {
     #expect(growing["snapshot"]?.got == "the sync_file from before the fence: pending, not signalled")
   }
 
+  @Test func `break the promise of the wait where its error does not have the fence`() {
+    let scenario = Scenario()
+    // The sync_file from before the fence is asked twice, and then the error's.
+    scenario.kernel.fail(.syncFileInfo, with: .noMemory, onCall: 3)
+    let report = scenario.reports()["timeout"]
+    #expect(report?.verdict == .broken)
+    #expect(report?.got == "the error has 0 pending fences, not 1")
+  }
+
   @Test func `are skipped with the reason where nothing has fences on demand`() {
     let reports = Scenario(exporter: "maker", hasVGEM: false).reports()
     for check in Self.processor {

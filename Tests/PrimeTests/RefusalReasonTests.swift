@@ -15,6 +15,16 @@ struct RefusalReasonTests {
       byteCount: 3_145_728, advertised: advertised)
   }
 
+  @Test func `on a display is a guess where either side may have refused, and the errno's meaning elsewhere`() {
+    let refused = PrimeError(operation: "drmPrimeFDToHandle", errno: .noSuchDevice, subject: "taker")
+    #expect(
+      Stop(verdict: .refused, refusedBy: .either).explanation(of: refused)
+        == "its driver imports only what it exported itself; \(Remedy.wholeMatrix)")
+    #expect(Stop(verdict: .refused, refusedBy: .importer).explanation(of: refused) == "No such device")
+    let known = refused.explained("it is too large")
+    #expect(Stop(verdict: .refused, refusedBy: .either).explanation(of: known) == "it is too large")
+  }
+
   @Test(
     "holds against a driver only what it claims",
     arguments: [

@@ -1,6 +1,7 @@
 import Glibc
 import Prime
 import PrimeProcesses
+import Synchronization
 import Testing
 
 @Suite("A task that waits")
@@ -39,6 +40,7 @@ struct SuspendedWaitTests {
       try await buffer.awaitReadiness(for: .write, deadline: Fixture.deadline)
       // One look each, and no wait.
       #expect(kernel.count(of: .poll) == 2)
+      #expect(kernel.state.withLock(\.waitingPolls) == 0)
     }
   }
 

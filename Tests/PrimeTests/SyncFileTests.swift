@@ -56,9 +56,15 @@ struct SyncFileTests {
       #expect(
         error?.reason == "it did not finish within 0.02 s; allow more time if the machine is only slow; "
           + "still pending: 2 of vgem/unbound")
+      let fence = PrimeError.PendingFence(driver: "vgem", timeline: "unbound")
+      #expect(error?.pendingFences == [fence, fence])
+      // A layer that knows more keeps them.
+      #expect(error?.explained("the writer hangs").pendingFences == [fence, fence])
+      #expect(error?.during(.commit, on: "vkms", reason: "the writer hangs").pendingFences == [fence, fence])
       try first.signal()
       let late = primeError { try file.wait(deadline: Deadline(in: .milliseconds(20), on: kernel)) }
       #expect(late?.reason?.hasSuffix("still pending: vgem/unbound") == true)
+      #expect(late?.pendingFences == [fence])
       try second.signal()
       #expect(try file.wait(deadline: Fixture.deadline) == .signalled)
     }

@@ -4,7 +4,9 @@ import Testing
 @testable import Prime
 @testable import PrimeProcesses
 
-/// Each run is a process of its own: workers are forks, and the process of the tests has threads.
+/// Each run is a process of its own: workers are forks, and the process of the tests has threads that work.
+///
+/// A run has some as well, of the library of tests, which only wait.
 @Suite("Pieces of work in worker processes")
 struct WorkerRunTests {
   /// What a run told.
@@ -24,6 +26,7 @@ struct WorkerRunTests {
     heard: (WorkerRun.Event, _ workers: [CInt]) -> Void = { _, _ in },
     _ body: @escaping @Sendable (WorkerRun.Context) -> Void
   ) -> Told {
+    ChildProcess.countThreadsAsWaiting()
     let work = WorkerRun(
       pieces: 0..<3, limit: { _ in limit }, end: Deadline(in: end), piecesPerWorker: piecesPerWorker,
       body: { context in
@@ -167,6 +170,41 @@ struct WorkerRunTests {
       let told = Self.run(end: .zero) { _ in }
       #expect(told.story == [])
       #expect(told.outcome.ranOutOfTime)
+    }
+  }
+
+  /// The error of a child that was not started; nil where it ran to its end.
+  private static func refusal() -> PrimeError? {
+    switch ChildProcess.start({ _ in }) {
+    case .success(let child):
+      #expect(child.reap(within: .seconds(60)) == .exited(0))
+      return nil
+    case .failure(let error): return error
+    }
+  }
+
+  @Test func `are no forks beside a thread that runs, whose locks they would have for ever`() async {
+    await #expect(processExitsWith: .success) {
+      ChildProcess.countThreadsAsWaiting()
+      #expect(Self.refusal() == nil)
+      let cancellation = Cancellation()
+      let thread = try KernelThread.start { while !cancellation.isRequested { usleep(1000) } }.get()
+      let error = Self.refusal()
+      #expect(error?.operation == "fork")
+      #expect(error?.finding == .unsuitable)
+      #expect(error?.subject == "process \(getpid())")
+      #expect(
+        error?.reason == "1 other thread runs in it, whose locks might stay locked in the child for ever")
+      cancellation.request()
+      thread.letGo(isOver: true)
+      #expect(Self.refusal() == nil)
+    }
+  }
+
+  @Test func `may have children of their own, though one of their threads waits for a word to stop`() async {
+    await #expect(processExitsWith: .success) {
+      let told = Self.run { context in context.note(Self.refusal() == nil ? [1] : [0]) }
+      #expect(told.story.filter { $0.contains("noted") } == ["0 noted [1]", "1 noted [1]", "2 noted [1]"])
     }
   }
 }

@@ -137,6 +137,40 @@ struct WritebackPipelineTests {
     }
   }
 
+  @Test func `lets a task wait for a flip until the picture is written, too`() async throws {
+    let kernel = Fixture.kernel()
+    let before: [String]
+    do {
+      let stage = try Stage(kernel)
+      before = stage.shownBefore
+      let pictureFramebuffer = try stage.framebuffer(stage.picture)
+      let targetFramebuffer = try stage.framebuffer(stage.target)
+      let picture = DisplayPipe.Picture(
+        framebuffer: pictureFramebuffer.id, shown: (32, 16), target: targetFramebuffer.id)
+      let pipe = try DisplayPipe(DisplayRoute(on: stage.device, to: .writeback))
+      try pipe.show(picture, mode: .withoutWire(width: 32, height: 16), deadline: kernel.deadline)
+      let flip = try pipe.start(flipTo: picture, after: nil, deadline: kernel.deadline)
+      #expect(pipe.unfinished != nil)
+      try await pipe.finish(flip, deadline: kernel.deadline)
+      #expect(pipe.unfinished == nil)
+      // A fence that does not signal is waited for, and what cannot be composed again is given up.
+      kernel.misbehave { $0.losesWritebacks = true }
+      let lost = try pipe.start(flipTo: picture, after: nil, deadline: kernel.deadline)
+      do throws(PrimeError) {
+        try await pipe.finish(lost, deadline: kernel.deadline)
+        Issue.record("nothing was thrown")
+      } catch {
+        expect(error, is: "poll for the writeback fence", found: .deadline, on: "taker (/dev/dri/card1)")
+      }
+      #expect(pipe.lostWritebacks == 1)
+      #expect(pipe.unfinished == nil)
+      kernel.misbehave { $0.losesWritebacks = false }
+      try pipe.close()
+    }
+    #expect(kernel.shown(on: Self.path) == before)
+    kernel.expectNothingLeft()
+  }
+
   @Test("whose fence never signals ends at the deadline, and puts the display back")
   func fenceNeverSignals() throws {
     let kernel = Fixture.kernel()

@@ -8,8 +8,19 @@
 /* pipe2(2), close-on-exec: the end to read and the end to write. 0 or a negative errno. */
 int cprocess_pipe(int ends[2]);
 
-/* fork(2). Swift hides it, since it is only sound while the process has one thread: the caller sees to that. */
-pid_t cprocess_fork(void);
+/*
+ * fork(2) without exec, which copies the calling thread, and the locks of all. So it is refused, with -1, while others run: those of
+ * /proc/self/task but for the caller and those that wait (cprocess_run_on_thread, cprocess_await_byte). `others` says how many
+ * they are, and is 0 where the kernel was asked. A thread that has ended is listed a little longer, and is waited for, a second at
+ * the most. Where /proc is not mounted, nothing is refused.
+ */
+pid_t cprocess_fork(int *others);
+
+/*
+ * Counts the threads that there are beside the caller as ones that wait from now on: a process of tests has them of its library's,
+ * and they have nothing to do.
+ */
+void cprocess_count_threads_as_waiting(void);
 
 /*
  * Makes a child its own process group, which obeys signals again, and which ends with its parent unless it outlives it to

@@ -15,6 +15,9 @@ int cprocess_start_thread(pthread_t *thread, void *(*body)(void *), void *argume
  */
 int cprocess_run_on_thread(void *(*body)(void *), void *argument);
 
+/* Waits for one byte, or for the end of what comes. Another thread may fork meanwhile. */
+void cprocess_await_byte(int descriptor);
+
 /* Frees what a thread keeps: at once where its body is over, else when it ends. */
 int cprocess_let_thread_go(pthread_t thread, int is_over);
 

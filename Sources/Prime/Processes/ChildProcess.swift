@@ -5,8 +5,8 @@ internal import Synchronization
 
 /// A child that runs one piece of work and tells about it through a pipe.
 ///
-/// It is a fork without exec, so the process must not have started a thread. The child is a process group of its own,
-/// which ends as a whole.
+/// It is a fork without exec, which copies one thread, and the locks of all: the process must have no other that runs
+/// (`cprocess_fork`). The child is a process group of its own, which ends as a whole.
 package final class ChildProcess: Sendable {
   /// The child's process number.
   package let identifier: CInt
@@ -45,18 +45,22 @@ package final class ChildProcess: Sendable {
   /// With `naming` all of its threads, and what it starts in its turn, are called that (`/proc/PID/comm`, at most 15 bytes), in
   /// place of the program's name: the kernel's complaints name a thread, whose number nobody may know any more.
   ///
+  /// It fails with `pipe2` or `fork` and the errno, and with `fork` and `unsuitable` where the process has other threads that run.
+  ///
   /// - Parameter outlivesParent: Whether the child goes on where its parent dies; else the kernel ends it then.
   package static func start(
     naming name: ((_ identifier: CInt) -> String)? = nil, outlivesParent: Bool = false,
     _ body: (_ send: @escaping @Sendable ([UInt8]) -> Void) -> Void
-  ) -> CallResult<ChildProcess> {
+  ) -> Result<ChildProcess, PrimeError> {
     let reading: CInt
     let writing: CInt
     switch pipe() {
     case .success(let ends): (reading, writing) = ends
-    case .failure(let errno): return .failure(errno)
+    case .failure(let errno): return .failure(refused("pipe2", errno))
     }
-    let child = cprocess_fork()
+    var others: CInt = 0
+    // Safe: the call fills the number it is given.
+    let child = unsafe cprocess_fork(&others)
     if child == 0 {
       _ = Glibc.close(reading)
       cprocess_enter_child(outlivesParent ? 1 : 0)
@@ -79,11 +83,28 @@ package final class ChildProcess: Sendable {
     _ = Glibc.close(writing)
     guard child > 0 else {
       _ = Glibc.close(reading)
-      return .failure(Errno(rawValue: number))
+      return .failure(others > 0 ? refused(beside: others) : refused("fork", Errno(rawValue: number)))
     }
     // Both sides set it, so that it is set whichever comes first.
     _ = setpgid(child, child)
     return .success(ChildProcess(identifier: child, output: reading))
+  }
+
+  /// Has the threads that there are beside this one pass for ones that only wait, as those of a process of tests do.
+  package static func countThreadsAsWaiting() { cprocess_count_threads_as_waiting() }
+
+  /// What the kernel refused this process.
+  static func refused(_ operation: PrimeError.Operation, _ errno: Errno) -> PrimeError {
+    PrimeError(
+      operation: operation, errno: errno, subject: "process \(getpid())", reason: PrimeError.commonReason(errno))
+  }
+
+  private static func refused(beside threads: CInt) -> PrimeError {
+    PrimeError(
+      operation: "fork", finding: .unsuitable, subject: "process \(getpid())",
+      reason:
+        "\(threads) other thread\(threads == 1 ? " runs" : "s run") in it, whose locks might stay locked in the child "
+        + "for ever")
   }
 
   private init(identifier: CInt, output: CInt) {

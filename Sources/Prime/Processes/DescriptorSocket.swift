@@ -50,21 +50,32 @@ package struct DescriptorSocket: ~Copyable, Sendable {
 
   /// The descriptor that comes out at one end, close-on-exec; the caller closes it.
   ///
-  /// - Throws: `poll for a descriptor` with `deadline`, `recvmsg` with `gone` where no process holds the other end any more.
+  /// - Throws: `poll for a descriptor` with `deadline`, `recvmsg` with `gone` where no process holds the other
+  ///   end any more, and with `protocolViolation` where a message has not exactly one.
   package borrowing func receive(at end: End, deadline: Deadline) throws(PrimeError) -> CInt {
     let socket = descriptor(end)
     try LinuxKernel().awaitEvents(Int16(POLLIN), of: socket, "a descriptor", deadline: deadline, on: "the socket")
-    switch LinuxKernel().receiveDescriptor(through: socket) {
-    // The kernel answers neither of the two here.
-    case .failure(.brokenPipe):
+    let message = try LinuxKernel().socketReceive(socket, room: 1).orThrow("recvmsg", on: "SCM_RIGHTS")
+    return try Self.descriptor(in: message)
+  }
+
+  /// The one descriptor that a message has to carry; the caller closes it.
+  ///
+  /// What a message has too many is closed.
+  ///
+  /// - Throws: `recvmsg` with `gone` for the end of what comes, with `protocolViolation` for any other message.
+  package static func descriptor(in message: SocketMessage) throws(PrimeError) -> CInt {
+    if message.descriptors.count == 1, !message.lacksDescriptors { return message.descriptors[0] }
+    message.descriptors.forEach(LinuxKernel().close)
+    guard !message.bytes.isEmpty || !message.descriptors.isEmpty || message.lacksDescriptors else {
       throw PrimeError(
         operation: "recvmsg", finding: .gone, subject: "SCM_RIGHTS", reason: "no process holds the other end any more")
-    case .failure(.badMessage):
-      throw PrimeError(
-        operation: "recvmsg", finding: .protocolViolation, subject: "SCM_RIGHTS",
-        reason: "a message came without a descriptor")
-    case let answer: return try answer.orThrow("recvmsg", on: "SCM_RIGHTS")
     }
+    throw PrimeError(
+      operation: "recvmsg", finding: .protocolViolation, subject: "SCM_RIGHTS",
+      reason: message.lacksDescriptors
+        ? "descriptors of a message were lost: this process may have no more (`ulimit -n`)"
+        : "a message came with \(message.descriptors.count) descriptors in place of one")
   }
 
   /// Sends a few bytes in at one end, as one packet.

@@ -1,3 +1,4 @@
+internal import CProcess
 internal import Glibc
 internal import Prime
 
@@ -43,18 +44,18 @@ struct WorkerProcess {
   static func start(
     _ pieces: Range<Int>, end: Deadline, start: @escaping @Sendable () -> Void,
     body: @escaping @Sendable (WorkerRun.Context) -> [UInt8], finish: @escaping @Sendable () -> [UInt8]
-  ) -> CallResult<WorkerProcess> {
+  ) -> Result<WorkerProcess, PrimeError> {
     let stop: (reading: CInt, writing: PipeEnd)
     let turns: (reading: CInt, writing: PipeEnd)
     switch pipe() {
     case .success(let ends): stop = ends
-    case .failure(let errno): return .failure(errno)
+    case .failure(let errno): return .failure(ChildProcess.refused("pipe2", errno))
     }
     switch pipe() {
     case .success(let ends): turns = ends
     case .failure(let errno):
       _ = Glibc.close(stop.reading)
-      return .failure(errno)
+      return .failure(ChildProcess.refused("pipe2", errno))
     }
     let started = ChildProcess.start(naming: MasterHolder.taskName(ofWorker:), outlivesParent: true) { send in
       for end in [stop.writing, turns.writing] { _ = Glibc.close(end.number) }
@@ -67,7 +68,7 @@ struct WorkerProcess {
         }
         send(WorkerMessage(.result, piece, body(context)).encoded)
         // What the kernel says from now on is of the next piece: the parent has to have heard what it said of this one.
-        Self.awaitByte(turns.reading)
+        cprocess_await_byte(turns.reading)
       }
       send(WorkerMessage(.ended, 0, finish()).encoded)
     }
@@ -79,18 +80,12 @@ struct WorkerProcess {
     ChildProcess.pipe().map { ($0.reading, PipeEnd($0.writing)) }
   }
 
-  /// Waits for the parent's next word, or for its end.
-  private static func awaitByte(_ descriptor: CInt) {
-    var byte: UInt8 = 0
-    // Safe: read fills the one byte it is given.
-    while unsafe Glibc.read(descriptor, &byte, 1) < 0 && Glibc.errno == EINTR {}
-  }
-
   /// A value that is asked to stop when the parent says so or is gone; nil where the kernel gives no thread to wait with.
   private static func watch(_ control: CInt) -> Cancellation? {
     let cancellation = Cancellation()
     let thread = KernelThread.start {
-      awaitByte(control)
+      // The body may fork while this waits.
+      cprocess_await_byte(control)
       cancellation.request()
     }
     // It ends with the process.

@@ -19,7 +19,7 @@ package struct WorkerRun {
     /// the kernel holds it, uninterruptible.
     case timedOut(process: CInt, limit: Duration, place: String?, isLeftBehind: Bool)
     /// No process could be started.
-    case notStarted(Errno)
+    case notStarted(PrimeError)
   }
 
   /// What the parent is told, in the order in which it happens.
@@ -113,9 +113,9 @@ package struct WorkerRun {
       let last = min(pieces.upperBound, next.addingReportingOverflow(piecesPerWorker).partialValue)
       let upperBound = last > next ? last : pieces.upperBound
       switch WorkerProcess.start(next..<upperBound, end: end, start: start, body: body, finish: finish) {
-      case .failure(let errno):
+      case .failure(let error):
         heard(.began(piece: next))
-        heard(.failed(piece: next, .notStarted(errno)))
+        heard(.failed(piece: next, .notStarted(error)))
         next += 1
       case .success(let worker):
         heard(.workerStarted(process: worker.identifier))

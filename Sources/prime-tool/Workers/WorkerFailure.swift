@@ -23,13 +23,14 @@ extension WorkerRun.Failure {
       }
       return "a call of the kernel did not return within \(seconds) s\(where_) and cannot be interrupted: process "
         + "\(process) is left behind, and holds its devices until the call returns"
-    case .notStarted(let errno):
-      return "no process could be started: \(errno)" + (PrimeError.commonReason(errno).map { ": \($0)" } ?? "")
+    case .notStarted(let error):
+      return "no process could be started: "
+        + (error.errno.map { "\($0)" + (error.reason.map { ": \($0)" } ?? "") } ?? error.explanation)
     }
   }
 
   /// What the kernel refused a process with; nil where one was started.
   var errno: Errno? {
-    if case .notStarted(let errno) = self { errno } else { nil }
+    if case .notStarted(let error) = self { error.errno } else { nil }
   }
 }

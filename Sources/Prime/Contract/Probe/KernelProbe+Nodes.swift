@@ -113,7 +113,7 @@ extension KernelProbe {
 
   /// What another process sees of a dma-buf through a mapping of its own, in a bracket of its own.
   ///
-  /// It is a fork: no thread may have been started. What it cannot map it sees nothing of.
+  /// It is a fork: no other thread may run. What it cannot map it sees nothing of.
   package func bytesInAnotherProcess(of dmaBuf: CInt, byteCount: Int, at offset: Int, count: Int) -> [UInt8] {
     let seen: CallResult<[UInt8]> = call("read in another process", "\(count) bytes at \(offset)") {
       let kernel = unrecorded
@@ -131,19 +131,23 @@ extension KernelProbe {
         send((0..<count).map { cprobe_peek(UInt64(start) + UInt64(offset + $0)) })
         _ = synced(SyncFlags.read | SyncFlags.end)
       }
-      return child.map { child in
-        var bytes: [UInt8] = []
-        let deadline = Deadline(in: .seconds(10), on: kernel)
-        while deadline.remaining > .zero, !Readiness.wait(for: [child.output], within: deadline.remaining).isEmpty {
-          let more = Readiness.read(child.output)
-          if more.isEmpty { break }
-          bytes += more
-        }
-        child.kill()
-        _ = child.reap(within: .seconds(2))
-        return bytes
-      }
+      guard case .success(let child) = child else { return .success([]) }
+      return .success(Self.words(of: child, by: kernel))
     }
     return (try? seen.get()) ?? []
+  }
+
+  /// All that a child told within ten seconds; then it is ended.
+  private static func words(of child: ChildProcess, by kernel: any KernelCalls) -> [UInt8] {
+    var bytes: [UInt8] = []
+    let deadline = Deadline(in: .seconds(10), on: kernel)
+    while deadline.remaining > .zero, !Readiness.wait(for: [child.output], within: deadline.remaining).isEmpty {
+      let more = Readiness.read(child.output)
+      if more.isEmpty { break }
+      bytes += more
+    }
+    child.kill()
+    _ = child.reap(within: .seconds(2))
+    return bytes
   }
 }

@@ -33,12 +33,18 @@ extension KernelProbe {
     }
   }
 
-  /// `recvmsg(2)` of one descriptor (`SCM_RIGHTS`), close-on-exec; `ETIMEDOUT` where none came within the time.
+  /// `recvmsg(2)` of one descriptor (`SCM_RIGHTS`), close-on-exec; -1 where a message came that has not exactly one.
+  ///
+  /// `EAGAIN` where none came within the time.
   package func receiveDescriptor(from socket: CInt, milliseconds: Int32) -> CallResult<CInt> {
     adopting(
       call("recvmsg", "\(socket), SCM_RIGHTS") {
-        unrecorded.poll(socket, events: Int16(POLLIN), milliseconds: milliseconds).flatMap { ready in
-          ready == 0 ? .failure(.timedOut) : unrecorded.receiveDescriptor(through: socket)
+        unrecorded.poll(socket, events: Int16(POLLIN), milliseconds: milliseconds).flatMap { _ in
+          unrecorded.socketReceive(socket, room: 1).map { message in
+            if message.descriptors.count == 1, !message.lacksDescriptors { return message.descriptors[0] }
+            message.descriptors.forEach(unrecorded.close)
+            return -1
+          }
         }
       })
   }

@@ -126,9 +126,9 @@ package struct Runner {
             Running(
               index: index, trial: trial, child: child, deadline: Deadline(in: limit(of: trial)), node: node,
               display: display))
-        case .failure(let errno):
+        case .failure(let error):
           results[index] = CheckResult(
-            trial.statement, on: trial.subject, .error, reason: "no process could be started: \(errno)")
+            trial.statement, on: trial.subject, .error, reason: "no process could be started: \(error)")
         }
       }
       let next = running.map(\.deadline.remaining).min() ?? .zero
@@ -185,7 +185,7 @@ package struct Runner {
     }
   }
 
-  private func start(_ trial: Trial) -> CallResult<ChildProcess> {
+  private func start(_ trial: Trial) -> Result<ChildProcess, PrimeError> {
     let controls = options.controls
     return ChildProcess.start(naming: Self.taskName) { send in
       let announcing = { @Sendable (call: String) in send(TrialMessage.call(call)) }

@@ -26,7 +26,7 @@ extension DisplayPipe {
   /// Sets the mode and shows the framebuffer; returns when it is shown.
   ///
   /// The kernel waits for the writers' fences of the buffer first, and not by the deadline's time: wait for a fence that may never
-  /// signal before (`SyncFile.wait`, `DMABuf.awaitReadiness`).
+  /// signal before (`SyncFile.wait`, `DMABuf.awaitReadiness`), or show it with `start(showing:part:mode:deadline:)`.
   ///
   /// - Parameters:
   ///   - framebuffer: One of this display's device.
@@ -39,6 +39,63 @@ extension DisplayPipe {
     _ framebuffer: borrowing Framebuffer, part: Rectangle? = nil, mode: DisplayMode, deadline: Deadline
   ) throws(PrimeError) {
     try show(picture(of: framebuffer, part, mode), mode: mode, deadline: deadline)
+  }
+
+  /// Sets the mode and shows the framebuffer once a fence has signalled; returns when it is shown.
+  ///
+  /// The display waits for the fence instead of those of the buffer (`IN_FENCE_FD`), by the deadline's time: where that passes first,
+  /// the picture is still to come.
+  ///
+  /// - Parameters:
+  ///   - framebuffer: One of this display's device.
+  ///   - part: The part of it to show; nil is as much as the mode shows, from the upper left corner.
+  ///   - mode: One of the route's modes.
+  ///   - fence: What the display waits for, for example that of a GPU that is still drawing.
+  ///   - deadline: When to give up.
+  /// - Throws: As `start(showing:part:mode:after:deadline:)` and `finish`.
+  @discardableResult
+  public func show(
+    _ framebuffer: borrowing Framebuffer, part: Rectangle? = nil, mode: DisplayMode, after fence: borrowing SyncFile,
+    deadline: Deadline
+  ) throws(PrimeError) -> Flip {
+    try finish(
+      start(showing: framebuffer, part: part, mode: mode, after: fence, deadline: deadline), deadline: deadline)
+  }
+
+  /// Asks for a mode and a framebuffer without waiting for anything; end it with `finish`.
+  ///
+  /// - Parameters:
+  ///   - framebuffer: One of this display's device.
+  ///   - part: The part of it to show; nil is as much as the mode shows, from the upper left corner.
+  ///   - mode: One of the route's modes.
+  ///   - deadline: When to give up where the kernel is interrupted over and over.
+  /// - Returns: What was started, with a fence that signals when the framebuffer is shown.
+  /// - Throws: `DRM_IOCTL_MODE_ATOMIC` with the errno, `EBUSY` where another picture is under way, and with `unsupported` where
+  ///   the display has no atomic mode setting; `commit` with `unsuitable` as `show`.
+  public func start(
+    showing framebuffer: borrowing Framebuffer, part: Rectangle? = nil, mode: DisplayMode, deadline: Deadline
+  ) throws(PrimeError) -> StartedFlip {
+    try start(showing: picture(of: framebuffer, part, mode), mode: mode, after: nil, deadline: deadline)
+  }
+
+  /// Asks for a mode and a framebuffer once a fence has signalled, without waiting for anything; end it with `finish`.
+  ///
+  /// The display waits for the fence instead of those of the buffer (`IN_FENCE_FD`). It may be closed at once.
+  ///
+  /// - Parameters:
+  ///   - framebuffer: One of this display's device.
+  ///   - part: The part of it to show; nil is as much as the mode shows, from the upper left corner.
+  ///   - mode: One of the route's modes.
+  ///   - fence: What the display waits for, for example that of a GPU that is still drawing.
+  ///   - deadline: When to give up where the kernel is interrupted over and over.
+  /// - Returns: What was started, with a fence that signals when the framebuffer is shown.
+  /// - Throws: As `start(showing:part:mode:deadline:)`.
+  public func start(
+    showing framebuffer: borrowing Framebuffer, part: Rectangle? = nil, mode: DisplayMode,
+    after fence: borrowing SyncFile, deadline: Deadline
+  ) throws(PrimeError) -> StartedFlip {
+    try start(
+      showing: picture(of: framebuffer, part, mode), mode: mode, after: fence.rawDescriptor, deadline: deadline)
   }
 
   /// Shows another framebuffer at the next frame, the same part of it, and waits until it is shown.
@@ -58,7 +115,11 @@ extension DisplayPipe {
   @discardableResult
   public func flip(to framebuffer: borrowing Framebuffer, deadline: Deadline) async throws(PrimeError) -> Flip {
     let flip = try submit(picture(of: framebuffer), deadline: deadline)
-    return try await suspendUntilFlip(flip.number, deadline: deadline).flip(since: flip.begun, on: route.device.kernel)
+    let shown = try await suspendUntilFlip(flip.number, deadline: deadline).flip(
+      since: flip.begun, on: route.device.kernel)
+    // A capture may have left its picture being written.
+    try await suspendUntilWritten(deadline: deadline)
+    return shown
   }
 
   /// Asks for another framebuffer at the next frame without waiting for anything; end it with `finish`.
@@ -79,7 +140,7 @@ extension DisplayPipe {
   ///   - fence: What the display waits for, for example that of a GPU that is still drawing.
   ///   - deadline: When to give up where the kernel is interrupted over and over.
   /// - Returns: The flip, with a fence that signals when the framebuffer is shown.
-  /// - Throws: `DRM_IOCTL_MODE_ATOMIC` with the errno, `EBUSY` where another flip is under way, and `ENOTSUP` without a call where
+  /// - Throws: `DRM_IOCTL_MODE_ATOMIC` with the errno, `EBUSY` where another flip is under way, and with `unsupported` where
   ///   the display has no atomic mode setting; `commit` with `unsuitable` for a framebuffer of another device.
   public func start(
     flipTo framebuffer: borrowing Framebuffer, after fence: borrowing SyncFile, deadline: Deadline

@@ -14,8 +14,8 @@ public final class DisplayPipe {
   var isChanged = false
   /// The mode that was set last.
   private var lit: DisplayMode?
-  /// A picture that was given up on while the engine was still writing it.
-  package var unfinished: WritebackJob?
+  /// A picture that the engine is still writing, and that nobody may have waited for to the end.
+  package private(set) var unfinished: WritebackJob?
   /// How many pictures the engine did not write in time, so that they had to be composed again or were given up.
   package private(set) var lostWritebacks = 0
   /// The flips that were shown and that nobody has asked for yet, by the number that their event has.
@@ -109,7 +109,8 @@ public final class DisplayPipe {
     saved = nil
     let device = route.device
     defer { device.dropMaster() }
-    if let job = unfinished.take() {
+    if let job = unfinished {
+      unfinished = nil
       // An engine whose CRTC is switched off before a job was written keeps that job in its queue. vkms (6.12) signals
       // every later fence one job late from then on, for anybody, until its module is loaded again.
       _ = try? job.finish(on: route, patience: .seconds(2), deadline: Deadline(in: .seconds(10), on: device.kernel))
@@ -133,15 +134,25 @@ public final class DisplayPipe {
     isTaken = true
   }
 
-  /// Waits for a picture to be written, and keeps the job for `close` where the deadline comes first.
-  func finishWriting(_ job: consuming WritebackJob, deadline: Deadline) throws(PrimeError) {
-    let end: WritebackJob.End
-    do throws(PrimeError) {
-      end = try job.finish(on: route, deadline: deadline)
-    } catch {
-      unfinished = consume job
-      throw error
+  /// Waits for the picture that the engine is writing, if there is one; `close` does once more where the deadline comes first.
+  func finishWriting(deadline: Deadline) throws(PrimeError) {
+    guard let job = unfinished else { return }
+    try end(job, with: job.finish(on: route, deadline: deadline))
+  }
+
+  /// As `finishWriting`, for a task.
+  func suspendUntilWritten(deadline: Deadline) async throws(PrimeError) {
+    guard let job = unfinished else { return }
+    let route = route
+    let end = try await SuspendedWait.run(on: route.device.subject, deadline: deadline) {
+      (deadline) throws(PrimeError) in try job.finish(on: route, deadline: deadline)
     }
+    try self.end(job, with: end)
+  }
+
+  private func end(_ job: WritebackJob, with end: WritebackJob.End) throws(PrimeError) {
+    // Another task of the same actor may have waited for it as well, and begun the next one.
+    if unfinished === job { unfinished = nil }
     guard end != .written else { return }
     lostWritebacks += 1
     guard case .lost(let reason) = end else { return }
@@ -183,7 +194,8 @@ public final class DisplayPipe {
     lit = mode
     secondPlane = picture.overlay?.plane.object
     guard let job = try writebackJob(fences, picture) else { return }
-    try finishWriting(job, deadline: deadline)
+    unfinished = job
+    try finishWriting(deadline: deadline)
   }
 
   /// Sets a new mode in a commit of its own where a job is to come.
@@ -278,7 +290,7 @@ public final class DisplayPipe {
   package func flip(to picture: Picture, deadline: Deadline) throws(PrimeError) -> Flip {
     let flip = try submit(picture, deadline: deadline)
     let seen = try awaitFlip(flip.number, deadline: deadline).flip(since: flip.begun, on: route.device.kernel)
-    if let job = unfinished.take() { try finishWriting(job, deadline: deadline) }
+    try finishWriting(deadline: deadline)
     return seen
   }
 
@@ -313,13 +325,40 @@ public final class DisplayPipe {
     }
     var commit = AtomicCommit()
     try commit.set(objects.plane, "FB_ID", UInt64(picture.framebuffer.rawValue))
-    if let fence { try commit.set(objects.plane, "IN_FENCE_FD", UInt64(fence)) }
     try arrange(picture.overlay, in: &commit)
     if let target = picture.target { try commit.set(objects.connector, "WRITEBACK_FB_ID", UInt64(target.rawValue)) }
+    return try submit(
+      commit, objects, picture, flags: [], number: number, begun: begun, after: fence, givingFence: givingFence,
+      deadline: deadline)
+  }
+
+  /// Asks for a mode and a picture without waiting for anything; the route has atomic mode setting.
+  func submit(
+    _ picture: Picture, mode: DisplayMode, on objects: DisplayRoute.Objects, after fence: CInt?, deadline: Deadline
+  ) throws(PrimeError) -> Submission {
+    let number = try nextFlip()
+    take()
+    let begun = route.device.kernel.now
+    let blob = try PropertyBlob(mode.bytes, on: route.device)
+    try light(objects, picture, mode: mode, blob, deadline: deadline)
+    let submission = try submit(
+      modeset(objects, picture, mode: blob), objects, picture, flags: .allowModeset, number: number, begun: begun,
+      after: fence, givingFence: true, deadline: deadline)
+    lit = mode
+    return submission
+  }
+
+  private func submit(
+    _ commit: AtomicCommit, _ objects: DisplayRoute.Objects, _ picture: Picture, flags: AtomicCommit.Flags,
+    number: UInt64, begun: SuspendingClock.Instant, after fence: CInt?, givingFence: Bool, deadline: Deadline
+  ) throws(PrimeError) -> Submission {
+    let device = route.device
+    var commit = commit
+    if let fence { try commit.set(objects.plane, "IN_FENCE_FD", UInt64(fence)) }
     let shown = givingFence ? [try objects.crtc.setting("OUT_FENCE_PTR", to: 0)] : []
     let fences = try commit.send(
-      on: device, flags: [.nonBlocking, .event], outFences: shown + outFences(objects, picture), userData: number,
-      deadline: deadline)
+      on: device, flags: flags.union([.nonBlocking, .event]), outFences: shown + outFences(objects, picture),
+      userData: number, deadline: deadline)
     secondPlane = picture.overlay?.plane.object
     isChanged = true
     // Taken over before anything can throw, so that each is closed whatever comes.

@@ -27,11 +27,12 @@ package final class PipeCRC {
   package static func sources(of device: Device, crtcIndex: Int) throws(PrimeError) -> [String] {
     let path = "\(folder(of: device))/crtc-\(crtcIndex)/crc/control"
     let control = Descriptor(
-      adopting: try device.kernel.open(path, flags: O_RDONLY).orThrow("open", on: path, reason: absence(device.kernel)),
+      adopting: try answer(
+        device.kernel.open(path, flags: O_RDONLY), "open", on: path, reason: absence(device.kernel)),
       kernel: device.kernel)
     var text: [UInt8] = []
     while true {
-      let bytes = try device.kernel.read(control.rawValue, limit: 4096).orThrow("read", on: path)
+      let bytes = try answer(device.kernel.read(control.rawValue, limit: 4096), "read", on: path)
       guard !bytes.isEmpty else { break }
       text += bytes
     }
@@ -52,15 +53,29 @@ package final class PipeCRC {
     subject = device.subject
     let folder = "\(Self.folder(of: device))/crtc-\(crtcIndex)/crc"
     let control = Descriptor(
-      adopting: try device.kernel.open("\(folder)/control", flags: O_WRONLY).orThrow(
-        "open", on: "\(folder)/control", reason: Self.absence(device.kernel)),
+      adopting: try Self.answer(
+        device.kernel.open("\(folder)/control", flags: O_WRONLY), "open", on: "\(folder)/control",
+        reason: Self.absence(device.kernel)),
       kernel: device.kernel)
-    _ = try device.kernel.write(control.rawValue, Array(source.utf8)).orThrow("write", on: "\(folder)/control")
+    _ = try Self.answer(
+      device.kernel.write(control.rawValue, Array(source.utf8)), "write", on: "\(folder)/control")
     // Opening the data file is what starts the source.
     data = Descriptor(
-      adopting: try device.kernel.open("\(folder)/data", flags: O_RDONLY | O_NONBLOCK)
-        .orThrow("open", on: "\(folder)/data"),
+      adopting: try Self.answer(
+        device.kernel.open("\(folder)/data", flags: O_RDONLY | O_NONBLOCK), "open", on: "\(folder)/data"),
       kernel: device.kernel)
+  }
+
+  /// What a file of debugfs answered, or an error that says which it was.
+  private static func answer<Value>(
+    _ result: CallResult<Value>, _ call: PrimeError.Operation, on subject: String,
+    reason: @autoclosure () -> String? = nil
+  ) throws(PrimeError) -> Value {
+    do throws(PrimeError) {
+      return try result.orThrow(call, on: subject, reason: reason())
+    } catch {
+      throw error.ofDebugfs()
+    }
   }
 
   private static func absence(_ kernel: any FileCalls) -> String {
@@ -121,7 +136,7 @@ package final class PipeCRC {
       case .success(let bytes): text += bytes
       case .failure(.tryAgain): return Self.entries(of: text)
       case .failure(.interrupted): continue
-      case .failure(let errno): throw PrimeError(operation: "read", errno: errno, subject: subject)
+      case let failed: text += try Self.answer(failed, "read", on: subject)
       }
     }
   }

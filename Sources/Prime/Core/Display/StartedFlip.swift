@@ -1,4 +1,4 @@
-/// A page flip that the kernel accepted and that nobody has waited for yet.
+/// A page flip, or a first picture with its mode, that the kernel accepted and that nobody has waited for yet.
 public struct StartedFlip: ~Copyable, Sendable {
   /// Signals when the picture is shown (`OUT_FENCE_PTR`): a sync_file for other devices and processes, which closes itself.
   public let outFence: SyncFile
@@ -17,17 +17,29 @@ extension DisplayPipe {
   package func start(
     flipTo picture: Picture, after fence: CInt?, deadline: Deadline
   ) throws(PrimeError) -> StartedFlip {
-    let device = route.device
-    guard route.isAtomic else {
-      throw PrimeError(
-        operation: "DRM_IOCTL_MODE_ATOMIC", finding: .unsupported, subject: device.subject,
-        reason: "it has no atomic mode setting, and the legacy calls give no fence")
-    }
-    let submission = try submit(picture, after: fence, givingFence: true, deadline: deadline)
+    guard route.isAtomic else { throw withoutFences }
+    return try started(submit(picture, after: fence, givingFence: true, deadline: deadline))
+  }
+
+  /// Commits a mode and a picture without waiting for anything, as `start(flipTo:after:deadline:)`.
+  package func start(
+    showing picture: Picture, mode: DisplayMode, after fence: CInt?, deadline: Deadline
+  ) throws(PrimeError) -> StartedFlip {
+    guard let objects = route.objects else { throw withoutFences }
+    return try started(submit(picture, mode: mode, on: objects, after: fence, deadline: deadline))
+  }
+
+  private var withoutFences: PrimeError {
+    PrimeError(
+      operation: "DRM_IOCTL_MODE_ATOMIC", finding: .unsupported, subject: route.device.subject,
+      reason: "it has no atomic mode setting, and the legacy calls give no fence")
+  }
+
+  private func started(_ submission: consuming Submission) throws(PrimeError) -> StartedFlip {
     let (number, begun) = (submission.number, submission.begun)
     guard let outFence = submission.outFence else {
       throw PrimeError(
-        operation: "DRM_IOCTL_MODE_ATOMIC", finding: .broken, subject: device.subject,
+        operation: "DRM_IOCTL_MODE_ATOMIC", finding: .broken, subject: route.device.subject,
         reason: "the kernel accepted the commit and gave no fence")
     }
     return StartedFlip(outFence: outFence, number: number, begun: begun)
@@ -39,7 +51,7 @@ extension DisplayPipe {
   @discardableResult
   public func finish(_ flip: borrowing StartedFlip, deadline: Deadline) throws(PrimeError) -> Flip {
     let shown = try awaitFlip(flip.number, deadline: deadline).flip(since: flip.begun, on: route.device.kernel)
-    if let job = unfinished.take() { try finishWriting(job, deadline: deadline) }
+    try finishWriting(deadline: deadline)
     return shown
   }
 
@@ -48,6 +60,9 @@ extension DisplayPipe {
   /// - Throws: As the blocking `finish`, with `cancelled` where the task is cancelled; `pthread_create` where there is no thread.
   @discardableResult
   public func finish(_ flip: borrowing StartedFlip, deadline: Deadline) async throws(PrimeError) -> Flip {
-    try await suspendUntilFlip(flip.number, deadline: deadline).flip(since: flip.begun, on: route.device.kernel)
+    let shown = try await suspendUntilFlip(flip.number, deadline: deadline).flip(
+      since: flip.begun, on: route.device.kernel)
+    try await suspendUntilWritten(deadline: deadline)
+    return shown
   }
 }

@@ -3,7 +3,7 @@
 /// vkms (6.12, `vkms_wb_cleanup_job`) can lose one: the worker that cleans up a finished job switches the composer off, and
 /// where that comes after the next commit has switched it on, nothing composes the next job. Nothing else is wrong with
 /// it: it is written, and its fence signals, as soon as something switches the composer on again.
-package struct WritebackJob: ~Copyable {
+package final class WritebackJob: Sendable {
   private let fence: Descriptor
   private let target: UInt32
 
@@ -43,8 +43,8 @@ package struct WritebackJob: ~Copyable {
   /// them finishes this very job, with this fence.
   ///
   /// - Throws: `poll for the writeback fence` with `deadline` or `cancelled` where `deadline` ends the wait first.
-  borrowing func finish(
-    on route: DisplayRoute, patience: Duration = Self.patience, deadline: Deadline
+  func finish(
+    on route: DisplayRoute, patience: Duration = WritebackJob.patience, deadline: Deadline
   ) throws(PrimeError) -> End {
     if try isWritten(within: patience, on: route.device, deadline: deadline) {
       awaitRelease(by: route.device)
@@ -68,7 +68,7 @@ package struct WritebackJob: ~Copyable {
   }
 
   /// Whether the fence signals in time; throws where the whole work has no time left.
-  private borrowing func isWritten(
+  private func isWritten(
     within patience: Duration, on device: Device, deadline: Deadline
   ) throws(PrimeError) -> Bool {
     let operation: PrimeError.Operation = "poll for the writeback fence"
@@ -88,7 +88,7 @@ package struct WritebackJob: ~Copyable {
   ///
   /// The kernel drops its references to the target after it has cleaned up the job. Only debugfs shows their number; without
   /// it a frame's time must do.
-  private borrowing func awaitRelease(by device: Device) {
+  private func awaitRelease(by device: Device) {
     let end = Deadline(in: .seconds(1), on: device.kernel)
     while end.remaining > .zero {
       guard let references = FramebufferReferences.count(of: target, on: device) else {

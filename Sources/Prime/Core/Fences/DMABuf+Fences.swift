@@ -31,8 +31,8 @@ extension DMABuf {
 
   /// Waits until a reader or a writer need not wait any more (`poll`).
   ///
-  /// - Throws: `poll for the fences` with `deadline` and the drivers and timelines that are still pending, where the kernel
-  ///   can tell them, or with `cancelled`.
+  /// - Throws: `poll for the fences` with `deadline` and its `pendingFences`, where the kernel can tell them, or with
+  ///   `cancelled`.
   public borrowing func awaitReadiness(for access: FenceAccess, deadline: Deadline) throws(PrimeError) {
     let events = Int16(access == .read ? POLLIN : POLLOUT)
     do throws(PrimeError) {
@@ -56,18 +56,13 @@ extension DMABuf {
   }
 
   /// The error of a wait, with what is still pending where its time is over.
-  private borrowing func namingPending(_ error: PrimeError, for access: FenceAccess) -> PrimeError {
-    guard error.finding == .deadline, let pending = pendingInWords(for: access) else { return error }
-    return error.addingPending(pending)
-  }
-
-  private borrowing func pendingInWords(for access: FenceAccess) -> String? {
-    do throws(PrimeError) {
-      let fences = try exportSyncFile(for: access)
-      return try fences.info().pendingInWords
+  private borrowing func namingPending(_ waited: PrimeError, for access: FenceAccess) -> PrimeError {
+    guard waited.finding == .deadline else { return waited }
+    do {
+      return waited.naming(try exportSyncFile(for: access).info().pending)
     } catch {
       // An older kernel, or no descriptor left: the wait's own error is told without the names.
-      return nil
+      return waited
     }
   }
 

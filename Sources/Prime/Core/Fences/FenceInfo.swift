@@ -71,24 +71,8 @@ public struct SyncFileInfo: Hashable, Sendable {
   /// The fences; those of an idle buffer are one that has signalled.
   public let fences: [FenceInfo]
 
-  /// The pending fences in words, `vgem/unbound, 2 of i915/rcs0`; nil when there are none.
-  ///
-  /// The words are the driver's and the timeline's names.
-  var pendingInWords: String? {
-    let pending = fences.filter { $0.status == .pending }.map { "\($0.driver)/\($0.timeline)" }
-    var seen: Set<String> = []
-    let inOrder = pending.filter { seen.insert($0).inserted }
-    guard !inOrder.isEmpty else { return nil }
-    return inOrder.map { name in
-      let count = pending.count { $0 == name }
-      return count == 1 ? name : "\(count) of \(name)"
-    }.joined(separator: ", ")
-  }
-}
-
-extension PrimeError {
-  /// The error of a wait that was too long, with the drivers and timelines that are still at it.
-  func addingPending(_ pending: String) -> PrimeError {
-    explained("\(reason.map { "\($0); " } ?? "")still pending: \(pending)")
+  /// Those of the fences that somebody still has to wait for.
+  package var pending: [PrimeError.PendingFence] {
+    fences.filter { $0.status == .pending }.map { PrimeError.PendingFence(driver: $0.driver, timeline: $0.timeline) }
   }
 }

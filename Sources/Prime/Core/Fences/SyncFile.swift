@@ -82,8 +82,7 @@ public struct SyncFile: ~Copyable, Sendable {
 
   /// Waits until every fence has signalled and gives the status, which says whether the work ended well.
   ///
-  /// - Throws: `poll for the fences` with `deadline` and the drivers and timelines that are still pending, or with
-  ///   `cancelled`; else as `info`.
+  /// - Throws: `poll for the fences` with `deadline` and its `pendingFences`, or with `cancelled`; else as `info`.
   public borrowing func wait(deadline: Deadline) throws(PrimeError) -> FenceStatus {
     do throws(PrimeError) {
       try kernel.awaitEvents(Int16(POLLIN), of: rawDescriptor, "the fences", deadline: deadline, on: subject)
@@ -111,8 +110,8 @@ public struct SyncFile: ~Copyable, Sendable {
   /// The error of a wait, with what is still pending where its time is over.
   private borrowing func namingPending(_ error: PrimeError) -> PrimeError {
     // The file may be what is wrong, so that it cannot be asked either. The error of the wait is the one to tell.
-    guard error.finding == .deadline, let pending = (try? info())?.pendingInWords else { return error }
-    return error.addingPending(pending)
+    guard error.finding == .deadline, let info = try? info() else { return error }
+    return error.naming(info.pending)
   }
 
   /// Whether every fence has signalled at this moment (`poll`), well or with an error.

@@ -70,7 +70,9 @@ public struct DMABufInventory: Hashable, Sendable {
 
   /// The dma-bufs of this machine with what processes hold by descriptors that were started at a time or after it, in clock
   /// ticks since the machine was; nothing of devices and of other processes, which is much quicker.
-  static func holdings(ofProcessesSince startTime: UInt64, by kernel: any KernelCalls) -> [Entry] {
+  static func holdings(
+    ofProcessesSince startTime: UInt64, _ list: DMABufList, by kernel: any KernelCalls
+  ) -> [Entry] {
     var entries: [UInt64: Entry] = [:]
     for process in kernel.entries(of: "/proc") {
       guard let number = Int32(process), let state = ProcessState("/proc/\(process)", by: kernel),
@@ -87,7 +89,7 @@ public struct DMABufInventory: Hashable, Sendable {
         entries[inode] = entry
       }
     }
-    for buffer in DMABufList.listed(by: kernel) ?? [] where entries[buffer.inode] == nil {
+    for buffer in list.listed() ?? [] where entries[buffer.inode] == nil {
       entries[buffer.inode] = Entry(inode: buffer.inode, byteCount: buffer.byteCount, holders: [])
     }
     return Array(entries.values)
@@ -97,11 +99,16 @@ public struct DMABufInventory: Hashable, Sendable {
   ///
   /// The two are read one after the other: where dma-bufs were made or freed meanwhile they are read again, a few times.
   package static func look(systemRoot: String, by kernel: any KernelCalls) -> DMABufInventory {
-    var before = DMABufList.listed(systemRoot: systemRoot, by: kernel)
+    look(systemRoot: systemRoot, DMABufList(systemRoot: systemRoot, by: kernel), by: kernel)
+  }
+
+  /// As `look(systemRoot:by:)`, with a list that is read more often.
+  static func look(systemRoot: String, _ list: DMABufList, by kernel: any KernelCalls) -> DMABufInventory {
+    var before = list.listed()
     var inventory = DMABufInventory(buffers: [], hiddenProcesses: 0)
     for _ in 0..<3 {
       let listed: [ListedDMABuf]?
-      (inventory, listed) = readOnce(systemRoot: systemRoot, kernel)
+      (inventory, listed) = readOnce(systemRoot: systemRoot, list, kernel)
       if before?.map(\.inode) == listed?.map(\.inode) { break }
       before = listed
     }
@@ -109,7 +116,7 @@ public struct DMABufInventory: Hashable, Sendable {
   }
 
   private static func readOnce(
-    systemRoot: String, _ kernel: any KernelCalls
+    systemRoot: String, _ list: DMABufList, _ kernel: any KernelCalls
   ) -> (DMABufInventory, [ListedDMABuf]?) {
     var entries: [UInt64: Entry] = [:]
     var hidden = 0
@@ -135,7 +142,7 @@ public struct DMABufInventory: Hashable, Sendable {
       }
     }
     // Read last: what a process held and the list does not have is gone by now.
-    let reading = DMABufList.read(systemRoot: systemRoot, by: kernel)
+    let reading = list.read()
     if case .list(let listed, _) = reading {
       let drivers = Drivers(systemRoot: systemRoot, kernel: kernel)
       entries = Dictionary(

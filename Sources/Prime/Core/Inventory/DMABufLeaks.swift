@@ -26,6 +26,7 @@ public struct DMABufLeaks: Hashable, Sendable, Codable {
 public struct DMABufLeakSearch: Sendable {
   private let before: DMABufInventory
   private let kernel: any KernelCalls
+  private let list: DMABufList
   private let commandStart: UInt64
   private let started: SuspendingClock.Instant
   /// When to look next, and when at every process: to look costs time, of which a third is enough.
@@ -53,6 +54,7 @@ public struct DMABufLeakSearch: Sendable {
   package init(before: DMABufInventory, command: Int32, kernel: any KernelCalls) {
     self.before = before
     self.kernel = kernel
+    list = DMABufList(by: kernel)
     started = kernel.now
     (nextLook, nextWholeLook) = (started, started)
     // One that has ended already is still there for its parent to reap.
@@ -71,7 +73,7 @@ public struct DMABufLeakSearch: Sendable {
       made = leaks.left
     } else {
       let old = Set(before.buffers.map(\.inode))
-      made = DMABufInventory.holdings(ofProcessesSince: commandStart, by: kernel)
+      made = DMABufInventory.holdings(ofProcessesSince: commandStart, list, by: kernel)
         .filter { !old.contains($0.inode) && !elsewhere.contains($0.inode) }
     }
     if let lastMoment { seen.add(lastMoment) }
@@ -86,7 +88,7 @@ public struct DMABufLeakSearch: Sendable {
     if isWhole { nextWholeLook = end.advanced(by: pause * 10) }
   }
 
-  private func current() -> DMABufInventory { .look(systemRoot: "", by: kernel) }
+  private func current() -> DMABufInventory { .look(systemRoot: "", list, by: kernel) }
 
   /// What the command left, with everything that is there now.
   ///

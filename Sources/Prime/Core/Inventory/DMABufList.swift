@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// One dma-buf as the kernel lists it, whoever holds it.
 public struct ListedDMABuf: Hashable, Sendable {
   /// What tells it from every other since the machine was started (contract A05).
@@ -42,9 +44,15 @@ public enum DMABufListSource: String, Hashable, Sendable, Codable {
 }
 
 /// The dma-bufs that the kernel lists, whoever holds them.
-package enum DMABufList {
+///
+/// It may be read any number of times, and keeps what the kernel has loaded for it as long as it lives.
+package final class DMABufList: Sendable {
   private static let path = "/sys/kernel/debug/dma_buf/bufinfo"
   private static let statistics = "/sys/kernel/dmabuf/buffers"
+
+  private let systemRoot: String
+  private let kernel: any KernelCalls
+  private let iterator = Mutex<DMABufIterator?>(nil)
 
   /// What became of a try to read the list.
   package enum Reading {
@@ -53,24 +61,39 @@ package enum DMABufList {
     case nothing(PrimeError?)
   }
 
+  /// The list below `systemRoot`; nothing is read yet.
+  package init(systemRoot: String = "", by kernel: any KernelCalls) {
+    (self.systemRoot, self.kernel) = (systemRoot, kernel)
+  }
+
   /// All of them, from the first source that can be read, in the order of `DMABufListSource`; nil where there is none.
   ///
   /// The iterator is this machine's, and not asked for another root.
-  package static func listed(systemRoot: String = "", by kernel: any KernelCalls) -> [ListedDMABuf]? {
-    guard case .list(let buffers, _) = read(systemRoot: systemRoot, by: kernel) else { return nil }
+  package func listed() -> [ListedDMABuf]? {
+    guard case .list(let buffers, _) = read() else { return nil }
     return buffers
   }
 
+  /// As `listed`, for one look.
+  package static func listed(by kernel: any KernelCalls) -> [ListedDMABuf]? { DMABufList(by: kernel).listed() }
+
   /// All of them, with where they were read.
-  package static func read(systemRoot: String = "", by kernel: any KernelCalls) -> Reading {
-    if let buffers = recorded(systemRoot + path, kernel) { return .list(buffers, .debugfs) }
-    if let buffers = counted(systemRoot + statistics, kernel) { return .list(buffers, .sysfs) }
+  package func read() -> Reading {
+    if let buffers = Self.recorded(systemRoot + Self.path, kernel) { return .list(buffers, .debugfs) }
+    if let buffers = Self.counted(systemRoot + Self.statistics, kernel) { return .list(buffers, .sysfs) }
     guard systemRoot.isEmpty else { return .nothing(nil) }
     do throws(PrimeError) {
-      return .list(try DMABufIterator.listed(by: kernel), .iterator)
+      return .list(try loadedIterator().listed(), .iterator)
     } catch {
       return .nothing(error)
     }
+  }
+
+  private func loadedIterator() throws(PrimeError) -> DMABufIterator {
+    if let iterator = iterator.withLock({ $0 }) { return iterator }
+    let made = try DMABufIterator(by: kernel)
+    iterator.withLock { $0 = made }
+    return made
   }
 
   private static func recorded(_ path: String, _ kernel: any FileCalls) -> [ListedDMABuf]? {
@@ -90,9 +113,7 @@ package enum DMABufList {
   }
 
   /// The inodes of all of them; nil where no list can be read.
-  package static func inodes(by kernel: any KernelCalls) -> Set<UInt64>? {
-    listed(by: kernel).map { Set($0.map(\.inode)) }
-  }
+  package func inodes() -> Set<UInt64>? { listed().map { Set($0.map(\.inode)) } }
 
   /// Reads what `dma-buf.c:dma_buf_debug_show` writes.
   ///
@@ -153,10 +174,11 @@ package enum DMABufList {
     of inodes: Set<UInt64>, by kernel: any KernelCalls, deadline: Deadline
   ) -> Set<UInt64>? {
     guard !inodes.isEmpty else { return [] }
-    var alive = self.inodes(by: kernel)?.intersection(inodes)
+    let list = DMABufList(by: kernel)
+    var alive = list.inodes()?.intersection(inodes)
     while let left = alive, !left.isEmpty, deadline.remaining > .zero {
       deadline.pause(milliseconds: 10)
-      alive = self.inodes(by: kernel)?.intersection(inodes)
+      alive = list.inodes()?.intersection(inodes)
     }
     return alive
   }

@@ -15,8 +15,9 @@ extension KernelCalls {
       case .success(let found):
         if found & events != 0 { return }
         throw PrimeError(
-          operation: "poll for \(what)", errno: found & Int16(POLLNVAL) != 0 ? .badDescriptor : .inputOutput,
-          subject: subject())
+          operation: "poll for \(what)", finding: .broken, subject: subject(),
+          reason: found & Int16(POLLNVAL) != 0
+            ? notOpen : "poll says that it failed (events 0x\(String(UInt16(bitPattern: found), radix: 16)))")
       case .failure(let errno):
         throw PrimeError(operation: "poll for \(what)", errno: errno, subject: subject())
       }
@@ -35,7 +36,7 @@ extension KernelCalls {
         guard found & Int16(POLLNVAL) == 0 else {
           throw PrimeError(
             operation: "poll for \(what)", finding: .broken, subject: subject(),
-            reason: "poll says that the descriptor is not open (POLLNVAL)")
+            reason: notOpen)
         }
         return found & events
       case .failure(.interrupted), .failure(.tryAgain):
@@ -45,3 +46,5 @@ extension KernelCalls {
     }
   }
 }
+
+private let notOpen = "poll says that the descriptor is not open (POLLNVAL)"

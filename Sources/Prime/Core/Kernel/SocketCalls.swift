@@ -60,18 +60,4 @@ extension KernelCalls {
   package func sendDescriptor(_ descriptor: CInt, through socket: CInt) -> CallResult<Void> {
     socketSend(socket, [UInt8(ascii: "d")], descriptors: [descriptor])
   }
-
-  /// The descriptor that came through a socket, close-on-exec and the caller's to close.
-  ///
-  /// `EPIPE` where the other end is gone, `EBADMSG` where a message came that has not exactly one.
-  package func receiveDescriptor(through socket: CInt) -> CallResult<CInt> {
-    socketReceive(socket, room: 1).flatMap { message in
-      guard !message.bytes.isEmpty else { return .failure(.brokenPipe) }
-      guard message.descriptors.count == 1, !message.lacksDescriptors else {
-        message.descriptors.forEach(close)
-        return .failure(.badMessage)
-      }
-      return .success(message.descriptors[0])
-    }
-  }
 }

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Synchronization
 
 /// A wait for which its caller is suspended: what blocks is a thread made for it, and no thread of the task's executor.
 ///
@@ -16,10 +17,11 @@ enum SuspendedWait {
   ) async throws(PrimeError) -> Value {
     let cancellation = Cancellation(orWhere: { deadline.isCancelled })
     let obeyed = deadline.obeying(cancellation)
+    let work = LentWork(wait)
     let result = await withTaskCancellationHandler {
       await withCheckedContinuation { (continuation: CheckedContinuation<Result<Value, PrimeError>, Never>) in
         let started = KernelThread.startAlone {
-          continuation.resume(returning: Result { () throws(PrimeError) in try wait(obeyed) })
+          continuation.resume(returning: work.run(until: obeyed))
         }
         guard case .failure(let errno) = started else { return }
         continuation.resume(
@@ -34,6 +36,27 @@ enum SuspendedWait {
       cancellation.request()
     }
     return try result.get()
+  }
+}
+
+/// Work that another thread does once.
+///
+/// What it holds, open files perhaps, has been let go of when its result is there: the thread itself ends some time later.
+private final class LentWork<Value: Sendable>: Sendable {
+  typealias Body = @Sendable (Deadline) throws(PrimeError) -> Value
+
+  private let body: Mutex<Body?>
+
+  init(_ body: @escaping Body) { self.body = Mutex(body) }
+
+  func run(until deadline: Deadline) -> Result<Value, PrimeError> {
+    let taken = body.withLock { $0.take() }
+    return Result { () throws(PrimeError) in
+      guard let taken else {
+        throw PrimeError(operation: "pthread_create", finding: .broken, subject: "a wait", reason: "it was begun twice")
+      }
+      return try taken(deadline)
+    }
   }
 }
 

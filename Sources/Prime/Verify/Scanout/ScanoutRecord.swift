@@ -56,12 +56,7 @@ final class ScanoutRecord {
       report.reason = stop.reason ?? report.reason
       return
     }
-    // One pair gives no evidence for the side of a refused import; `verify` has the whole matrix.
-    let meaning =
-      stop.refusedBy == .either
-      ? error.errno.map(RefusalReason.guess) ?? ""
-      : error.errno?.meaning ?? ""
-    report.note(error, reason: "\(error.subject): \(error.reason ?? meaning)")
+    report.note(error, reason: "\(error.subject): \(stop.explanation(of: error))")
   }
 
   /// Ends the report because another display ended the run.
@@ -69,5 +64,15 @@ final class ScanoutRecord {
     guard !report.verdict.arrives else { return }
     report.verdict = .untested
     report.reason = "not shown to the end, since \(other.report.display) ended it: see there"
+  }
+}
+
+extension Stop {
+  /// Why a display declined.
+  ///
+  /// One pair gives no evidence for the side of a refused import, so that what is said of its errno is a guess.
+  func explanation(of error: PrimeError) -> String {
+    guard refusedBy == .either, let errno = error.errno, error.reason == nil else { return error.explanation }
+    return RefusalReason.guess(errno)
   }
 }

@@ -129,12 +129,8 @@ final class ScanoutStage {
   /// The report names one exporter; a refusal of the other one's buffer says so.
   private func namingOverlay(_ stop: Stop) -> Stop {
     guard let error = stop.error, let exporter = request.overlay?.exporter.name else { return stop }
-    let meaning =
-      stop.refusedBy == .either
-      ? error.errno.map(RefusalReason.guess) ?? ""
-      : error.errno?.meaning ?? ""
     var stop = stop
-    stop.error = error.explained("the overlay's buffer from \(exporter): \(error.reason ?? meaning)")
+    stop.error = error.explained("the overlay's buffer from \(exporter): \(stop.explanation(of: error))")
     return stop
   }
 

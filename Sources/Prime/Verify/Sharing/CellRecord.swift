@@ -48,6 +48,7 @@ extension PrimeError {
   var isBreakage: Bool {
     if Self.callsNobodyDeclines.contains(operation) { return true }
     switch cause {
+    case .errno(.inputOutput) where isOfDebugfs: return false
     case .errno(let errno):
       return [
         .inputOutput, .badDescriptor, .tooManyOpenFiles, .tooManyOpenFilesInSystem, .timedOut, .cancelled, .interrupted,

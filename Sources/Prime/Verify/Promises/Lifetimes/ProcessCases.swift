@@ -171,7 +171,7 @@ package struct ProcessCases {
       } catch {
         send(Array("\(error)\n".utf8))
       }
-    }.orThrow("fork", on: pair.importer.name)
+    }.get()
   }
 
   private func heard(from child: ChildProcess) throws(PrimeError) -> String {

@@ -49,7 +49,7 @@ final class ExporterProcess {
       } catch {
         try? socket.send(Array("error \(error)".utf8), into: .first)
       }
-    }.orThrow("fork", on: pair.exporter.name)
+    }.get()
     do {
       let words = String(decoding: try socket.receiveBytes(at: .second, deadline: deadline), as: UTF8.self)
       let numbers = words.split(separator: " ").compactMap { UInt64($0) }
