@@ -124,7 +124,7 @@ extension OnARealKernel {
         let display = try DisplayPipe(DisplayRoute(on: device, to: .connected))
         let mode = try #require(display.route.modes.first { $0.size == Size(width: 640, height: 480) })
         let object = try DumbAllocator(device: device).allocate(AllocationRequest(format: .xrgb8888, size: mode.size))
-        let picture = try Framebuffer(GEMHandle(importing: object.export(.read), into: device), object.description)
+        let picture = try object.export(.read).imported(into: device).framebuffer()
         let fenced = try FencedBuffer()
         let fence = try fenced.attach(.write)
         let fences = try fenced.buffer.exportSyncFile(for: .read)
