@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +17,10 @@ int cprocess_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC) == 0 ? 0 : -errno
 
 static int other_threads(void) {
   struct stat status;
+  struct statfs file_system;
+  /* Where procfs is not mounted, a folder of that name may hold anything: over 9p it is that of the process that serves it. */
+  if (statfs("/proc", &file_system) != 0 || file_system.f_type != PROC_SUPER_MAGIC)
+    return 0;
   /* A folder of /proc has two links and one for each thread (proc_task_getattr). */
   if (stat("/proc/self/task", &status) != 0)
     return 0;

@@ -138,6 +138,8 @@ package struct GBMBuffer: ~Copyable {
   let device: GBMDevice
   /// Whether GBM made it with `CREATE_DUMB` on the file that it was given.
   private let isDumb: Bool
+  /// Whether this value was the first to export it, for reading.
+  private let isExportedForReading = Atomic(false)
 
   init(creating request: AllocationRequest, on device: GBMDevice, operation: PrimeError.Operation) throws(PrimeError) {
     let width = try PrimeError.word(request.width, of: "\(request.size)", operation, on: device.subject)
@@ -213,6 +215,9 @@ package struct GBMBuffer: ~Copyable {
     if isDumb { return ownFile }
     let given = try exportThroughGBM(plane, .read)
     guard ownFile.identity == given.identity else { return try exportThroughGBM(plane, access) }
+    // Whoever exported it for reading first knows why it stays so.
+    if access == .read { isExportedForReading.store(true, ordering: .relaxed) }
+    if isExportedForReading.load(ordering: .relaxed) { return ownFile }
     // Mesa may have exported it before, to have the display know it: of v3d beside vc4 that is for reading alone.
     return try granting(access, ownFile, of: "drmPrimeHandleToFD")
   }
