@@ -132,6 +132,33 @@ extension ToolOnARealKernel {
       #expect(whole.allSatisfy { $0.disjoint == nil })
     }
 
+    /// vkms fetches luma and chroma from 7.2 on, and takes every plane from the first buffer (`packed_pixels_addr`, `map[0]`).
+    @Test func `of luma and chroma is what the importer's display makes of them`() throws {
+      func cell(_ options: [String]) throws -> CellReport {
+        let ran = try RunningTool(
+          ["verify", "--json", "--size", "64x64", "--exporter", "udmabuf", "--importer", "vkms"] + options
+        ).finish()
+        return try #require(
+          try JSONDecoder().decode(VerifyReport.self, from: Data(ran.standardOutput.utf8)).cells.first)
+      }
+      let fetches = !["6.1.", "6.12."].contains(where: try #require(Tool.release).hasPrefix)
+      for format in ["NV12", "NV16", "P010", "YUV420"] {
+        let whole = try cell(["--format", format])
+        #expect(whole.verdict == (fetches ? .proven : .shared), "\(format): \(whole.reason ?? "")")
+        #expect(whole.conversion == (fetches ? "BT.601 limited, within 3 of 255" : nil))
+        guard !fetches else { continue }
+        let writeback = try #require(whole.tried.first { $0.observer == .writeback })
+        #expect(writeback.reason?.contains("does not fetch \(format)") == true, "\(writeback.reason ?? "")")
+      }
+      let disjoint = try cell(["--format", "NV12", "--disjoint"])
+      #expect(disjoint.verdict == (fetches ? .mismatch : .shared))
+      #expect(
+        !fetches
+          || disjoint.reason?.hasSuffix("the chroma from the first dma-buf, at the place that it has in its own")
+            == true
+      )
+    }
+
     @Test func `has the keys of its schema`() throws {
       let report = try Self.run.get().0.json()
       #expect(

@@ -182,6 +182,9 @@ struct MatrixText {
       let objection = cell.formatObjection.map { ": \($0)" } ?? ""
       notes.append("its bytes are proven, shown as \(shownAs) and not as \(cell.format)\(objection)")
     }
+    if cell.verdict == .proven, let conversion = cell.conversion {
+      notes.append("its colours are proven: those of \(cell.format) by \(conversion)")
+    }
     if cell.observers.contains(.v4l2Capture), let reason = cell.reason { notes.append(reason) }
     return notes
   }

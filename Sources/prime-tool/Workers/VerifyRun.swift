@@ -10,7 +10,7 @@ struct VerifyRun {
   let devices: [DeviceDescription]
   let seed: UInt64
   let deadline: Deadline
-  /// How long a cell with a picture of up to 1920x1080 may take.
+  /// How long a cell with a picture of up to 1920x1080 may take; one of luma and chroma is more work (`Matrix.Cell.pixelCount`).
   let cellLimit: Duration
   let showsMesaOutput: Bool
   let supervisor: Supervisor

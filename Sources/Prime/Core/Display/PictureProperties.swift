@@ -27,6 +27,9 @@ enum PictureProperties {
     // drm_plane.c: DRM_SCALING_FILTER_DEFAULT, for planes and for CRTCs.
     Rule(.plane, "SCALING_FILTER", 0),
     Rule(.crtc, "SCALING_FILTER", 0),
+    // drm_color_mgmt.c: DRM_COLOR_YCBCR_BT601 and DRM_COLOR_YCBCR_LIMITED_RANGE, by which luma and chroma become colours.
+    Rule(.plane, "COLOR_ENCODING", 0),
+    Rule(.plane, "COLOR_RANGE", 0),
     // drm_plane.c: the hot spot of a pointer that the host draws; only planes of virtual devices have one.
     Rule(.plane, "HOTSPOT_X", 0),
     Rule(.plane, "HOTSPOT_Y", 0),
@@ -81,11 +84,10 @@ enum PictureProperties {
     "IN_FENCE_FD", "OUT_FENCE_PTR", "FB_DAMAGE_CLIPS", "WRITEBACK_FB_ID", "WRITEBACK_OUT_FENCE_PTR",
   ]
 
-  /// Left as they are, and nothing to wonder about: they name a link's state, what a screen is told, or what only matters for
-  /// pictures in other colour models.
+  /// Left as they are, and nothing to wonder about: they name a link's state, or what a screen is told.
   static let harmless: Set<String> = [
-    "DPMS", "link-status", "max bpc", "Content Protection", "HDCP Content Type", "content type", "COLOR_ENCODING",
-    "COLOR_RANGE", "privacy-screen sw-state", "audio", "coherent", "load detection", "underscan hborder",
+    "DPMS", "link-status", "max bpc", "Content Protection", "HDCP Content Type", "content type",
+    "privacy-screen sw-state", "audio", "coherent", "load detection", "underscan hborder",
     "underscan vborder",
   ]
 
@@ -128,5 +130,23 @@ extension DisplayObject {
       let usual = property.isBlob || property.isBitmask ? 0 : property.values.first ?? 0
       return property.value != usual
     }.map(\.name)
+  }
+}
+
+extension DisplayRoute {
+  /// The values that the plane's `COLOR_ENCODING` and `COLOR_RANGE` have while this library shows something; nil where it has not
+  /// got both.
+  package var colourModel: (encoding: UInt64, range: UInt64)? {
+    guard let plane = objects?.plane, let encoding = plane.property("COLOR_ENCODING"),
+      let range = plane.property("COLOR_RANGE")
+    else { return nil }
+    return (plane.valueWhileShown(encoding), plane.valueWhileShown(range))
+  }
+}
+
+extension DisplayObject {
+  /// The neutral value where a rule says one and the property can have it; else the value that it has.
+  fileprivate func valueWhileShown(_ property: KMSProperty) -> UInt64 {
+    neutralising.first { $0.property == property.id }?.value ?? property.value
   }
 }

@@ -74,6 +74,8 @@ public struct CellReport: FailureReporting, Hashable, Sendable, Codable {
   public var mapping: ImportMapping?
   /// The format that a display engine was told the bytes have; nil where none looked.
   public var shownAs: String?
+  /// By which conversion the display's colours were compared, and how closely; nil where bytes were.
+  public var conversion: String?
   /// Why the display's plane does not take the buffer in its own format, which says nothing of its bytes; nil where it does.
   public var formatObjection: String?
   /// Which GBM driver looked; nil where none did.

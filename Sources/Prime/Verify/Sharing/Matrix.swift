@@ -63,8 +63,10 @@ public struct Matrix: Sendable {
     /// The buffer.
     let request: AllocationRequest
 
-    /// How many pixels it has.
-    public var pixelCount: Int { request.width * request.height }
+    /// How many pixels there are to look at: one that a display makes of luma and chroma counts for eight.
+    public var pixelCount: Int {
+      request.width * request.height * (request.format.lumaChroma == nil ? 1 : 8)
+    }
   }
 
   /// What a whole run checks, in the order of the report.

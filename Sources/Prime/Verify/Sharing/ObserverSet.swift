@@ -48,6 +48,9 @@ final class ObserverSet {
   /// mode; nil where the buffer itself was looked at.
   var standIn: (width: Int, height: Int)? { active.lazy.compactMap(\.showing).first?.standIn }
 
+  /// By which conversion colours were compared; nil where bytes were.
+  var conversion: String? { active.lazy.compactMap { ($0 as? PlanarWritebackObserver)?.conversion }.first }
+
   /// Which GBM driver looked; nil where none did.
   var gbm: GBMDriver? { active.lazy.compactMap { $0 as? GBMMapObserver }.first?.driver }
 
@@ -60,7 +63,10 @@ final class ObserverSet {
   ) throws {
     let importer = imported.device
     try attempt(.writeback, examination) {
-      try WritebackObserver(imported, of: picture, targetOtherwiseFrom: allocator)
+      if picture.layout.planes.count > 1 {
+        return try PlanarWritebackObserver(imported, of: picture, targetOtherwiseFrom: allocator)
+      }
+      return try WritebackObserver(imported, of: picture, targetOtherwiseFrom: allocator)
     }
     // A checksum takes many frames and shows no more than writeback does.
     if active.isEmpty {
@@ -101,7 +107,7 @@ final class ObserverSet {
     do {
       try deadline.check("observe", on: record.report.importer)
       let observer = try make()
-      if let writeback = observer as? WritebackObserver { record.inodes.insert(writeback.targetInode) }
+      if let writeback = observer as? any WritebackLooker { record.inodes.insert(writeback.targetInode) }
       try look(with: observer, examination)
       active.append(observer)
     } catch let error as PrimeError where !error.isBreakage {
@@ -111,7 +117,7 @@ final class ObserverSet {
 
   private func look(with observer: any Observer, _ examination: Examination) throws {
     defer {
-      if let writeback = observer as? WritebackObserver, writeback.lostWritebacks > 0 {
+      if let writeback = observer as? any WritebackLooker, writeback.lostWritebacks > 0 {
         record.report.lostWritebacks = writeback.lostWritebacks
       }
     }

@@ -276,6 +276,7 @@ package struct PairCheck {
         reach: record.report.sync?.reach, evidence: record.report.sync?.evidence)
     }
     record.report.shownAs = observers.shownAs?.name
+    record.report.conversion = observers.conversion
     record.report.formatObjection = observers.formatObjection
     record.report.gbm = observers.gbm
     let isHeld = record.report.verdict == .held

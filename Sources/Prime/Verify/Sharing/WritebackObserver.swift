@@ -1,8 +1,16 @@
 internal import Prime
 
+/// A display engine that writes what it fetched into a second buffer.
+protocol WritebackLooker: Observer {
+  /// The inode of the second buffer.
+  var targetInode: UInt64 { get }
+  /// How many pictures the engine did not write in time.
+  var lostWritebacks: Int { get }
+}
+
 /// The importer's display engine: it fetches the imported picture and writes what it fetched into a second buffer, which is
 /// the importer's own.
-final class WritebackObserver: Observer {
+final class WritebackObserver: WritebackLooker {
   let name = ObserverName.writeback
   // Destroyed in this order: the display goes back to what it showed before its framebuffers are removed.
   private let pipeline: WritebackPipeline
@@ -76,10 +84,8 @@ final class WritebackObserver: Observer {
     throw sharesMemory(subject, "the exporter gives one dma-buf for two buffers")
   }
 
-  /// The inode of the second buffer.
   var targetInode: UInt64 { targetBuffer.identity.inode }
 
-  /// How many pictures the engine did not write in time.
   var lostWritebacks: Int { pipeline.lostWritebacks }
 
   func look(_ examination: Examination, deadline: Deadline) throws -> Mismatch? {
