@@ -1,6 +1,6 @@
-import Prime
 import Testing
 
+@testable import Prime
 @testable import PrimeVerify
 
 @Suite("Luma and chroma on a display")
@@ -65,6 +65,27 @@ struct YCbCrTests {
     return try look.complaint(
       about: bytes.span,
       Examination(expected: patterns.written, earlier: [patterns.earlier], wrong: wrong))
+  }
+
+  /// Memory plane and byte of the first Y, Cb and Cr (`drm_fourcc.h`: "2x2 subsampled Cr:Cb plane" of NV12 has Cb in the lower byte).
+  static let places: [(PixelFormat, luma: [Int], blue: [Int], red: [Int], bytes: Int)] = [
+    (.nv12, [0, 0], [1, 0], [1, 1], 1), (.nv21, [0, 0], [1, 1], [1, 0], 1), (.nv16, [0, 0], [1, 0], [1, 1], 1),
+    (.p010, [0, 0], [1, 0], [1, 2], 2), (.yuv420, [0, 0], [1, 0], [2, 0], 1), (.yvu420, [0, 0], [2, 0], [1, 0], 1),
+  ]
+
+  @Test(arguments: places.indices)
+  func `lie where the format says`(index: Int) throws {
+    let (format, luma, blue, red, bytes) = Self.places[index]
+    let places = try #require(format.lumaChroma)
+    #expect([places.luma.plane, places.luma.offset] == luma)
+    #expect([places.blue.plane, places.blue.offset] == blue)
+    #expect([places.red.plane, places.red.offset] == red)
+    #expect(places.sampleBytes == bytes)
+  }
+
+  @Test(arguments: [PixelFormat.xrgb8888, .yuyv, .r8])
+  func `are in no planes of colours, and of formats of one plane`(format: PixelFormat) {
+    #expect(format.lumaChroma == nil)
   }
 
   /// Samples of 8 bits, and the colour that the Recommendation has for them.

@@ -142,7 +142,7 @@ extension ToolOnARealKernel {
           try JSONDecoder().decode(VerifyReport.self, from: Data(ran.standardOutput.utf8)).cells.first)
       }
       let fetches = !["6.1.", "6.12."].contains(where: try #require(Tool.release).hasPrefix)
-      for format in ["NV12", "NV16", "P010", "YUV420"] {
+      for format in ["NV12", "NV21", "NV16", "P010", "YUV420", "YVU420"] {
         let whole = try cell(["--format", format])
         #expect(whole.verdict == (fetches ? .proven : .shared), "\(format): \(whole.reason ?? "")")
         #expect(whole.conversion == (fetches ? "BT.601 limited, within 3 of 255" : nil))
