@@ -141,7 +141,8 @@ public struct SharedPicture: ~Copyable, Sendable {
 extension BufferDescription {
   /// Checks that each plane ends within its buffer; `sizes` are those of the buffers, in bytes.
   ///
-  /// How a modifier but linear arranges the pixels is the driver's knowledge, so that only the number of buffers is checked then.
+  /// An implicit modifier is taken for rows; how another arranges the pixels is the driver's knowledge, and only the number of buffers
+  /// is checked then.
   package func check(fits sizes: [Int]) throws(LayoutError) {
     guard sizes.count == layout.bufferCount else {
       throw .bufferCount(needed: layout.bufferCount, given: sizes.count)
