@@ -46,15 +46,9 @@ extension SharedPicture {
 
   /// Where the planes lie where the buffers follow each other.
   fileprivate borrowing func joinedLayout() throws(LayoutError) -> PictureLayout {
-    var starts: [Int] = []
-    var end = 0
-    forEachBuffer { _, buffer in
-      starts.append(end)
-      end += buffer.byteCount
-    }
-    return try PictureLayout(
-      format: layout.format, size: layout.size,
-      planes: layout.planes.map { PlaneLayout(offset: starts[$0.buffer] + $0.offset, pitch: $0.pitch) })
+    var sizes: [Int] = []
+    forEachBuffer { _, buffer in sizes.append(buffer.byteCount) }
+    return try layout.joined(sizes)
   }
 }
 

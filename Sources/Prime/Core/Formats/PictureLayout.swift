@@ -132,6 +132,19 @@ public struct PictureLayout: Sendable, Hashable {
     return try PictureLayout(format: format, width: width, height: height, planes: planes)
   }
 
+  /// The same picture in one buffer, where its buffers follow each other; `sizes` are theirs, in bytes.
+  package func joined(_ sizes: [Int]) throws(LayoutError) -> PictureLayout {
+    var starts: [Int] = []
+    var end = 0
+    for size in sizes {
+      starts.append(end)
+      end += size
+    }
+    return try PictureLayout(
+      format: format, size: size,
+      planes: planes.map { PlaneLayout(offset: starts[$0.buffer] + $0.offset, pitch: $0.pitch) })
+  }
+
   /// The number of elements in one row of a plane.
   public func columns(ofPlane plane: Int) -> Int {
     format.planes[plane].columns(ofWidth: width)

@@ -29,16 +29,8 @@ struct YCbCrPicture {
   /// The pattern's content in a picture of a format that has luma and chroma in planes; nil for another.
   init?(_ pattern: Pattern, _ picture: PictureLayout) throws {
     guard let places = picture.format.lumaChroma else { return nil }
-    var starts: [Int] = []
-    var end = 0
-    for byteCount in picture.byteCounts {
-      starts.append(end)
-      end += byteCount
-    }
-    let layout = try PictureLayout(
-      format: picture.format, size: picture.size,
-      planes: picture.planes.map { PlaneLayout(offset: starts[$0.buffer] + $0.offset, pitch: $0.pitch) })
-    var bytes = [UInt8](repeating: 0, count: end)
+    let layout = try picture.joined(picture.byteCounts)
+    var bytes = [UInt8](repeating: 0, count: picture.byteCount)
     var span = bytes.mutableSpan
     try pattern.fill(&span, layout: layout)
     self.bytes = bytes
